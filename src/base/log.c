@@ -1,0 +1,111 @@
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+static const char *const level_names[] = { "error", "warn", "info", "debug" };
+
+/* The only global besides the metrics; written before a second thread runs, or by a reload. */
+static _Atomic int threshold = LOG_INFO;
+static _Atomic int line_format = LOG_TEXT;
+
+void log_setup(enum log_level level, enum log_format format)
+{
+	threshold = level;
+	line_format = format;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return (int)level <= threshold;
+}
+
+static void put_time(struct buf *b)
+{
+	int64_t now = clock_wall_ms();
+	time_t seconds = now / 1000;
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now % 1000));
+}
+
+/* Bare where that can't be mistaken for anything else, else quoted and escaped. */
+static void put_text_value(struct buf *b, struct span s)
+{
+	if (!s.ptr) {
+		buf_puts(b, "-");
+		return;
+	}
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\') {
+			buf_json(b, s);
+			return;
+		}
+	}
+	if (s.len)
+		buf_append(b, s.ptr, s.len);
+	else
+		buf_puts(b, "\"\"");
+}
+
+static void put_value(struct buf *b, const struct log_field *f, bool json)
+{
+	if (f->type == LOG_FIELD_INT)
+		buf_printf(b, "%" PRId64, f->num);
+	else if (f->type == LOG_FIELD_BOOL)
+		buf_puts(b, f->num ? "true" : "false");
+	else if (!json)
+		put_text_value(b, f->str);
+	else if (f->str.ptr)
+		buf_json(b, f->str);
+	else
+		buf_puts(b, "null");
+}
+
+static void put_json(struct buf *b, enum log_level level, const char *msg,
+		     const struct log_field *fields)
+{
+	buf_puts(b, "{\"time\":\"");
+	put_time(b);
+	buf_printf(b, "\",\"level\":\"%s\",\"msg\":", level_names[level]);
+	buf_json(b, span_of(msg));
+	for (const struct log_field *f = fields; f->key; f++) {
+		buf_printf(b, ",\"%s\":", f->key);
+		put_value(b, f, true);
+	}
+	buf_puts(b, "}\n");
+}
+
+static void put_text(struct buf *b, enum log_level level, const char *msg,
+		     const struct log_field *fields)
+{
+	put_time(b);
+	buf_printf(b, " %-5s %s", level_names[level], msg);
+	for (const struct log_field *f = fields; f->key; f++) {
+		buf_printf(b, " %s=", f->key);
+		put_value(b, f, false);
+	}
+	buf_puts(b, "\n");
+}
+
+void log_write(enum log_level level, const char *msg, const struct log_field *fields)
+{
+	CLEANUP(buf_clear) struct buf line = { 0 };
+
+	if (line_format == LOG_JSON)
+		put_json(&line, level, msg, fields);
+	else
+		put_text(&line, level, msg, fields);
+	/* A log that can't be written has no better place to say so. */
+	if (write(STDERR_FILENO, line.data, line.len) < 0)
+		return;
+}

@@ -1,0 +1,112 @@
+#include "base/loop.h"
+
+#include "base/mem.h"
+
+/* How many rounds of jobs one turn of the loop runs before it looks at its descriptors again. */
+enum { ROUNDS_PER_TURN = 64 };
+
+struct timer {
+	uv_timer_t uv;
+	timer_fn fn;
+	void *arg;
+};
+
+static void do_nothing(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+static void run_jobs(uv_prepare_t *prepare)
+{
+	struct loop *loop = container_of(prepare, struct loop, prepare);
+	struct job *job;
+
+	for (int round = 0; round < ROUNDS_PER_TURN && !list_empty(&loop->jobs); round++) {
+		struct list now; /* those asked for up to here; they may ask for more */
+
+		now = loop->jobs;
+		now.next->prev = now.prev->next = &now;
+		list_init(&loop->jobs);
+		while ((job = list_first(&now, struct job, link))) {
+			list_remove(&job->link);
+			job->run(job);
+		}
+	}
+	if (list_empty(&loop->jobs))
+		uv_idle_stop(&loop->idle);
+	else
+		uv_idle_start(&loop->idle, do_nothing);
+}
+
+void loop_open(struct loop *loop)
+{
+	must(uv_loop_init(&loop->uv) == 0);
+	list_init(&loop->jobs);
+	uv_prepare_init(&loop->uv, &loop->prepare);
+	uv_prepare_start(&loop->prepare, run_jobs);
+	uv_idle_init(&loop->uv, &loop->idle);
+}
+
+void loop_close(struct loop *loop)
+{
+	uv_close((uv_handle_t *)&loop->prepare, NULL);
+	uv_close((uv_handle_t *)&loop->idle, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	must(uv_loop_close(&loop->uv) == 0);
+}
+
+void loop_defer(struct loop *loop, struct job *job)
+{
+	if (list_empty(&job->link)) {
+		list_init(&job->link);
+		list_append(&loop->jobs, &job->link);
+	}
+}
+
+void job_cancel(struct job *job)
+{
+	list_remove(&job->link);
+}
+
+static void timer_fired(uv_timer_t *uv)
+{
+	struct timer *t = container_of(uv, struct timer, uv);
+
+	t->fn(t->arg);
+}
+
+struct timer *timer_new(struct loop *loop, timer_fn fn, void *arg)
+{
+	struct timer *t = xcalloc(1, sizeof *t);
+
+	t->fn = fn;
+	t->arg = arg;
+	uv_timer_init(&loop->uv, &t->uv);
+	return t;
+}
+
+static void timer_closed(uv_handle_t *uv)
+{
+	free(container_of((uv_timer_t *)uv, struct timer, uv));
+}
+
+void timer_clear(struct timer **timer)
+{
+	struct timer *t = steal(timer);
+
+	if (t)
+		uv_close((uv_handle_t *)&t->uv, timer_closed);
+}
+
+void timer_start(struct timer *t, int64_t in_ms)
+{
+	/* libuv's clock is that of the last poll; a long callback would make the timer early. */
+	uv_update_time(t->uv.loop);
+	uv_timer_start(&t->uv, timer_fired, in_ms > 0 ? (uint64_t)in_ms : 0, 0);
+}
+
+void timer_stop(struct timer *t)
+{
+	if (t)
+		uv_timer_stop(&t->uv);
+}

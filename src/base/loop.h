@@ -1,0 +1,55 @@
+/*
+ * loop.h - the event loop (libuv) and the jobs that run at the end of each of its turns.
+ *
+ * Callbacks of libraries (MHD, curl, hiredis) only record what happened and ask for a job.
+ * Jobs run one after another, none inside a callback or another job, before the loop blocks
+ * next: so libraries never nest, and whatever a job frees is in nobody's stack frame.
+ *
+ *      poll: callbacks ──loop_defer()──> jobs: first in, first out ──> poll …
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/list.h"
+
+struct loop {
+	uv_loop_t uv;
+	uv_prepare_t prepare; /* runs the jobs before the loop blocks */
+	uv_idle_t idle;       /* active while jobs are left, so that it doesn't block */
+	struct list jobs;
+};
+
+/* Lives in the object that it works on; zero it, set `run`. The job may free that object. */
+struct job {
+	struct list link;
+	void (*run)(struct job *job);
+};
+
+void loop_open(struct loop *loop);
+
+/* Closes the loop's own handles, runs until every handle of others is closed, frees. */
+void loop_close(struct loop *loop);
+
+/* Runs `job` once before the loop blocks next. Asking again before it has run changes nothing. */
+void loop_defer(struct loop *loop, struct job *job);
+
+/* The job will not run. Call it before the object of a job that may be pending is freed. */
+void job_cancel(struct job *job);
+
+/*
+ * A uv_timer that may be freed with the object that contains it only after uv_close() has
+ * called back is clumsy; this one is heap-allocated behind a handle and closed by timer_clear().
+ */
+struct timer;
+typedef void (*timer_fn)(void *arg);
+
+/* Owned by the caller until timer_clear(), which takes NULL; after that `fn` isn't called. */
+struct timer *timer_new(struct loop *loop, timer_fn fn, void *arg);
+void timer_clear(struct timer **timer);
+
+/* Calls back once, `in_ms` from now (less than 0 counts as 0); replaces an earlier start. */
+void timer_start(struct timer *timer, int64_t in_ms);
+void timer_stop(struct timer *timer);

@@ -1,0 +1,168 @@
+/* base/: strings, JSON text, lists, jobs and timers. */
+#include "base/buf.h"
+#include "base/header.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/span.h"
+#include "check.h"
+
+static void test_json_text(void)
+{
+	static const struct {
+		struct span in;
+		const char *out;
+	} cases[] = {
+		{ SPAN("plain"), "\"plain\"" },
+		{ SPAN(""), "\"\"" },
+		{ SPAN("a\"b\\c"), "\"a\\\"b\\\\c\"" },
+		{ SPAN("line\r\nnext\t\x7f"), "\"line\\u000d\\u000anext\\u0009\\u007f\"" },
+		{ SPAN("nul\0byte"), "\"nul\\u0000byte\"" },
+		{ SPAN("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"),
+		  "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" },
+		{ SPAN("\xff|\xc3|\xe2\x82"), "\"\\ufffd|\\ufffd|\\ufffd\\ufffd\"" },
+		{ SPAN("\xc0\x80"), "\"\\ufffd\\ufffd\"" },            /* overlong */
+		{ SPAN("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\"" }, /* surrogate */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP(buf_clear) struct buf b = { 0 };
+
+		buf_json(&b, cases[i].in);
+		CHECK_STR(buf_str(&b), cases[i].out);
+	}
+}
+
+static void test_buf(void)
+{
+	struct buf b = { 0 };
+
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "%d,", i);
+	CHECK_INT((int64_t)b.len, 10 * 2 + 90 * 3 + 900 * 4);
+	buf_clear(&b);
+	buf_clear(&b);
+	CHECK(!b.data && !b.len);
+	buf_append(&b, NULL, 0);
+	CHECK_STR(buf_str(&b), "");
+	buf_clear(&b);
+}
+
+static void test_span_list(void)
+{
+	struct span rest = SPAN(" a ,b,, c"), s;
+	const char *want[] = { "a", "b", "", "c" };
+	size_t n = 0;
+
+	while (span_next(&rest, ',', &s)) {
+		CHECK(n < ARRAY_SIZE(want) && span_eq(s, span_of(want[n])));
+		n++;
+	}
+	CHECK_INT((int64_t)n, 4);
+	CHECK(span_ieq(SPAN("Content-Length"), SPAN("content-length")));
+	CHECK(!span_ieq(SPAN("Content-Length"), SPAN("content-lengt")));
+	CHECK(span_ends(SPAN("/api/v1/messages"), SPAN("/v1/messages")));
+	CHECK(!span_ends(SPAN("messages"), SPAN("/v1/messages")));
+}
+
+static void test_headers(void)
+{
+	const struct header fields[] = { { SPAN("X-A"), SPAN("1") }, { SPAN("x-a"), SPAN("2") } };
+	const struct headers h = { fields, 2 };
+
+	CHECK(span_eq(headers_get(&h, SPAN("x-A")), SPAN("1")));
+	CHECK(!headers_get(&h, SPAN("x-b")).ptr);
+}
+
+struct item {
+	struct list link;
+	int n;
+};
+
+static void test_list(void)
+{
+	struct list head;
+	struct item items[3] = { 0 }, *i, *next;
+	int sum = 0;
+
+	list_init(&head);
+	CHECK(list_empty(&head) && !list_first(&head, struct item, link));
+	for (int n = 0; n < 3; n++) {
+		items[n].n = n + 1;
+		list_append(&head, &items[n].link);
+	}
+	list_for_each_safe (i, next, &head, link) {
+		sum = 10 * sum + i->n;
+		if (i->n == 2)
+			list_remove(&i->link);
+	}
+	CHECK_INT(sum, 123);
+	list_remove(&items[1].link); /* again */
+	sum = 0;
+	list_for_each (i, &head, link)
+		sum = 10 * sum + i->n;
+	CHECK_INT(sum, 13);
+}
+
+struct worker {
+	struct job job;
+	struct loop *loop;
+	char name;
+	struct worker *next, *victim;
+};
+
+static char order[16];
+
+static void work(struct job *job)
+{
+	struct worker *w = container_of(job, struct worker, job);
+
+	order[strlen(order)] = w->name;
+	if (w->next)
+		loop_defer(w->loop, &w->next->job);
+	if (w->victim)
+		job_cancel(&w->victim->job);
+}
+
+static void count(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void test_loop(void)
+{
+	struct loop loop;
+	struct worker c = { { .run = work }, &loop, 'c', NULL, NULL };
+	struct worker x = { { .run = work }, &loop, 'x', NULL, NULL };
+	struct worker a = { { .run = work }, &loop, 'a', &c, &x };
+	struct worker b = { { .run = work }, &loop, 'b', NULL, NULL };
+	struct timer *timer;
+	int fired = 0;
+
+	loop_open(&loop);
+	timer = timer_new(&loop, count, &fired);
+	loop_defer(&loop, &a.job);
+	loop_defer(&loop, &b.job);
+	loop_defer(&loop, &a.job); /* pending already: once */
+	loop_defer(&loop, &x.job); /* cancelled by a */
+	timer_start(timer, 20);
+	timer_start(timer, 1);
+	CHECK(RUN_UNTIL(&loop, fired == 1, 2000));
+	CHECK_STR(order, "abc");
+	timer_start(timer, 1);
+	timer_clear(&timer);
+	timer_clear(&timer);
+	timer_stop(NULL);
+	loop_close(&loop);
+	CHECK_INT(fired, 1);
+}
+
+int main(void)
+{
+	test_json_text();
+	test_buf();
+	test_span_list();
+	test_headers();
+	test_list();
+	test_loop();
+	return check_done();
+}
