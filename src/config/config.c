@@ -1,0 +1,190 @@
+/*
+ * config.c - loading and reloading: one pass over the sources, each overriding those before.
+ *
+ *      defaults ──> file ──> environment ──> -o ──> derived values ──> checks between options
+ *
+ * Nothing stops at an error: each is noted with its place, so that one run shows them all.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "config/load.h"
+#include "config/values.h"
+
+/* Appends `s` with control characters escaped: it comes from outside and goes to a terminal. */
+static void put_escaped(struct span s, struct buf *to)
+{
+	CLEANUP(buf_clear) struct buf quoted = { 0 };
+
+	buf_json(&quoted, s);
+	buf_append(to, quoted.data + 1, quoted.len - 2);
+}
+
+void load_error(struct load *l, const char *place, const char *format, ...)
+{
+	va_list args;
+	char *message;
+
+	va_start(args, format);
+	must(vasprintf(&message, format, args) >= 0);
+	va_end(args);
+	put_escaped(span_of(place), l->errors);
+	buf_printf(l->errors, ": %s\n", message);
+	free(message);
+	l->failed = true;
+}
+
+void load_value(struct load *l, const char *place, const struct option *o, struct span text)
+{
+	CLEANUP(buf_clear) struct buf why = { 0 };
+	bool derived = o->derive && span_eq(text, span_of(o->preset));
+
+	l->given[option_index(o)] = !derived;
+	if (derived || o->type->parse(o, text, option_slot(o, l->config), &why) == 0)
+		return;
+	buf_puts(&why, "; allowed: ");
+	o->type->allowed(o, &why);
+	load_error(l, place, "%s", buf_str(&why));
+}
+
+static void load_override(struct load *l, const char *text)
+{
+	size_t n = strcspn(text, "=");
+	struct span name = span_trim((struct span){ text, n });
+	CLEANUP(freep) char *place = xasprintf("-o %.*s", SPAN_ARG(name));
+	const struct option *o = option_find(OPTION_DOTTED, name);
+	CLEANUP(buf_clear) struct buf hint = { 0 };
+
+	if (!o) {
+		option_suggest(OPTION_DOTTED, name, &hint);
+		load_error(l, place, "there is no such option%s", buf_str(&hint));
+	} else if (!text[n]) {
+		load_error(l, place, "has no value; write -o %s.%s=VALUE", o->section, o->key);
+	} else {
+		load_value(l, place, o, span_trim(span_of(text + n + 1)));
+	}
+}
+
+void load_overrides(struct load *l, const char *const *overrides)
+{
+	for (; *overrides; overrides++)
+		load_override(l, *overrides);
+}
+
+static void load_presets(struct load *l)
+{
+	for (size_t i = 0; i < options_count; i++) {
+		if (!options[i].derive)
+			load_value(l, "default", &options[i], span_of(options[i].preset));
+	}
+	must(!l->failed);
+}
+
+static void derive(struct load *l)
+{
+	for (size_t i = 0; i < options_count; i++) {
+		if (options[i].derive && !l->given[i])
+			options[i].derive(l->config);
+	}
+}
+
+/* What no single option can check. Only for values that are right by themselves. */
+static void check_together(struct load *l)
+{
+	const struct config *c = l->config;
+
+	if (c->listen.max_buffered_bytes < c->listen.max_body_bytes)
+		load_error(l, "listen.max_buffered_bytes",
+			   "%" PRId64 " bytes are less than listen.max_body_bytes, %" PRId64,
+			   c->listen.max_buffered_bytes, c->listen.max_body_bytes);
+}
+
+int config_load(const struct config_sources *sources, struct buf *errors, struct config **ret)
+{
+	CLEANUP(config_freep) struct config *c = xcalloc(1, sizeof *c);
+	CLEANUP(freep) bool *given = xcalloc(options_count, sizeof *given);
+	struct load l = { .config = c, .errors = errors, .given = given };
+	int r = 0;
+
+	load_presets(&l);
+	if (sources->file)
+		r = load_file(&l, sources->file);
+	if (sources->environment)
+		load_environment(&l, sources->environment);
+	if (sources->overrides)
+		load_overrides(&l, sources->overrides);
+	derive(&l);
+	if (!l.failed)
+		check_together(&l);
+	if (l.failed)
+		return r < 0 ? r : -EINVAL;
+	*ret = steal(&c);
+	return 0;
+}
+
+static bool differs(const struct option *o, const struct config *a, const struct config *b)
+{
+	CLEANUP(buf_clear) struct buf in_a = { 0 }, in_b = { 0 };
+
+	o->type->print(o, option_slot(o, a), &in_a);
+	o->type->print(o, option_slot(o, b), &in_b);
+	return !span_eq(buf_span(&in_a), buf_span(&in_b));
+}
+
+static void refuse_change(const struct option *o, const struct config *live,
+			  const struct config *fresh, struct buf *errors)
+{
+	buf_printf(errors, "%s.%s: can't change while running, from \"", o->section, o->key);
+	value_show(o, option_slot(o, live), errors);
+	buf_puts(errors, "\" to \"");
+	value_show(o, option_slot(o, fresh), errors);
+	buf_puts(errors, "\"; restart to change it\n");
+}
+
+static void swap(const struct option *o, struct config *a, struct config *b)
+{
+	unsigned char spare[sizeof(int64_t)];
+	void *in_a = option_slot(o, a), *in_b = option_slot(o, b);
+
+	must(o->type->size <= sizeof spare);
+	memcpy(spare, in_a, o->type->size);
+	memcpy(in_a, in_b, o->type->size);
+	memcpy(in_b, spare, o->type->size);
+}
+
+int config_reload(struct config *live, struct config *fresh, struct buf *errors)
+{
+	bool refused = false;
+
+	for (size_t i = 0; i < options_count; i++) {
+		if ((options[i].flags & OPTION_RELOADABLE) || !differs(&options[i], live, fresh))
+			continue;
+		refuse_change(&options[i], live, fresh, errors);
+		refused = true;
+	}
+	for (size_t i = 0; i < options_count && !refused; i++) {
+		if (differs(&options[i], live, fresh))
+			swap(&options[i], live, fresh);
+	}
+	config_free(fresh);
+	return refused ? -EINVAL : 0;
+}
+
+void config_free(struct config *c)
+{
+	for (size_t i = 0; c && i < options_count; i++) {
+		if (options[i].type->clear)
+			options[i].type->clear(option_slot(&options[i], c));
+	}
+	free(c);
+}
+
+void config_freep(struct config **c)
+{
+	config_free(*c);
+	*c = NULL;
+}

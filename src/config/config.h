@@ -1,0 +1,116 @@
+/*
+ * config.h - every option's value, and where values come from.
+ *
+ * One table in options.c has a row an option: name, type, where its value goes, default as a
+ * user would write it, range, alias, flags, a line of help. The row drives the file, the
+ * environment, -o, --help, --print-config, reloading, and the lint that compares the README and
+ * config/turnstile.ini with it. An option that nothing reads doesn't exist.
+ *
+ * Later sources win: default, file, environment, -o.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum release_on { RELEASE_ON_END, RELEASE_ON_HEADERS };
+enum on_backend_error { ON_BACKEND_ERROR_REJECT, ON_BACKEND_ERROR_FORWARD, ON_BACKEND_ERROR_LOCAL };
+enum startup_cleanup { STARTUP_CLEANUP_OWN, STARTUP_CLEANUP_ALL, STARTUP_CLEANUP_OFF };
+
+/* One element of account.source; the list ends with ACCOUNT_NONE. */
+enum account_source_kind {
+	ACCOUNT_NONE,
+	ACCOUNT_HEADER,       /* header:NAME, arg is NAME */
+	ACCOUNT_API_KEY,      /* api-key */
+	ACCOUNT_ACCOUNT_UUID, /* metadata.account_uuid */
+	ACCOUNT_SESSION_ID,   /* metadata.session_id */
+	ACCOUNT_STATIC,       /* static:NAME, arg is NAME */
+};
+
+struct account_source {
+	enum account_source_kind kind;
+	char *arg; /* NULL where the kind has none */
+};
+
+/* Strings are never NULL; one that isn't set is "". */
+struct config {
+	struct {
+		char *address; /* "host:port", "[v6]:port" or "unix:PATH" */
+		int64_t max_connections;
+		int64_t idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;
+		int64_t max_body_bytes, max_buffered_bytes;
+	} listen;
+	struct {
+		char *url; /* http:// or https://, host, port, a path prefix if any, no trailing "/" */
+		int64_t connect_timeout_ms, request_timeout_ms;
+		char *ca_file, *proxy;
+		char *host; /* "upstream", "client", or the Host to send */
+		bool tls_verify;
+	} upstream;
+	struct {
+		bool enabled;
+		int64_t delay_ms, timeout_ms, lock_ttl_ms;
+		int64_t max_hold_ms; /* where not set: upstream.request_timeout_ms */
+		int64_t max_waiting; /* per account */
+		char **paths;        /* endings of gated paths; ends with NULL */
+		enum release_on release_on;
+		enum on_backend_error on_backend_error;
+		enum startup_cleanup startup_cleanup;
+		int64_t cleanup_interval_ms;
+	} queue;
+	struct {
+		struct account_source *source;
+	} account;
+	struct {
+		char *url; /* empty: the memory backend */
+		char *key_prefix;
+		char *instance; /* letters, digits, "._-"; where not set: the host name */
+		int64_t command_timeout_ms;
+		bool cluster;
+	} redis;
+	struct {
+		enum log_level level;
+		enum log_format format;
+	} log;
+};
+
+/* Where the values of one load come from. */
+struct config_sources {
+	const char *file;             /* NULL: none */
+	const char *const *overrides; /* "section.key=value" from -o, ended by NULL; NULL: none */
+	char *const *environment;     /* as environ; NULL: none */
+};
+
+/*
+ * Loads and checks everything. 0 and a configuration that the caller frees with config_free(), or
+ * -EINVAL (-ENOENT, … where the file can't be read) with all that is wrong in `errors`, a line
+ * each that names the place ("turnstile.ini:12: queue.delay_ms: …", "TURNSTILE_QUEUE_DELAY_MS: …",
+ * "-o queue.delay_ms: …"), what is wrong and what is allowed. Does not log.
+ */
+int config_load(const struct config_sources *sources, struct buf *errors, struct config **ret)
+	MUST_USE;
+
+/*
+ * Makes `*live` carry the values of `*fresh` in place, so that whoever has a pointer to `live` sees
+ * them. All or nothing: where an option differs that can't change at run time, nothing is changed,
+ * `errors` names each such option, and it is -EINVAL. Consumes `fresh` either way.
+ */
+int config_reload(struct config *live, struct config *fresh, struct buf *errors) MUST_USE;
+
+/* Takes NULL. */
+void config_free(struct config *c);
+void config_freep(struct config **c); /* for CLEANUP() */
+
+/*
+ * Every option as an INI file that could be loaded again, one "key = value" a line under its
+ * [section]. Secrets (also the password within a URL) are shown as "***".
+ */
+void config_print(const struct config *c, FILE *to);
+
+/* The options for --help: name, default, range, environment variables, the line of help. */
+void config_help(FILE *to);

@@ -1,0 +1,98 @@
+/*
+ * environment.c - TURNSTILE_<SECTION>_<KEY>, and aliases such as REDIS_URL.
+ *
+ * A TURNSTILE_ variable that is no option is an error, as a misspelt one would be silently
+ * without effect. But where a Kubernetes service is called "turnstile" (or "turnstile-x"),
+ * every container of its namespace finds TURNSTILE_SERVICE_HOST, TURNSTILE_PORT_8080_TCP_ADDR
+ * and the like in its environment: those are passed over.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "config/load.h"
+
+static const struct span prefix = { "TURNSTILE_", 10 };
+
+/* Splits "NAME=value"; a string without "=" is all name. */
+static void split(const char *variable, struct span *ret_name, struct span *ret_value)
+{
+	size_t n = strcspn(variable, "=");
+
+	*ret_name = (struct span){ variable, n };
+	*ret_value = span_trim(span_of(variable + n + (variable[n] == '=')));
+}
+
+static bool lookup(char *const *environment, struct span wanted, struct span *ret)
+{
+	struct span name;
+
+	for (; *environment; environment++) {
+		split(*environment, &name, ret);
+		if (span_eq(name, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* Names of kubelet's: …_SERVICE_HOST, …_SERVICE_PORT[_NAME], …_PORT, …_PORT_<number>_TCP[_…]. */
+static bool is_service_link(struct span name)
+{
+	CLEANUP(freep) char *s = xstrndup(name.ptr, name.len);
+	const char *p;
+
+	if (strstr(s, "_SERVICE_HOST") || strstr(s, "_SERVICE_PORT") ||
+	    span_ends(name, SPAN("_PORT")))
+		return true;
+	p = strstr(s, "_PORT_");
+	return p && isdigit((unsigned char)p[6]);
+}
+
+static void unknown(struct load *l, struct span name)
+{
+	CLEANUP(freep) char *place = xstrndup(name.ptr, name.len);
+	CLEANUP(buf_clear) struct buf hint = { 0 };
+
+	option_suggest(OPTION_ENVIRONMENT, name, &hint);
+	load_error(l, place, "there is no such option%s", buf_str(&hint));
+}
+
+/* An empty alias counts as not set: compose files write them so. Our own name wins over it. */
+static void load_aliases(struct load *l, char *const *environment)
+{
+	CLEANUP(buf_clear) struct buf own = { 0 };
+	struct span value;
+
+	for (size_t i = 0; i < options_count; i++) {
+		const struct option *o = &options[i];
+
+		own.len = 0;
+		option_name(o, OPTION_ENVIRONMENT, &own);
+		if (!o->alias || lookup(environment, buf_span(&own), &value))
+			continue;
+		if (lookup(environment, span_of(o->alias), &value) && value.len)
+			load_value(l, o->alias, o, value);
+	}
+}
+
+static void load_variable(struct load *l, struct span name, struct span value)
+{
+	const struct option *o = option_find(OPTION_ENVIRONMENT, name);
+	CLEANUP(freep) char *place = xstrndup(name.ptr, name.len);
+
+	if (o)
+		load_value(l, place, o, value);
+	else if (!is_service_link(name))
+		unknown(l, name);
+}
+
+void load_environment(struct load *l, char *const *environment)
+{
+	struct span name, value;
+
+	load_aliases(l, environment);
+	for (; *environment; environment++) {
+		split(*environment, &name, &value);
+		if (span_starts(name, prefix))
+			load_variable(l, name, value);
+	}
+}

@@ -1,0 +1,196 @@
+/*
+ * file.c - the configuration file: libinih splits the lines, we count them.
+ *
+ *      [queue]                  reader: which section is it?
+ *      delay_ms = 200           reader ──> inih ──> handler(name, value)
+ *
+ * inih tells neither the numbers of lines nor more than one error, takes a line that begins with
+ * a blank for more of the value before it, and cuts lines at a length that was chosen when it was
+ * built (Debian: 200). So it gets its lines from a reader of ours, one a call, never too long and
+ * never with a blank in front. A line that should reach the handler and doesn't is an error.
+ */
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/load.h"
+
+struct ini_file {
+	struct load *load;
+	const char *path;
+	FILE *in;
+	char *line; /* getline()'s */
+	size_t cap;
+	int number;          /* of the line given last, from 1 */
+	bool expected;       /* that line has a key, and the handler hasn't seen it yet */
+	bool in_section;     /* there was a [section] already */
+	const char *section; /* the one we are in; NULL: an unknown one, whose keys are skipped */
+	int *first;          /* for each row: the line that set it, or 0 */
+	int result;          /* -errno if reading failed */
+};
+
+/* An error in the current line, about `about` if that isn't empty. */
+static void file_error(struct ini_file *f, const char *about, const char *message)
+{
+	CLEANUP(freep)
+	char *place = xasprintf("%s:%d%s%s", f->path, f->number, *about ? ": " : "", about);
+
+	load_error(f->load, place, "%s", message);
+}
+
+static void begin_section(struct ini_file *f, struct span line)
+{
+	const char *end = memchr(line.ptr, ']', line.len);
+	CLEANUP(buf_clear) struct buf about = { 0 }, message = { 0 };
+	struct span name, rest;
+
+	f->in_section = true;
+	f->section = NULL;
+	if (!end) {
+		file_error(f, "", "the section's name has no \"]\"");
+		return;
+	}
+	rest = span_trim((struct span){ end + 1, line.len - (size_t)(end + 1 - line.ptr) });
+	if (rest.len && !strchr(";#", rest.ptr[0])) {
+		file_error(f, "", "there is more than a comment behind the section's name");
+		return;
+	}
+	name = span_trim((struct span){ line.ptr + 1, (size_t)(end - line.ptr) - 1 });
+	f->section = option_section(name);
+	if (f->section)
+		return;
+	buf_printf(&about, "[%.*s]", SPAN_ARG(name));
+	buf_puts(&message, "there is no such section");
+	option_suggest_section(name, &message);
+	file_error(f, buf_str(&about), buf_str(&message));
+}
+
+static void set_option(struct ini_file *f, const struct option *o, const char *name,
+		       struct span value)
+{
+	CLEANUP(freep) char *place = xasprintf("%s:%d: %s", f->path, f->number, name);
+	int *first = &f->first[option_index(o)];
+
+	if (*first)
+		load_error(f->load, place, "is set twice, first in line %d", *first);
+	else
+		load_value(f->load, place, o, value);
+	*first = f->number;
+}
+
+static int on_key(void *user, const char *section, const char *name, const char *value)
+{
+	struct ini_file *f = user;
+	CLEANUP(buf_clear) struct buf full = { 0 }, message = { 0 };
+	const struct option *o;
+
+	(void)section; /* cut at a length of inih's; ours isn't */
+	f->expected = false;
+	if (!f->in_section)
+		file_error(f, name, "stands before the first [section]");
+	if (!f->section)
+		return 1;
+	buf_printf(&full, "%s.%s", f->section, name);
+	o = option_find(OPTION_DOTTED, buf_span(&full));
+	if (o) {
+		set_option(f, o, buf_str(&full), span_trim(span_of(value)));
+		return 1;
+	}
+	buf_puts(&message, "there is no such option");
+	option_suggest(OPTION_DOTTED, buf_span(&full), &message);
+	file_error(f, buf_str(&full), buf_str(&message));
+	return 1;
+}
+
+/* The next line, trimmed, without a byte order mark; false at the end of the file. */
+static bool next_line(struct ini_file *f, struct span *ret)
+{
+	ssize_t n;
+
+	n = getline(&f->line, &f->cap, f->in);
+	if (n < 0) {
+		f->result = ferror(f->in) ? -errno : 0;
+		return false;
+	}
+	f->number++;
+	*ret = (struct span){ f->line, (size_t)n };
+	if (f->number == 1 && span_starts(*ret, SPAN("\xef\xbb\xbf")))
+		*ret = (struct span){ ret->ptr + 3, ret->len - 3 };
+	*ret = span_trim(*ret);
+	return true;
+}
+
+/* Whether inih may have this line; if it may not, the error is told. */
+static bool usable(struct ini_file *f, struct span line, size_t limit)
+{
+	CLEANUP(buf_clear) struct buf message = { 0 };
+
+	if (memchr(line.ptr, 0, line.len)) {
+		file_error(f, "", "the line has a NUL byte");
+		return false;
+	}
+	if (line.len <= limit)
+		return true;
+	buf_printf(&message,
+		   "the line is longer than %zu bytes; set a longer value by -o or "
+		   "in the environment",
+		   limit);
+	file_error(f, "", buf_str(&message));
+	return false;
+}
+
+static void miss_key(struct ini_file *f)
+{
+	if (f->expected)
+		file_error(f, "",
+			   "the line is neither \"key = value\" nor [section] nor a comment");
+	f->expected = false;
+}
+
+/* inih's reader: as fgets(), but sections and comments are dealt with here. */
+static char *read_line(char *str, int num, void *stream)
+{
+	struct ini_file *f = stream;
+	struct span line;
+
+	miss_key(f);
+	if (!next_line(f, &line))
+		return NULL;
+	str[0] = 0;
+	if (!line.len || strchr(";#", line.ptr[0])) {
+		line.len = 0;
+	} else if (line.ptr[0] == '[') {
+		begin_section(f, line);
+		line.len = 0;
+	} else if (!usable(f, line, (size_t)num - 2)) {
+		line.len = 0;
+	} else {
+		f->expected = true;
+	}
+	memcpy(str, line.ptr, line.len);
+	strcpy(str + line.len, "\n");
+	return str;
+}
+
+int load_file(struct load *l, const char *path)
+{
+	CLEANUP(freep) int *first = xcalloc(options_count, sizeof *first);
+	struct ini_file f = { .load = l, .path = path, .first = first };
+
+	f.in = fopen(path, "re");
+	if (f.in) {
+		/* Its result is the first line with an error: miss_key() has told that, and others.
+		 */
+		(void)ini_parse_stream(read_line, &f, on_key, &f);
+		miss_key(&f);
+		fclose(f.in);
+		free(f.line);
+	} else {
+		f.result = -errno;
+	}
+	if (f.result < 0)
+		load_error(l, path, "%s", strerror(-f.result));
+	return f.result;
+}

@@ -1,0 +1,32 @@
+/*
+ * load.h - one load of the configuration, while it goes on: what its sources have in common.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "config/options.h"
+
+struct load {
+	struct config *config; /* what has been read so far */
+	struct buf *errors;    /* the caller's */
+	bool failed;           /* something was added to `errors` */
+	bool *given;           /* for each row: a source has set it, so it isn't derived */
+};
+
+/* Adds a line to the errors: "PLACE: MESSAGE". Places come from outside and are escaped. */
+void load_error(struct load *l, const char *place, const char *format, ...) PRINTF(3, 4);
+
+/* Sets an option, or adds an error. The default as written ("(host name)") sets the default. */
+void load_value(struct load *l, const char *place, const struct option *o, struct span text);
+
+/* Reads the file; 0 also if there are errors in it, -errno (and an error) if it can't be read. */
+int load_file(struct load *l, const char *path) MUST_USE;
+
+/* Reads the variables that are ours, first aliases, then TURNSTILE_*. `environment`: as environ. */
+void load_environment(struct load *l, char *const *environment);
+
+/* Reads what was given by -o; the list ends with NULL. */
+void load_overrides(struct load *l, const char *const *overrides);

@@ -1,0 +1,320 @@
+/*
+ * options.c - the option table, and finding a row by its name.
+ *
+ * To add an option: a member of struct config (config.h), a row here, a commented line in
+ * config/turnstile.ini and a row of the README's table; tests/lint/options compares the three.
+ */
+#include "config/options.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/forms.h"
+#include "config/values.h"
+
+#define KIB     1024LL
+#define MIB     (1024 * KIB)
+#define GIB     (1024 * MIB)
+#define HOUR_MS (3600 * 1000LL)
+#define DAY_MS  (24 * HOUR_MS)
+
+static const char *const release_on_words[] = {
+	[RELEASE_ON_END] = "end",
+	[RELEASE_ON_HEADERS] = "headers",
+};
+static const char *const on_backend_error_words[] = {
+	[ON_BACKEND_ERROR_REJECT] = "reject",
+	[ON_BACKEND_ERROR_FORWARD] = "forward",
+	[ON_BACKEND_ERROR_LOCAL] = "local",
+};
+static const char *const startup_cleanup_words[] = {
+	[STARTUP_CLEANUP_OWN] = "own",
+	[STARTUP_CLEANUP_ALL] = "all",
+	[STARTUP_CLEANUP_OFF] = "off",
+};
+static const char *const log_level_words[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARN] = "warn",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+static const char *const log_format_words[] = {
+	[LOG_TEXT] = "text",
+	[LOG_JSON] = "json",
+};
+
+static void derive_max_hold(struct config *c)
+{
+	c->queue.max_hold_ms = c->upstream.request_timeout_ms;
+}
+
+/* A host name may hold what a ticket may not; it may also be empty. */
+static void derive_instance(struct config *c)
+{
+	char name[INSTANCE_MAX + 1] = "";
+
+	if (gethostname(name, sizeof name) < 0 || !name[0])
+		strcpy(name, "turnstile");
+	for (char *p = name; *p; p++) {
+		if (!isalnum((unsigned char)*p) && !strchr("._-", *p))
+			*p = '-';
+	}
+	free(c->redis.instance);
+	c->redis.instance = xstrdup(name);
+}
+
+/* The offset of a member; doesn't compile unless the member has that C type. */
+#define AT(ctype, member)                                                                       \
+	(offsetof(struct config, member) +                                                      \
+	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((struct config *)0)->member), \
+						      ctype)                                    \
+				 ? 1                                                            \
+				 : -1]))
+
+#define NUMBER(member, min_, max_) \
+	.type = &value_number, .offset = AT(int64_t, member), .min = min_, .max = max_
+#define BYTES(member, min_, max_) \
+	.type = &value_bytes, .offset = AT(int64_t, member), .min = min_, .max = max_
+#define BOOLEAN(member) .type = &value_bool, .offset = AT(bool, member)
+#define WORD(ctype, member, list) \
+	.type = &value_word, .offset = AT(ctype, member), .words = { list, ARRAY_SIZE(list) }
+#define STRING(member, form_) .type = &value_text, .offset = AT(char *, member), .form = form_
+#define PATHS(member)         .type = &value_paths, .offset = AT(char **, member)
+#define SOURCES(member)       .type = &value_sources, .offset = AT(struct account_source *, member)
+
+#define SECRET     .flags = OPTION_SECRET
+#define RELOADABLE .flags = OPTION_RELOADABLE
+
+/* clang-format off */
+const struct option options[] = {
+	{ "listen", "address", STRING(listen.address, &form_address), .preset = "127.0.0.1:8080",
+	  .help = "Where clients connect; port 0 is any free one." },
+	{ "listen", "max_connections", NUMBER(listen.max_connections, 1, 1000000),
+	  .preset = "10000",
+	  .help = "Connections of clients at the same time; more wait to be accepted." },
+	{ "listen", "idle_timeout_ms", NUMBER(listen.idle_timeout_ms, 100, HOUR_MS),
+	  .preset = "75000", RELOADABLE,
+	  .help = "A connection without a request is closed after this." },
+	{ "listen", "stall_timeout_ms", NUMBER(listen.stall_timeout_ms, 100, HOUR_MS),
+	  .preset = "120000", RELOADABLE,
+	  .help = "A client that stops sending or reading in the middle is cut off after this." },
+	{ "listen", "drain_timeout_ms", NUMBER(listen.drain_timeout_ms, 0, HOUR_MS),
+	  .preset = "30000", RELOADABLE,
+	  .help = "How long running responses may go on after SIGTERM." },
+	{ "listen", "max_body_bytes", BYTES(listen.max_body_bytes, KIB, GIB),
+	  .preset = "32MiB", RELOADABLE,
+	  .help = "The largest body that is held in memory while its request waits." },
+	{ "listen", "max_buffered_bytes", BYTES(listen.max_buffered_bytes, KIB, 1024 * GIB),
+	  .preset = "1GiB", RELOADABLE,
+	  .help = "All held bodies together; not less than listen.max_body_bytes." },
+
+	{ "upstream", "url", STRING(upstream.url, &form_http_url),
+	  .preset = "http://127.0.0.1:3000",
+	  .help = "The relay or API that requests are forwarded to." },
+	{ "upstream", "connect_timeout_ms", NUMBER(upstream.connect_timeout_ms, 10, HOUR_MS),
+	  .preset = "5000", RELOADABLE,
+	  .help = "How long connecting to the upstream may take, TLS included." },
+	{ "upstream", "request_timeout_ms", NUMBER(upstream.request_timeout_ms, 100, DAY_MS),
+	  .preset = "600000", .alias = "REQUEST_TIMEOUT", RELOADABLE,
+	  .help = "The upstream's longest silence: before its headers, and within its response." },
+	{ "upstream", "host", STRING(upstream.host, &form_host), .preset = "upstream",
+	  .help = "The Host sent: the upstream's (upstream), the client's (client), or a name." },
+	{ "upstream", "tls_verify", BOOLEAN(upstream.tls_verify), .preset = "true",
+	  .help = "Whether an https upstream's certificate is checked." },
+	{ "upstream", "ca_file", STRING(upstream.ca_file, &form_file), .preset = "",
+	  .help = "PEM file of authorities to trust; empty: the system's." },
+	{ "upstream", "proxy", STRING(upstream.proxy, &form_proxy_url), .preset = "", SECRET,
+	  .help = "Proxy on the way to the upstream; empty: none." },
+
+	{ "queue", "enabled", BOOLEAN(queue.enabled), .preset = "true",
+	  .alias = "USER_MESSAGE_QUEUE_ENABLED", RELOADABLE,
+	  .help = "Whether user messages queue at all; false passes everything." },
+	{ "queue", "delay_ms", NUMBER(queue.delay_ms, 0, 10000), .preset = "200",
+	  .alias = "USER_MESSAGE_QUEUE_DELAY_MS", RELOADABLE,
+	  .help = "From the end of one turn to the start of the account's next." },
+	{ "queue", "timeout_ms", NUMBER(queue.timeout_ms, 1000, 300000), .preset = "60000",
+	  .alias = "USER_MESSAGE_QUEUE_TIMEOUT_MS", RELOADABLE,
+	  .help = "How long a request waits for its turn before it is answered 503." },
+	{ "queue", "lock_ttl_ms", NUMBER(queue.lock_ttl_ms, 1000, HOUR_MS), .preset = "120000",
+	  .alias = "USER_MESSAGE_QUEUE_LOCK_TTL_MS", RELOADABLE,
+	  .help = "The lease of a turn: what a crash costs. Renewed while the turn is held." },
+	{ "queue", "max_hold_ms", NUMBER(queue.max_hold_ms, 100, DAY_MS),
+	  .preset = "(upstream.request_timeout_ms)", RELOADABLE, .derive = derive_max_hold,
+	  .help = "A turn is no longer renewed after this." },
+	{ "queue", "max_waiting", NUMBER(queue.max_waiting, 1, 1000000), .preset = "1000",
+	  RELOADABLE,
+	  .help = "Requests of one account that may wait; the next is answered 503." },
+	{ "queue", "paths", PATHS(queue.paths), .preset = "/v1/messages", RELOADABLE,
+	  .help = "POSTs to a path that ends so are looked at; everything else passes." },
+	{ "queue", "release_on", WORD(enum release_on, queue.release_on, release_on_words),
+	  .preset = "end", RELOADABLE,
+	  .help = "When a turn ends: at the end of the response, or at its headers." },
+	{ "queue", "on_backend_error",
+	  WORD(enum on_backend_error, queue.on_backend_error, on_backend_error_words),
+	  .preset = "reject", RELOADABLE,
+	  .help = "Redis is gone: answer 503, forward unqueued, or queue in this process." },
+	{ "queue", "startup_cleanup",
+	  WORD(enum startup_cleanup, queue.startup_cleanup, startup_cleanup_words),
+	  .preset = "own",
+	  .help = "Left-overs given back at start: this instance's, everybody's, or none." },
+	{ "queue", "cleanup_interval_ms", NUMBER(queue.cleanup_interval_ms, 1000, HOUR_MS),
+	  .preset = "60000", RELOADABLE,
+	  .help = "How often locks without a lease and dead entries are cleaned up." },
+
+	{ "account", "source", SOURCES(account.source), .preset = "api-key", RELOADABLE,
+	  .help = "What names the account of a request; the first that yields one wins." },
+
+	{ "redis", "url", STRING(redis.url, &form_redis_url), .preset = "", .alias = "REDIS_URL",
+	  SECRET,
+	  .help = "The Redis that a fleet shares; empty: queues in this process's memory." },
+	{ "redis", "key_prefix", STRING(redis.key_prefix, &form_key_prefix),
+	  .preset = "user_msg_queue",
+	  .help = "What all keys in Redis begin with; the same for the whole fleet." },
+	{ "redis", "instance", STRING(redis.instance, &form_instance), .preset = "(host name)",
+	  .derive = derive_instance,
+	  .help = "This process's name in the fleet; keep it over restarts." },
+	{ "redis", "command_timeout_ms", NUMBER(redis.command_timeout_ms, 10, 60000),
+	  .preset = "2000",
+	  .help = "Redis counts as gone if it doesn't answer within this." },
+	{ "redis", "cluster", BOOLEAN(redis.cluster), .preset = "false",
+	  .help = "Puts accounts into braces, so that an account's keys are in one slot." },
+
+	{ "log", "level", WORD(enum log_level, log.level, log_level_words), .preset = "info",
+	  RELOADABLE,
+	  .help = "What is logged: this level and those before it." },
+	{ "log", "format", WORD(enum log_format, log.format, log_format_words), .preset = "text",
+	  RELOADABLE,
+	  .help = "One line an event, for people or for programs." },
+};
+/* clang-format on */
+
+const size_t options_count = ARRAY_SIZE(options);
+
+void option_name(const struct option *o, enum option_naming naming, struct buf *to)
+{
+	size_t start = to->len;
+
+	if (naming == OPTION_DOTTED) {
+		buf_printf(to, "%s.%s", o->section, o->key);
+		return;
+	}
+	buf_printf(to, "TURNSTILE_%s_%s", o->section, o->key);
+	for (size_t i = start; i < to->len; i++)
+		to->data[i] = (char)toupper((unsigned char)to->data[i]);
+}
+
+const struct option *option_find(enum option_naming naming, struct span name)
+{
+	const struct option *found = NULL;
+	struct buf own = { 0 };
+
+	for (size_t i = 0; i < options_count && !found; i++) {
+		own.len = 0;
+		option_name(&options[i], naming, &own);
+		if (span_eq(buf_span(&own), name))
+			found = &options[i];
+	}
+	buf_clear(&own);
+	return found;
+}
+
+const char *option_section(struct span name)
+{
+	for (size_t i = 0; i < options_count; i++) {
+		if (span_eq(span_of(options[i].section), name))
+			return options[i].section;
+	}
+	return NULL;
+}
+
+enum { DISTANCE_LONGEST = 63, DISTANCE_FAR = 99 };
+
+/*
+ * How many letters must be put in, taken out, replaced or swapped with their neighbour to get from
+ * `a` to `b`: "optimal string alignment", as in Navarro, "A guided tour to approximate string
+ * matching", 2001. Only three rows of its table are kept.
+ */
+static int distance(struct span a, struct span b)
+{
+	int rows[3][DISTANCE_LONGEST + 1];
+	int *before = rows[0], *above = rows[1], *row = rows[2];
+
+	if (a.len > DISTANCE_LONGEST || b.len > DISTANCE_LONGEST)
+		return DISTANCE_FAR;
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = (int)j;
+	for (size_t i = 1; i <= a.len; i++) {
+		int *spare = before;
+
+		before = above;
+		above = row;
+		row = spare;
+		row[0] = (int)i;
+		for (size_t j = 1; j <= b.len; j++) {
+			int same = a.ptr[i - 1] == b.ptr[j - 1];
+
+			row[j] = MIN(above[j - 1] + !same, MIN(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] &&
+			    a.ptr[i - 2] == b.ptr[j - 1])
+				row[j] = MIN(row[j], before[j - 2] + 1);
+		}
+	}
+	return row[b.len];
+}
+
+/* A longer name may be misspelt more. */
+static int near_enough(struct span name)
+{
+	return name.len < 5 ? 1 : name.len < 8 ? 2 : 3;
+}
+
+static bool same_key(const struct option *o, struct span name)
+{
+	const char *dot = name.len ? memchr(name.ptr, '.', name.len) : NULL;
+	size_t skip = dot ? (size_t)(dot + 1 - name.ptr) : 0;
+
+	return span_eq((struct span){ name.ptr + skip, name.len - skip }, span_of(o->key));
+}
+
+void option_suggest(enum option_naming naming, struct span name, struct buf *to)
+{
+	const struct option *nearest = NULL;
+	int least = near_enough(name) + 1;
+	struct buf own = { 0 };
+
+	for (size_t i = 0; i < options_count; i++) {
+		int d;
+
+		own.len = 0;
+		option_name(&options[i], naming, &own);
+		d = same_key(&options[i], name) ? 1 : distance(buf_span(&own), name);
+		if (d < least) {
+			least = d;
+			nearest = &options[i];
+		}
+	}
+	if (nearest) {
+		buf_puts(to, "; did you mean ");
+		option_name(nearest, naming, to);
+		buf_puts(to, "?");
+	}
+	buf_clear(&own);
+}
+
+void option_suggest_section(struct span name, struct buf *to)
+{
+	const char *nearest = NULL;
+	int least = near_enough(name) + 1;
+
+	for (size_t i = 0; i < options_count; i++) {
+		int d = distance(span_of(options[i].section), name);
+
+		if (d < least) {
+			least = d;
+			nearest = options[i].section;
+		}
+	}
+	if (nearest)
+		buf_printf(to, "; did you mean [%s]?", nearest);
+}

@@ -1,0 +1,55 @@
+/*
+ * show.c - the options as people read them: --print-config and --help.
+ *
+ * tests/lint/options reads the text of --help: "  section.key = default", then a line of help,
+ * then what is allowed, the alias, and whether SIGHUP changes it.
+ */
+#include <string.h>
+
+#include "config/options.h"
+#include "config/values.h"
+
+static bool begins_section(size_t i)
+{
+	return i == 0 || strcmp(options[i].section, options[i - 1].section) != 0;
+}
+
+void config_print(const struct config *c, FILE *to)
+{
+	CLEANUP(buf_clear) struct buf text = { 0 };
+
+	for (size_t i = 0; i < options_count; i++) {
+		const struct option *o = &options[i];
+
+		if (begins_section(i))
+			fprintf(to, "%s[%s]\n", i ? "\n" : "", o->section);
+		text.len = 0;
+		value_show(o, option_slot(o, c), &text);
+		fprintf(to, "%s =%s%s\n", o->key, text.len ? " " : "", buf_str(&text));
+	}
+}
+
+static void help_option(const struct option *o, FILE *to)
+{
+	CLEANUP(buf_clear) struct buf allowed = { 0 };
+
+	o->type->allowed(o, &allowed);
+	fprintf(to, "  %s.%s =%s%s\n", o->section, o->key, *o->preset ? " " : "", o->preset);
+	fprintf(to, "      %s\n", o->help);
+	fprintf(to, "      %s%s%s%s\n", buf_str(&allowed), o->alias ? "; also " : "",
+		o->alias ? o->alias : "", o->flags & OPTION_RELOADABLE ? "; reloadable" : "");
+}
+
+void config_help(FILE *to)
+{
+	fputs("Options with their defaults, what they do, and what is allowed. An option is set as\n"
+	      "\"key = value\" under [section] in the file, as TURNSTILE_SECTION_KEY in the environment\n"
+	      "(a few also under a second name), or by -o section.key=value; the last of these wins.\n"
+	      "SIGHUP reads the file again and changes those that are reloadable.\n",
+	      to);
+	for (size_t i = 0; i < options_count; i++) {
+		if (begins_section(i))
+			fputs("\n", to);
+		help_option(&options[i], to);
+	}
+}

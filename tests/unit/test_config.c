@@ -1,0 +1,491 @@
+/*
+ * test_config.c - loading, its errors, showing and reloading. test_config_values.c has the types.
+ *
+ * `test_config --help` prints the option table and tests nothing: tests/lint/options reads it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config_run.h"
+
+static char *printed(const struct config *c)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	must(f);
+	config_print(c, f);
+	must(fclose(f) == 0);
+	return text;
+}
+
+/* Later sources win; the alias loses against our own name, and an empty one isn't set. */
+static void test_precedence(void)
+{
+	static const char ini[] = "[queue]\ndelay_ms = 1\n";
+	const struct {
+		const char *ini;
+		char *const *environment;
+		const char *const *overrides;
+		const char *want;
+	} cases[] = {
+		{ NULL, NULL, NULL, "200" },
+		{ ini, NULL, NULL, "1" },
+		{ ini, ENV("USER_MESSAGE_QUEUE_DELAY_MS=2"), NULL, "2" },
+		{ ini, ENV("USER_MESSAGE_QUEUE_DELAY_MS="), NULL, "1" },
+		{ ini, ENV("USER_MESSAGE_QUEUE_DELAY_MS=2", "TURNSTILE_QUEUE_DELAY_MS=3"), NULL,
+		  "3" },
+		{ ini, ENV("TURNSTILE_QUEUE_DELAY_MS=3", "USER_MESSAGE_QUEUE_DELAY_MS=bad"), NULL,
+		  "3" },
+		{ ini, ENV("TURNSTILE_QUEUE_DELAY_MS=3"), OVER("queue.delay_ms=4"), "4" },
+		{ ini, NULL, OVER("queue.delay_ms=4", "queue.delay_ms=5"), "5" },
+		{ NULL, ENV("PATH=/bin", "HOME", "queue.delay_ms=9"), NULL, "200" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run run = load(cases[i].ini, cases[i].environment, cases[i].overrides);
+
+		CHECK_STR(buf_str(&run.errors), "");
+		CHECK_INT(run.result, 0);
+		if (run.config)
+			check_value(run.config, "queue.delay_ms", cases[i].want);
+		end(&run);
+	}
+}
+
+/* What is no option at all, in each source. */
+static void test_unknown(void)
+{
+	const struct {
+		const char *ini;
+		char *const *environment;
+		const char *const *overrides;
+		const char *want;
+	} cases[] = {
+		{ "[queue]\n\ndealy_ms = 1\n", NULL, NULL,
+		  "t.ini:3: queue.dealy_ms: there is no such option; did you mean queue.delay_ms?\n" },
+		{ "[queue]\nfrobnicate = 1\n", NULL, NULL,
+		  "t.ini:2: queue.frobnicate: there is no such option\n" },
+		{ "[listen]\nmax_waiting = 1\n", NULL, NULL,
+		  "t.ini:2: listen.max_waiting: there is no such option; "
+		  "did you mean queue.max_waiting?\n" },
+		{ "[quue]\ndelay_ms = 1\nx = 2\n", NULL, NULL,
+		  "t.ini:1: [quue]: there is no such section; did you mean [queue]?\n" },
+		{ "[\x1b]\n", NULL, NULL, "t.ini:1: [\\u001b]: there is no such section\n" },
+		{ "delay_ms = 1\n", NULL, NULL,
+		  "t.ini:1: delay_ms: stands before the first [section]\n" },
+		{ NULL, ENV("TURNSTILE_QUEUE_DELAYMS=1"), NULL,
+		  "TURNSTILE_QUEUE_DELAYMS: there is no such option; "
+		  "did you mean TURNSTILE_QUEUE_DELAY_MS?\n" },
+		{ NULL, ENV("TURNSTILE_X=secret"), NULL, "TURNSTILE_X: there is no such option\n" },
+		{ NULL,
+		  ENV("TURNSTILE_SERVICE_HOST=10.0.0.1", "TURNSTILE_SERVICE_PORT_HTTP=80",
+		      "TURNSTILE_PORT=tcp://10.0.0.1:80", "TURNSTILE_PORT_80_TCP_ADDR=10.0.0.1",
+		      "TURNSTILE_ADMIN_PORT=tcp://10.0.0.2:81"),
+		  NULL, "" },
+		{ NULL, NULL, OVER("queue.dleay_ms=1"),
+		  "-o queue.dleay_ms: there is no such option; did you mean queue.delay_ms?\n" },
+		{ NULL, NULL, OVER("delay_ms=1"),
+		  "-o delay_ms: there is no such option; did you mean queue.delay_ms?\n" },
+		{ NULL, NULL, OVER("queue.delay_ms"),
+		  "-o queue.delay_ms: has no value; write -o queue.delay_ms=VALUE\n" },
+		{ NULL, NULL, OVER("=1"), "-o : there is no such option\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run run = load(cases[i].ini, cases[i].environment, cases[i].overrides);
+
+		CHECK_STR(buf_str(&run.errors), cases[i].want);
+		CHECK_INT(run.result, *cases[i].want ? -EINVAL : 0);
+		end(&run);
+	}
+}
+
+/* One run tells everything that is wrong, file first, each with its place. */
+static void test_all_errors(void)
+{
+	struct run run = load("[queue]\n"
+			      "delay_ms = soon\n"
+			      "what is this\n"
+			      "[listen\n"
+			      "lost = 1\n"
+			      "[log] level = debug\n"
+			      "[ queue ] ; comment\n"
+			      "  timeout_ms = 5 ; too little\n"
+			      "\n"
+			      "delay_ms = 7\n"
+			      "nothing ;= 1\n"
+			      "also nothing",
+			      ENV("TURNSTILE_LOG_LEVEL=loud", "REQUEST_TIMEOUT=ten"),
+			      OVER("redis.cluster=perhaps", "a.b=c"));
+
+	CHECK_INT(run.result, -EINVAL);
+	CHECK_STR(buf_str(&run.errors),
+		  "t.ini:2: queue.delay_ms: \"soon\" is not a whole number; allowed: 0 to 10000\n"
+		  "t.ini:3: the line is neither \"key = value\" nor [section] nor a comment\n"
+		  "t.ini:4: the section's name has no \"]\"\n"
+		  "t.ini:6: there is more than a comment behind the section's name\n"
+		  "t.ini:8: queue.timeout_ms: \"5\" is out of range; allowed: 1000 to 300000\n"
+		  "t.ini:10: queue.delay_ms: is set twice, first in line 2\n"
+		  "t.ini:11: the line is neither \"key = value\" nor [section] nor a comment\n"
+		  "t.ini:12: the line is neither \"key = value\" nor [section] nor a comment\n"
+		  "REQUEST_TIMEOUT: \"ten\" is not a whole number; allowed: 100 to 86400000\n"
+		  "TURNSTILE_LOG_LEVEL: \"loud\" is none of them; "
+		  "allowed: error, warn, info, debug\n"
+		  "-o redis.cluster: \"perhaps\" is neither; allowed: true or false\n"
+		  "-o a.b: there is no such option\n");
+	end(&run);
+}
+
+static void test_together(void)
+{
+	struct run run = load(NULL, NULL,
+			      OVER("listen.max_body_bytes=2MiB", "listen.max_buffered_bytes=1MiB"));
+
+	CHECK_INT(run.result, -EINVAL);
+	CHECK_STR(buf_str(&run.errors), "listen.max_buffered_bytes: 1048576 bytes are less than "
+					"listen.max_body_bytes, 2097152\n");
+	end(&run);
+}
+
+/* What a text file may look like: a mark at its start, CR LF, blanks, long lines, no last LF. */
+static void test_file_shapes(void)
+{
+	CLEANUP(buf_clear) struct buf ini = { 0 };
+	struct run run =
+		load("\xef\xbb\xbf[queue]\r\n\tdelay_ms: 5 ; inline\r\n  timeout_ms=2000\r\n"
+		     "[log]\n# c\n; c\n[queue]\nmax_waiting = 3",
+		     NULL, NULL);
+
+	CHECK_STR(buf_str(&run.errors), "");
+	check_value(run.config, "queue.delay_ms", "5");
+	check_value(run.config, "queue.timeout_ms", "2000");
+	check_value(run.config, "queue.max_waiting", "3");
+	end(&run);
+
+	/* 198 bytes fit into inih's line, 199 don't; a comment may be longer. */
+	buf_printf(&ini, "# %0250d\n[queue]\npaths = /%0189d\n", 0, 0);
+	run = load(buf_str(&ini), NULL, NULL);
+	CHECK_STR(buf_str(&run.errors), "");
+	CHECK_INT(strlen(run.config->queue.paths[0]), 190);
+	end(&run);
+	ini.len = 0;
+	buf_printf(&ini, "[queue]\npaths = /%0190d\ndelay_ms = x\n", 0);
+	run = load(buf_str(&ini), NULL, NULL);
+	CHECK_STR(buf_str(&run.errors),
+		  "t.ini:2: the line is longer than 198 bytes; set a longer value by -o or in the "
+		  "environment\n"
+		  "t.ini:3: queue.delay_ms: \"x\" is not a whole number; allowed: 0 to 10000\n");
+	end(&run);
+}
+
+static void test_bad_files(void)
+{
+	struct config_sources sources = { .file = "none.ini" };
+	struct run run = { 0 };
+
+	run.result = config_load(&sources, &run.errors, &run.config);
+	CHECK_INT(run.result, -ENOENT);
+	CHECK_STR(buf_str(&run.errors), "none.ini: No such file or directory\n");
+	end(&run);
+
+	sources.file = ".";
+	run.result = config_load(&sources, &run.errors, &run.config);
+	CHECK_INT(run.result, -EISDIR);
+	CHECK_STR(buf_str(&run.errors), ".: Is a directory\n");
+	end(&run);
+
+	sources.file = "/dev/null";
+	run.result = config_load(&sources, &run.errors, &run.config);
+	CHECK_INT(run.result, 0);
+	end(&run);
+
+	write_ini(SPAN("[queue]\ndelay_ms = 1\0002\n"));
+	sources.file = "t.ini";
+	run.result = config_load(&sources, &run.errors, &run.config);
+	CHECK_INT(run.result, -EINVAL);
+	CHECK_STR(buf_str(&run.errors), "t.ini:2: the line has a NUL byte\n");
+	end(&run);
+}
+
+/* A value of each option that isn't its default. */
+static const char *const other_values[] = {
+	"listen.address=[::]:1",
+	"listen.max_connections=7",
+	"listen.idle_timeout_ms=701",
+	"listen.stall_timeout_ms=702",
+	"listen.drain_timeout_ms=703",
+	"listen.max_body_bytes=5KiB",
+	"listen.max_buffered_bytes=2GiB",
+	"upstream.url=https://h:1/p",
+	"upstream.connect_timeout_ms=704",
+	"upstream.request_timeout_ms=705",
+	"upstream.host=client",
+	"upstream.tls_verify=false",
+	"upstream.ca_file=/dev/null",
+	"upstream.proxy=http://p:1",
+	"queue.enabled=false",
+	"queue.delay_ms=706",
+	"queue.timeout_ms=7007",
+	"queue.lock_ttl_ms=7008",
+	"queue.max_hold_ms=709",
+	"queue.max_waiting=8",
+	"queue.paths=/a, /b",
+	"queue.release_on=headers",
+	"queue.on_backend_error=local",
+	"queue.startup_cleanup=off",
+	"queue.cleanup_interval_ms=7010",
+	"account.source=header:x-a, static:b",
+	"redis.url=redis://h:1/2",
+	"redis.key_prefix=p",
+	"redis.instance=some-other.instance",
+	"redis.command_timeout_ms=711",
+	"redis.cluster=true",
+	"log.level=error",
+	"log.format=json",
+	NULL,
+};
+
+/* What is printed can be loaded, and is the same: at the defaults, and with all else than them. */
+static void test_round_trip(void)
+{
+	const char *const *const givens[] = { NULL, other_values };
+
+	CHECK_INT(ARRAY_SIZE(other_values) - 1, options_count);
+	for (size_t i = 0; i < ARRAY_SIZE(givens); i++) {
+		struct run first = load(NULL, NULL, givens[i]), second;
+		CLEANUP(freep) char *text = NULL, *again = NULL;
+
+		CHECK_STR(buf_str(&first.errors), "");
+		text = printed(first.config);
+		second = load(text, NULL, NULL);
+		CHECK_STR(buf_str(&second.errors), "");
+		again = printed(second.config);
+		CHECK_STR(again, text);
+		end(&first);
+		end(&second);
+	}
+	for (size_t i = 0; other_values[i]; i++) {
+		struct run run = load(NULL, NULL, OVER(other_values[i]));
+		CLEANUP(freep)
+		char *name = xstrndup(other_values[i], strcspn(other_values[i], "="));
+		CLEANUP(freep) char *got = NULL;
+
+		CHECK_STR(buf_str(&run.errors), "");
+		got = value_of(run.config, name);
+		CHECK_STR(got, other_values[i] + strlen(name) + 1);
+		CHECK(strcmp(got, option_find(OPTION_DOTTED, span_of(name))->preset) != 0);
+		end(&run);
+	}
+}
+
+static void check_masked(const char *option, const char *line)
+{
+	struct run run = load(NULL, NULL, OVER(option));
+	CLEANUP(freep) char *text = NULL;
+
+	CHECK_STR(buf_str(&run.errors), "");
+	text = printed(run.config);
+	CHECK(strstr(text, line));
+	CHECK(!strstr(text, "s3cret"));
+	end(&run);
+}
+
+static void test_masked(void)
+{
+	struct run run;
+
+	check_masked("redis.url=redis://:s3cret@h:1/2", "\nurl = redis://:***@h:1/2\n");
+	check_masked("redis.url=redis://u:s3cret@s3cret@h", "\nurl = redis://u:***@h\n");
+	check_masked("redis.url=redis://s3cret@h", "\nurl = redis://***@h\n");
+	check_masked("redis.url=redis://h/1", "\nurl = redis://h/1\n");
+	check_masked("redis.url=unix:/s?db=1&password=s3cret&user=u",
+		     "\nurl = unix:/s?db=1&password=***&user=u\n");
+	check_masked("upstream.proxy=http://u:s3cret@h:1", "\nproxy = http://u:***@h:1\n");
+
+	run = load("[redis]\nurl = tcp://:s3cret@h\n", ENV("TURNSTILE_UPSTREAM_PROXY=s3cret"),
+		   OVER("upstream.url=http://:s3cret@h", "redis.url=unix:/s?s3cret"));
+	CHECK_INT(run.result, -EINVAL);
+	CHECK(!strstr(buf_str(&run.errors), "s3cret"));
+	end(&run);
+}
+
+static void test_reload(void)
+{
+	struct run live = load(NULL, NULL, OVER("redis.url=redis://:s3cret@h"));
+	struct run fresh =
+		load(NULL, NULL,
+		     OVER("redis.url=redis://:s3cret@h", "queue.delay_ms=9",
+			  "account.source=static:x", "queue.paths=/x", "log.level=debug"));
+	CLEANUP(freep) char *before = NULL, *after = NULL;
+	struct buf errors = { 0 };
+
+	CHECK_INT(config_reload(live.config, steal(&fresh.config), &errors), 0);
+	CHECK_STR(buf_str(&errors), "");
+	check_value(live.config, "queue.delay_ms", "9");
+	check_value(live.config, "account.source", "static:x");
+	check_value(live.config, "queue.paths", "/x");
+	CHECK_INT(live.config->log.level, LOG_DEBUG);
+	end(&fresh);
+
+	/* One option that can't change keeps all others from changing. */
+	before = printed(live.config);
+	fresh = load(
+		NULL, NULL,
+		OVER("redis.url=redis://:s3cret2@h", "listen.address=h:1", "queue.delay_ms=1"));
+	CHECK_INT(config_reload(live.config, steal(&fresh.config), &errors), -EINVAL);
+	CHECK_STR(buf_str(&errors),
+		  "listen.address: can't change while running, from \"127.0.0.1:8080\" to "
+		  "\"h:1\"; restart to change it\n"
+		  "redis.url: can't change while running, from \"redis://:***@h\" to "
+		  "\"redis://:***@h\"; restart to change it\n");
+	after = printed(live.config);
+	CHECK_STR(after, before);
+	end(&fresh);
+	end(&live);
+	buf_clear(&errors);
+}
+
+/* Exactly these change at run time, as config.h and the sample file say. */
+static void test_reloadable(void)
+{
+	static const char *const fixed[] = {
+		"listen.address",   "listen.max_connections", "upstream.url",
+		"upstream.host",    "upstream.tls_verify",    "upstream.ca_file",
+		"upstream.proxy",   "queue.startup_cleanup",  "redis.url",
+		"redis.key_prefix", "redis.instance",         "redis.command_timeout_ms",
+		"redis.cluster",
+	};
+
+	for (size_t i = 0; other_values[i]; i++) {
+		struct run live = load(NULL, NULL, NULL);
+		struct run fresh = load(NULL, NULL, OVER(other_values[i]));
+		struct buf errors = { 0 };
+		bool is_fixed = false;
+
+		for (size_t j = 0; j < ARRAY_SIZE(fixed); j++)
+			is_fixed |= span_starts(span_of(other_values[i]), span_of(fixed[j])) &&
+				    other_values[i][strlen(fixed[j])] == '=';
+		CHECK_INT(config_reload(live.config, steal(&fresh.config), &errors),
+			  is_fixed ? -EINVAL : 0);
+		CHECK_INT(errors.len != 0, is_fixed);
+		end(&live);
+		end(&fresh);
+		buf_clear(&errors);
+	}
+}
+
+/* The text with the ";" taken off every option's line. */
+static char *uncommented(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	CLEANUP(freep) char *line = NULL;
+	struct buf text = { 0 };
+	size_t cap = 0;
+
+	must(f);
+	while (getline(&line, &cap, f) >= 0)
+		buf_puts(&text, line + (line[0] == ';'));
+	fclose(f);
+	buf_str(&text);
+	return text.data;
+}
+
+static void test_sample(const char *path)
+{
+	struct config_sources sources = { .file = path };
+	CLEANUP(freep) char *text = uncommented(path), *want = NULL, *got = NULL;
+	struct run defaults = load(NULL, NULL, NULL), run = { 0 };
+	const struct option *o = options;
+
+	want = printed(defaults.config);
+	end(&defaults);
+	run.result = config_load(&sources, &run.errors, &run.config);
+	CHECK_STR(buf_str(&run.errors), "");
+	got = printed(run.config);
+	CHECK_STR(got, want);
+	end(&run);
+
+	run = load(text, NULL, NULL);
+	CHECK_STR(buf_str(&run.errors), "");
+	free(got);
+	got = printed(run.config);
+	CHECK_STR(got, want);
+	end(&run);
+	for (; o < options + options_count; o++) {
+		CLEANUP(freep)
+		char *line = xasprintf("\n%s =%s%s\n", o->key, *o->preset ? " " : "", o->preset);
+
+		CHECK(strstr(text, line));
+	}
+}
+
+/* The instance is the host's name, made fit. */
+static void test_instance(void)
+{
+	struct run run = load(NULL, NULL, NULL);
+	char host[65];
+
+	must(gethostname(host, sizeof host) == 0);
+	for (char *p = host; *p; p++) {
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
+			    *p))
+			*p = '-';
+	}
+	CHECK_STR(run.config->redis.instance, host[0] ? host : "turnstile");
+	end(&run);
+	run = load("[redis]\ninstance = a\n", NULL, OVER("redis.instance=(host name)"));
+	CHECK_STR(run.config->redis.instance, host[0] ? host : "turnstile");
+	end(&run);
+}
+
+/* --help fits a terminal and names every option. */
+static void test_help(void)
+{
+	CLEANUP(freep) char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	must(f);
+	config_help(f);
+	must(fclose(f) == 0);
+	for (const char *p = text; *p; p += strcspn(p, "\n") + 1)
+		CHECK(strcspn(p, "\n") <= 100);
+	for (size_t i = 0; i < options_count; i++) {
+		CLEANUP(freep)
+		char *line = xasprintf("\n  %s.%s =", options[i].section, options[i].key);
+
+		CHECK(strstr(text, line));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *root = getenv("SOURCE_ROOT");
+	CLEANUP(freep) char *sample = xasprintf("%s/config/turnstile.ini", root ? root : "..");
+	CLEANUP(freep) char *sample_path = realpath(sample, NULL);
+
+	if (argc > 1 && !strcmp(argv[1], "--help")) {
+		config_help(stdout);
+		return 0;
+	}
+	must(sample_path);
+	work_begin();
+	test_precedence();
+	test_unknown();
+	test_all_errors();
+	test_together();
+	test_file_shapes();
+	test_bad_files();
+	test_round_trip();
+	test_masked();
+	test_reload();
+	test_reloadable();
+	test_sample(sample_path);
+	test_instance();
+	test_help();
+	work_end();
+	return check_done();
+}
