@@ -1,0 +1,242 @@
+/*
+ * queue.c - whose turn is it? Policy only: timeouts, pacing, failures of the backend.
+ *
+ * One struct queue_place per gated exchange. Its state is what the last event of the backend or
+ * its timer made it; the one who owns the place hears of it by a job, never in the middle of
+ * somebody else's give-back.
+ *
+ *      joined ─────────────────────────────── deadline (queue.timeout_ms)
+ *              GRANTED ── delay left ── go
+ *
+ * There is one timer a place: while it waits, for the deadline; while it paces, for what comes
+ * first. So a waiter whose delay would end after its deadline ends at its deadline.
+ *
+ * With queue.on_backend_error = local, a place that the shared backend fails is entered in the
+ * memory backend of this process instead, so that at least its own requests stay in line.
+ */
+#include "queue/queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+	RETRY_AFTER_MIN_S = 1,
+	RETRY_AFTER_MAX_S = 60,
+	FIRST_GUESS_MS = 5000, /* of a turn's length, until there was one */
+};
+
+struct queue {
+	struct loop *loop;
+	const struct config *config;
+	struct lock_backend *backend; /* by redis.url */
+	struct lock_backend *local;   /* for on_backend_error = local; NULL while not needed */
+	int64_t turn_length_ms;       /* moving average */
+};
+
+static void tell_owner(struct job *job)
+{
+	struct queue_place *p = container_of(job, struct queue_place, tell);
+
+	p->changed(p->x);
+}
+
+static void move(struct queue_place *p, enum place_state state)
+{
+	p->state = state;
+	loop_defer(p->queue->loop, &p->tell);
+}
+
+/* Out of the backend; what is left of the place is what its owner reads. */
+static void give_back(struct queue_place *p, bool completed)
+{
+	struct lock_backend *backend = steal(&p->backend);
+
+	if (backend)
+		lock_give_back(backend, &p->ticket, completed);
+	timer_clear(&p->timer);
+}
+
+static int64_t left_ms(const struct queue_place *p)
+{
+	return p->joined_ms + p->queue->config->queue.timeout_ms - clock_ms();
+}
+
+static void start_turn(struct queue_place *p)
+{
+	timer_clear(&p->timer);
+	p->turn_ms = clock_ms();
+	move(p, PLACE_TURN);
+}
+
+static void on_timer(void *arg)
+{
+	struct queue_place *p = arg;
+
+	if (left_ms(p) > 0) {
+		start_turn(p);
+		return;
+	}
+	give_back(p, false);
+	move(p, PLACE_TIMED_OUT);
+}
+
+static void on_granted(struct queue_place *p, int64_t delay_ms)
+{
+	if (delay_ms <= 0) {
+		start_turn(p);
+		return;
+	}
+	move(p, PLACE_PACING);
+	timer_start(p->timer, MIN(delay_ms, left_ms(p)));
+}
+
+static void enter(struct queue_place *p, struct lock_backend *backend);
+
+static struct lock_backend *local_backend(struct queue *q)
+{
+	if (!q->local)
+		q->local = lock_memory_new(q->loop);
+	return q->local;
+}
+
+static void on_failed(struct queue_place *p)
+{
+	enum on_backend_error policy = p->queue->config->queue.on_backend_error;
+
+	if (policy == ON_BACKEND_ERROR_LOCAL && p->backend != p->queue->local) {
+		lock_give_back(steal(&p->backend), &p->ticket, false);
+		enter(p, local_backend(p->queue));
+		return;
+	}
+	give_back(p, false);
+	move(p, policy == ON_BACKEND_ERROR_FORWARD ? PLACE_PASS : PLACE_FAILED);
+}
+
+static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *news)
+{
+	struct queue_place *p = container_of(ticket, struct queue_place, ticket);
+
+	switch (news->event) {
+	case LOCK_WAITING:
+		p->position = news->position;
+		break;
+	case LOCK_GRANTED:
+		on_granted(p, news->delay_ms);
+		break;
+	case LOCK_FULL:
+		give_back(p, false);
+		move(p, PLACE_FULL);
+		break;
+	case LOCK_LOST:
+		log_warn("a turn was lost: its lease ended while it was held",
+			 LOG_STR("account", ticket->account), LOG_STR("ticket", ticket->id));
+		give_back(p, false);
+		move(p, PLACE_LOST);
+		break;
+	case LOCK_FAILED:
+		on_failed(p);
+		break;
+	}
+}
+
+static void enter(struct queue_place *p, struct lock_backend *backend)
+{
+	const struct config *c = p->queue->config;
+	struct lock_ticket t = {
+		.terms = { .delay_ms = c->queue.delay_ms,
+			   .ttl_ms = c->queue.lock_ttl_ms,
+			   .max_hold_ms = c->queue.max_hold_ms,
+			   .max_waiting = c->queue.max_waiting },
+		.on_event = on_lock_event,
+	};
+
+	memcpy(t.account, p->ticket.account, sizeof t.account);
+	p->ticket = t;
+	p->backend = backend;
+	lock_enter(backend, &p->ticket);
+}
+
+void queue_join(struct queue *q, struct queue_place *p, const char *account)
+{
+	must(p->state == PLACE_NONE && strlen(account) < LOCK_ACCOUNT_MAX);
+	strcpy(p->ticket.account, account);
+	p->queue = q;
+	p->state = PLACE_WAITING;
+	p->tell.run = tell_owner;
+	p->joined_ms = clock_ms();
+	p->timer = timer_new(q->loop, on_timer, p);
+	timer_start(p->timer, q->config->queue.timeout_ms);
+	enter(p, q->backend);
+}
+
+void queue_leave(struct queue_place *p, bool completed)
+{
+	bool had_turn = p->state == PLACE_TURN;
+
+	if (p->state == PLACE_NONE)
+		return;
+	p->state = PLACE_NONE;
+	job_cancel(&p->tell);
+	give_back(p, completed);
+	if (had_turn && completed)
+		p->queue->turn_length_ms =
+			(7 * p->queue->turn_length_ms + clock_ms() - p->turn_ms) / 8;
+}
+
+int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
+{
+	int64_t before = p && p->position > 0 ? p->position : 1;
+	int64_t each_ms = q->turn_length_ms + q->config->queue.delay_ms;
+
+	return (int)MAX(RETRY_AFTER_MIN_S, MIN(RETRY_AFTER_MAX_S, (before * each_ms + 999) / 1000));
+}
+
+void queue_stats(const struct queue *q, struct lock_stats *ret)
+{
+	q->backend->ops->stats(q->backend, ret);
+}
+
+const char *queue_backend_name(const struct queue *q)
+{
+	return q->backend->ops->name;
+}
+
+int queue_new(struct loop *loop, const struct config *config, struct buf *errors,
+	      struct queue **ret)
+{
+	CLEANUP(freep) struct queue *q = xcalloc(1, sizeof *q);
+	int r;
+
+	q->loop = loop;
+	q->config = config;
+	q->turn_length_ms = FIRST_GUESS_MS;
+	if (config->redis.url[0]) {
+		r = lock_redis_new(loop, config, errors, &q->backend);
+		if (r < 0)
+			return r;
+	} else {
+		q->backend = lock_memory_new(loop);
+	}
+	*ret = steal(&q);
+	return 0;
+}
+
+void queue_stop(struct queue *q, int64_t limit_ms, void (*done)(void *arg), void *arg)
+{
+	q->backend->ops->stop(q->backend, limit_ms, done, arg);
+}
+
+void queue_free(struct queue *q)
+{
+	if (!q)
+		return;
+	if (q->local)
+		q->local->ops->free(q->local);
+	q->backend->ops->free(q->backend);
+	free(q);
+}

@@ -1,0 +1,82 @@
+/*
+ * queue.h - whose turn is it? What the proxy knows of waiting.
+ *
+ *      queue_join ──> WAITING ──> PACING ──> TURN          changed() after each step, on the loop,
+ *                        │           │          └─> LOST    never from within a call
+ *                        └───────────┴─> TIMED_OUT, FULL, FAILED, PASS
+ *
+ * The backends (lock.h) know order and holders; here are the timeout, the pacing, and what happens
+ * when the backend can't be asked.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "queue/lock.h"
+
+struct queue;
+
+enum place_state {
+	PLACE_NONE,      /* not joined, or left */
+	PLACE_WAITING,   /* asked for, or in line */
+	PLACE_PACING,    /* has the turn; the delay after the last completion isn't over */
+	PLACE_TURN,      /* has the turn: go */
+	PLACE_LOST,      /* had the turn; the lease is over, somebody else may have it */
+	PLACE_TIMED_OUT, /* queue.timeout_ms are over; place or turn is given back */
+	PLACE_FULL,      /* queue.max_waiting wait already */
+	PLACE_FAILED,    /* the backend can't be asked, and the policy is to refuse */
+	PLACE_PASS,      /* the backend can't be asked, and the policy is to pass ungated */
+};
+
+/* Zero it, set `changed` and `x`; the rest is the queue's to write and anybody's to read. */
+struct queue_place {
+	void (*changed)(void *x);
+	void *x;
+
+	enum place_state state;
+	int64_t position;  /* how many were to be served first, when it joined */
+	int64_t joined_ms; /* clock_ms(); 0 while it never joined */
+	int64_t turn_ms;   /* when it came to PLACE_TURN; 0 before */
+	struct lock_ticket ticket;
+	struct lock_backend *backend; /* where it is entered; NULL: nowhere */
+	struct queue *queue;
+	struct timer *timer; /* of the deadline, or of the delay if that ends first */
+	struct job tell;
+};
+
+/*
+ * Opens the backend that redis.url asks for. 0, or -EINVAL and a line in `errors`. `config` is
+ * read with each join (reload) and outlives the queue.
+ */
+int queue_new(struct loop *loop, const struct config *config, struct buf *errors,
+	      struct queue **ret) MUST_USE;
+
+/* Joins `account`'s line at its end. */
+void queue_join(struct queue *q, struct queue_place *p, const char *account);
+
+/*
+ * Gives back place or turn, whatever there is; idempotent, and fine for a place that never joined.
+ * `completed`: the turn was used, so the delay starts to run. No changed() comes any more.
+ */
+void queue_leave(struct queue_place *p, bool completed);
+
+/*
+ * When a client that isn't served now should come again, for Retry-After: what the line before
+ * this place (a NULL place: any) takes by the recent turns' length. 1 to 60 seconds.
+ */
+int queue_retry_after_s(const struct queue *q, const struct queue_place *p);
+
+void queue_stats(const struct queue *q, struct lock_stats *ret);
+const char *queue_backend_name(const struct queue *q);
+
+/*
+ * Tells other processes that all turns of this one are free, within `limit_ms`; then `done`, once,
+ * not from within the call. Every place must have been left before.
+ */
+void queue_stop(struct queue *q, int64_t limit_ms, void (*done)(void *arg), void *arg);
+
+/* After queue_stop(), or if nothing ever joined. Takes NULL. */
+void queue_free(struct queue *q);

@@ -1,0 +1,216 @@
+/* queue/queue.c on the memory backend: timeout, pacing, order, max_waiting, retry-after. */
+#include "base/buf.h"
+#include "check.h"
+#include "queue/queue.h"
+
+enum { PLACES = 8 };
+
+struct fixture {
+	struct loop loop;
+	struct config config;
+	struct queue *queue;
+	struct queue_place places[PLACES];
+	int told; /* how often changed() was called */
+};
+
+static void on_changed(void *x)
+{
+	++*(int *)x;
+}
+
+static void open_fixture(struct fixture *f)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+
+	*f = (struct fixture){ 0 };
+	f->config.redis.url = (char *)"";
+	f->config.queue.timeout_ms = 5000;
+	f->config.queue.lock_ttl_ms = 60000;
+	f->config.queue.max_hold_ms = 60000;
+	f->config.queue.max_waiting = 100;
+	loop_open(&f->loop);
+	CHECK_INT(queue_new(&f->loop, &f->config, &errors, &f->queue), 0);
+	for (int i = 0; i < PLACES; i++) {
+		f->places[i].changed = on_changed;
+		f->places[i].x = &f->told;
+	}
+}
+
+static void close_fixture(struct fixture *f)
+{
+	int stopped = 0;
+
+	for (int i = 0; i < PLACES; i++)
+		queue_leave(&f->places[i], false);
+	queue_stop(f->queue, 1000, on_changed, &stopped);
+	CHECK(RUN_UNTIL(&f->loop, stopped == 1, 2000));
+	queue_free(f->queue);
+	loop_close(&f->loop);
+}
+
+#define REACHES(f, i, wanted) RUN_UNTIL(&(f)->loop, (f)->places[i].state == (wanted), 3000)
+
+static void test_turns(void)
+{
+	struct fixture f;
+
+	open_fixture(&f);
+	for (int i = 0; i < 3; i++) {
+		queue_join(f.queue, &f.places[i], "a");
+		CHECK_INT(f.places[i].state, PLACE_WAITING);
+	}
+	CHECK_INT(f.told, 0); /* never from within the call */
+	queue_join(f.queue, &f.places[3], "b");
+	CHECK(REACHES(&f, 0, PLACE_TURN));
+	CHECK(REACHES(&f, 3, PLACE_TURN)); /* another account doesn't wait */
+	CHECK_INT(f.places[1].state, PLACE_WAITING);
+	CHECK_INT(f.places[2].position, 2);
+	queue_leave(&f.places[1], false); /* from the middle */
+	queue_leave(&f.places[1], false);
+	queue_leave(&f.places[0], true);
+	CHECK(REACHES(&f, 2, PLACE_TURN));
+	close_fixture(&f);
+}
+
+static void test_pacing(void)
+{
+	struct fixture f;
+	int64_t start;
+
+	open_fixture(&f);
+	f.config.queue.delay_ms = 150;
+	queue_join(f.queue, &f.places[0], "a");
+	CHECK(REACHES(&f, 0, PLACE_TURN)); /* nobody was before: no delay */
+	queue_join(f.queue, &f.places[1], "a");
+	start = clock_ms();
+	queue_leave(&f.places[0], true);
+	CHECK(REACHES(&f, 1, PLACE_PACING));
+	CHECK(REACHES(&f, 1, PLACE_TURN));
+	CHECK(clock_ms() - start >= 149);
+	/* an unused turn doesn't start the delay */
+	queue_join(f.queue, &f.places[2], "b");
+	CHECK(REACHES(&f, 2, PLACE_TURN));
+	queue_join(f.queue, &f.places[3], "b");
+	queue_leave(&f.places[2], false);
+	start = clock_ms();
+	CHECK(REACHES(&f, 3, PLACE_TURN));
+	CHECK(clock_ms() - start < 140);
+	close_fixture(&f);
+}
+
+static void test_timeout(void)
+{
+	struct fixture f;
+
+	open_fixture(&f);
+	f.config.queue.timeout_ms = 100;
+	queue_join(f.queue, &f.places[0], "a");
+	queue_join(f.queue, &f.places[1], "a");
+	queue_join(f.queue, &f.places[2], "a");
+	CHECK(REACHES(&f, 1, PLACE_TIMED_OUT));
+	CHECK(REACHES(&f, 2, PLACE_TIMED_OUT));
+	CHECK_INT(f.places[0].state, PLACE_TURN); /* counts for waiting only */
+	/* the places are free: the next is served right behind the holder */
+	queue_join(f.queue, &f.places[3], "a");
+	queue_leave(&f.places[0], true);
+	CHECK(REACHES(&f, 3, PLACE_TURN));
+	close_fixture(&f);
+}
+
+/* A delay that would end after the deadline: the waiter ends at its deadline, the turn is free. */
+static void test_deadline_while_pacing(void)
+{
+	struct fixture f;
+	int64_t start;
+
+	open_fixture(&f);
+	f.config.queue.delay_ms = 5000;
+	f.config.queue.timeout_ms = 120;
+	queue_join(f.queue, &f.places[0], "a");
+	CHECK(REACHES(&f, 0, PLACE_TURN));
+	queue_leave(&f.places[0], true);
+	start = clock_ms();
+	queue_join(f.queue, &f.places[1], "a");
+	CHECK(REACHES(&f, 1, PLACE_PACING));
+	CHECK(REACHES(&f, 1, PLACE_TIMED_OUT));
+	CHECK(clock_ms() - start >= 119 && clock_ms() - start < 2000);
+	close_fixture(&f);
+}
+
+static void test_full(void)
+{
+	struct fixture f;
+
+	open_fixture(&f);
+	f.config.queue.max_waiting = 2;
+	for (int i = 0; i < 4; i++)
+		queue_join(f.queue, &f.places[i], "a");
+	CHECK(REACHES(&f, 3, PLACE_FULL));
+	CHECK_INT(f.places[2].state, PLACE_WAITING);
+	queue_join(f.queue, &f.places[4], "b");
+	CHECK(REACHES(&f, 4, PLACE_TURN));
+	close_fixture(&f);
+}
+
+static void test_lost(void)
+{
+	struct fixture f;
+
+	open_fixture(&f);
+	f.config.queue.max_hold_ms = 100;
+	queue_join(f.queue, &f.places[0], "a");
+	queue_join(f.queue, &f.places[1], "a");
+	CHECK(REACHES(&f, 0, PLACE_TURN));
+	CHECK(REACHES(&f, 0, PLACE_LOST));
+	CHECK(REACHES(&f, 1, PLACE_TURN));
+	queue_leave(&f.places[0], true); /* doesn't touch the turn of the next */
+	queue_join(f.queue, &f.places[2], "a");
+	CHECK(!RUN_UNTIL(&f.loop, f.places[2].state == PLACE_TURN, 30));
+	close_fixture(&f);
+}
+
+static void test_retry_after(void)
+{
+	struct fixture f;
+	struct queue_place p = { .position = 1000 };
+
+	open_fixture(&f);
+	CHECK_INT(queue_retry_after_s(f.queue, &p), 60);
+	p.position = 2; /* two turns of the first guess, 5 s */
+	CHECK_INT(queue_retry_after_s(f.queue, &p), 10);
+	CHECK(queue_retry_after_s(f.queue, NULL) >= 1);
+	close_fixture(&f);
+}
+
+/* Who has left hears nothing, whatever was on its way. */
+static void test_silence(void)
+{
+	struct fixture f;
+	int done = 0;
+
+	open_fixture(&f);
+	queue_join(f.queue, &f.places[0], "a");
+	queue_leave(&f.places[0], false);
+	queue_join(f.queue, &f.places[1], "a");
+	CHECK(REACHES(&f, 1, PLACE_TURN));
+	CHECK(RUN_UNTIL(&f.loop, f.told == 1, 1000));
+	queue_join(f.queue, &f.places[2], "a");
+	queue_leave(&f.places[1], true);
+	queue_leave(&f.places[2], false); /* granted, but not yet told */
+	CHECK(!RUN_UNTIL(&f.loop, done, 30));
+	CHECK_INT(f.told, 1);
+	close_fixture(&f);
+}
+
+int main(void)
+{
+	test_turns();
+	test_pacing();
+	test_timeout();
+	test_deadline_while_pacing();
+	test_full();
+	test_lost();
+	test_retry_after();
+	test_silence();
+	return check_done();
+}
