@@ -1,0 +1,445 @@
+/*
+ * exchange.c - the state machine of an exchange, and its one end.
+ *
+ * exchange_advance() runs as a job: never within a callback of MHD, curl or hiredis. It looks at
+ * the facts and does what is due, until nothing is. What may happen in which state:
+ *
+ *      READING     the body is complete: classify it; join the queue or ask the upstream
+ *      WAITING     the place has moved: turn, pacing, timeout, full, failed, pass
+ *      PACING      the same
+ *      FORWARDING  the upstream's status is there: answer with it
+ *      STREAMING   the upstream's response has ended: give the turn back
+ *      DRAINING    the client has got everything: answered
+ *      any         the client is gone
+ *
+ * Whoever has to move next, client or upstream, has a limit for it. The watchdog looks at it, so
+ * that neither a client that stops reading nor an upstream that says nothing keeps a turn.
+ */
+#include "proxy/exchange.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/front.h"
+
+#define TO(state) (1u << (state))
+
+static const struct {
+	const char *name;
+	unsigned next;
+} state_info[X_STATE_COUNT] = {
+	[X_READING] = { "reading", TO(X_WAITING) | TO(X_FORWARDING) | TO(X_DYING) },
+	[X_WAITING] = { "waiting", TO(X_PACING) | TO(X_FORWARDING) | TO(X_DYING) },
+	[X_PACING] = { "pacing", TO(X_FORWARDING) | TO(X_DYING) },
+	[X_FORWARDING] = { "forwarding", TO(X_STREAMING) | TO(X_DYING) },
+	[X_STREAMING] = { "streaming", TO(X_DRAINING) | TO(X_DYING) },
+	[X_DRAINING] = { "draining", TO(X_DYING) },
+	[X_DYING] = { "dying", 0 },
+};
+
+const char *exchange_state_name(enum exchange_state state)
+{
+	return state_info[state].name;
+}
+
+static void move(struct exchange *x, enum exchange_state to)
+{
+	must(state_info[x->state].next & TO(to));
+	list_remove(&x->link);
+	x->proxy->count_in_state[x->state]--;
+	x->state = to;
+	list_append(&x->proxy->in_state[to], &x->link);
+	x->proxy->count_in_state[to]++;
+	exchange_moved(x);
+}
+
+void exchange_poke(struct exchange *x)
+{
+	loop_defer(x->proxy->loop, &x->advance);
+}
+
+void exchange_moved(struct exchange *x)
+{
+	x->moved_ms = clock_ms();
+}
+
+/* --- the watchdog ----------------------------------------------------------------------------- */
+
+enum mover { MOVER_CLIENT, MOVER_UPSTREAM, MOVER_QUEUE };
+
+static enum mover who_must_move(const struct exchange *x)
+{
+	switch (x->state) {
+	case X_WAITING:
+	case X_PACING:
+		return MOVER_QUEUE; /* which has a timeout of its own */
+	case X_FORWARDING:
+		return x->client == CLIENT_SENDING && !x->upload.len ? MOVER_CLIENT
+								     : MOVER_UPSTREAM;
+	case X_STREAMING:
+		return x->download.len ? MOVER_CLIENT : MOVER_UPSTREAM;
+	default:
+		return MOVER_CLIENT;
+	}
+}
+
+static int64_t limit_ms(const struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+
+	return who_must_move(x) == MOVER_UPSTREAM ? c->upstream.request_timeout_ms
+						  : c->listen.stall_timeout_ms;
+}
+
+/* The one to move may change without the watchdog hearing of it: it looks often enough for both. */
+static void start_watchdog(struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+	int64_t left = x->moved_ms + limit_ms(x) - clock_ms();
+
+	timer_start(x->watchdog, MIN(MAX(left, 1), MIN(c->listen.stall_timeout_ms,
+						       c->upstream.request_timeout_ms)));
+}
+
+static void on_watchdog(void *arg)
+{
+	struct exchange *x = arg;
+	enum mover mover = who_must_move(x);
+
+	if (mover != MOVER_QUEUE && clock_ms() >= x->moved_ms + limit_ms(x)) {
+		if (x->state == X_DYING && x->request)
+			http_request_cut(x->request); /* it doesn't even take its error */
+		exchange_finish(x, mover == MOVER_UPSTREAM ? OUTCOME_UPSTREAM_TIMEOUT
+							   : OUTCOME_CLIENT_STALLED);
+	}
+	start_watchdog(x);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+/* One line an exchange, when all is over: so the bytes are those that really went out. */
+static void log_end(const struct exchange *x)
+{
+	const struct queue_place *p = &x->place;
+	bool gated = p->joined_ms != 0;
+	int64_t now = clock_ms();
+	int64_t wait = !gated ? 0 : x->wait_ms >= 0 ? x->wait_ms : now - p->joined_ms;
+
+	log_info("exchange", LOG_STR("request_id", x->id),
+		 LOG_STR("outcome", outcome_info[x->outcome].word), LOG_INT("status", x->status),
+		 LOG_STR("method", x->method), LOG_STR("path", x->path),
+		 LOG_STR("client", x->client_address),
+		 LOG_STR("kind", request_kind_name(x->verdict.kind)),
+		 LOG_STR("reason", x->verdict.reason),
+		 LOG_STR("account", gated ? x->verdict.account : NULL),
+		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
+		 LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
+		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
+		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error));
+}
+
+/* Place or turn; the turn counts as used if the upstream may have seen the request. */
+static void give_back(struct exchange *x)
+{
+	bool used = x->transfer && (transfer_state(x->transfer) != TRANSFER_ENDED ||
+				    transfer_error(x->transfer) != UPSTREAM_UNREACHABLE);
+
+	if (x->place.turn_ms && x->hold_ms < 0)
+		x->hold_ms = clock_ms() - x->place.turn_ms;
+	queue_leave(&x->place, used);
+}
+
+static void drop_body(struct exchange *x)
+{
+	x->proxy->buffered_bytes -= (int64_t)x->body.len;
+	buf_clear(&x->body);
+	pipe_clear(&x->upload);
+	look_free(steal(&x->look));
+}
+
+/* What the client hears of an end that isn't an answer. */
+static void tell_client(struct exchange *x, bool responded)
+{
+	if (!x->request)
+		return;
+	if (x->client == CLIENT_GONE || x->outcome == OUTCOME_CLIENT_STALLED)
+		http_request_cut(x->request);
+	else if (responded)
+		http_request_wake(x->request); /* takes what is there, then is cut: front.c */
+	else
+		front_respond_error(x);
+}
+
+void exchange_finish(struct exchange *x, enum outcome outcome)
+{
+	bool responded = x->state == X_STREAMING || x->state == X_DRAINING;
+
+	if (x->state == X_DYING)
+		return;
+	x->outcome = outcome;
+	if (!responded)
+		x->status = outcome_info[outcome].status;
+	give_back(x);
+	if (x->transfer && transfer_error_text(x->transfer)[0])
+		x->error = xstrdup(transfer_error_text(x->transfer));
+	transfer_free(&x->transfer);
+	move(x, X_DYING);
+	drop_body(x);
+	tell_client(x, responded);
+	exchange_poke(x);
+}
+
+static void exchange_free(struct exchange *x)
+{
+	struct proxy *p = x->proxy;
+
+	log_end(x);
+	list_remove(&x->link);
+	p->count_in_state[x->state]--;
+	job_cancel(&x->advance);
+	timer_clear(&x->watchdog);
+	drop_body(x);
+	pipe_clear(&x->download);
+	free(x->method);
+	free(x->path);
+	free(x->error);
+	free(x);
+	loop_defer(p->loop, &p->check_idle);
+}
+
+/* --- asking the upstream ---------------------------------------------------------------------- */
+
+static void on_transfer_changed(void *arg)
+{
+	exchange_poke(arg);
+}
+
+static bool on_transfer_gives(void *arg, const char *data, size_t len)
+{
+	struct exchange *x = arg;
+
+	if (pipe_room(&x->download) < len)
+		return false;
+	must(pipe_write(&x->download, data, len) == len);
+	exchange_moved(x);
+	if (x->state == X_STREAMING && x->request)
+		http_request_wake(x->request);
+	return true;
+}
+
+static ssize_t on_transfer_takes(void *arg, char *to, size_t max)
+{
+	struct exchange *x = arg;
+	size_t n = pipe_read(&x->upload, to, max);
+
+	if (!n)
+		return x->client == CLIENT_SENDING ? -EAGAIN : 0;
+	exchange_moved(x);
+	if (x->request)
+		http_request_wake(x->request);
+	return (ssize_t)n;
+}
+
+static const struct transfer_events transfer_events = {
+	.changed = on_transfer_changed,
+	.give = on_transfer_gives,
+	.take = on_transfer_takes,
+};
+
+static struct span host_to_send(const struct config *c)
+{
+	const char *host = c->upstream.host;
+
+	if (!strcmp(host, "client"))
+		return (struct span){ 0 };
+	if (strcmp(host, "upstream"))
+		return span_of(host);
+	host = strstr(c->upstream.url, "://") + 3;
+	return (struct span){ host, strcspn(host, "/") };
+}
+
+static void ask_upstream(struct exchange *x)
+{
+	const struct headers *h = http_request_headers(x->request);
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	CLEANUP(buf_clear) struct buf texts = { 0 };
+	struct upstream_request r = {
+		.method = http_request_method(x->request),
+		.target = http_request_target(x->request),
+		.length = -1,
+	};
+
+	forward_request_fields(h, host_to_send(x->proxy->config), x->client_address, &texts,
+			       &fields);
+	r.fields = fields.fields;
+	r.count = fields.count;
+	if (x->body_streamed) {
+		r.body = UPSTREAM_BODY_STREAM;
+		r.length = headers_content_length(h);
+	} else if (x->body.len || headers_get(h, SPAN("Content-Length")).ptr) {
+		r.body = UPSTREAM_BODY_WHOLE;
+		r.whole = buf_span(&x->body);
+	}
+	if (x->place.joined_ms)
+		x->wait_ms = clock_ms() - x->place.joined_ms;
+	x->transfer = transfer_new(x->proxy->upstream, &r, &transfer_events, x);
+	move(x, X_FORWARDING);
+}
+
+void exchange_stream_up(struct exchange *x)
+{
+	x->body_streamed = true;
+	ask_upstream(x);
+}
+
+/* --- advancing -------------------------------------------------------------------------------- */
+
+static void advance_reading(struct exchange *x)
+{
+	if (x->client != CLIENT_WAITING)
+		return;
+	if (x->look) {
+		look_finish(x->look, x->proxy->config, http_request_headers(x->request),
+			    buf_span(&x->body), &x->verdict);
+		look_free(steal(&x->look));
+	}
+	if (!x->verdict.gated) {
+		ask_upstream(x);
+		return;
+	}
+	queue_join(x->proxy->queue, &x->place, x->verdict.account);
+	move(x, X_WAITING);
+}
+
+static void advance_waiting(struct exchange *x)
+{
+	switch (x->place.state) {
+	case PLACE_NONE:
+	case PLACE_WAITING:
+		break;
+	case PLACE_PACING:
+		if (x->state != X_PACING)
+			move(x, X_PACING);
+		break;
+	case PLACE_TURN:
+	case PLACE_PASS:
+		ask_upstream(x);
+		break;
+	case PLACE_LOST: /* while pacing: it never reached the upstream, so nothing is lost */
+	case PLACE_FAILED:
+		exchange_finish(x, OUTCOME_BACKEND_ERROR);
+		break;
+	case PLACE_TIMED_OUT:
+		exchange_finish(x, OUTCOME_QUEUE_TIMEOUT);
+		break;
+	case PLACE_FULL:
+		exchange_finish(x, OUTCOME_QUEUE_FULL);
+		break;
+	}
+}
+
+static enum outcome outcome_of(enum upstream_error error)
+{
+	return error == UPSTREAM_UNREACHABLE ? OUTCOME_UPSTREAM_UNREACHABLE
+					     : OUTCOME_UPSTREAM_BROKEN;
+}
+
+static void advance_forwarding(struct exchange *x)
+{
+	if (!transfer_status(x->transfer)) {
+		if (transfer_state(x->transfer) == TRANSFER_ENDED)
+			exchange_finish(x, outcome_of(transfer_error(x->transfer)));
+		return;
+	}
+	x->status = transfer_status(x->transfer);
+	move(x, X_STREAMING);
+	if (x->proxy->config->queue.release_on == RELEASE_ON_HEADERS)
+		give_back(x);
+	front_respond(x);
+}
+
+static void advance_streaming(struct exchange *x)
+{
+	if (transfer_state(x->transfer) != TRANSFER_ENDED)
+		return;
+	if (transfer_error(x->transfer) != UPSTREAM_OK) {
+		exchange_finish(x, OUTCOME_UPSTREAM_BROKEN);
+		return;
+	}
+	give_back(x);
+	drop_body(x);
+	move(x, X_DRAINING);
+	if (x->request)
+		http_request_wake(
+			x->request); /* it may be parked with nothing but the end to send */
+}
+
+static void advance_draining(struct exchange *x)
+{
+	if (x->client == CLIENT_SERVED)
+		exchange_finish(x, OUTCOME_ANSWERED);
+}
+
+static void (*const advance_state[X_STATE_COUNT])(struct exchange *x) = {
+	[X_READING] = advance_reading,     [X_WAITING] = advance_waiting,
+	[X_PACING] = advance_waiting,      [X_FORWARDING] = advance_forwarding,
+	[X_STREAMING] = advance_streaming, [X_DRAINING] = advance_draining,
+};
+
+static void advance(struct job *job)
+{
+	struct exchange *x = container_of(job, struct exchange, advance);
+	enum exchange_state before;
+
+	do {
+		before = x->state;
+		if (x->client == CLIENT_GONE || x->client == CLIENT_CLOSED)
+			exchange_finish(x, OUTCOME_CLIENT_GONE);
+		if (x->state != X_DYING)
+			advance_state[x->state](x);
+	} while (x->state != before);
+	if (x->state == X_DYING && !x->request)
+		exchange_free(x);
+}
+
+static void name_request(struct exchange *x)
+{
+	unsigned char random[12];
+	size_t n = 0;
+
+	must(getrandom(random, sizeof random, 0) == sizeof random);
+	n = (size_t)snprintf(x->id, sizeof x->id, "req_");
+	for (size_t i = 0; i < sizeof random; i++)
+		n += (size_t)snprintf(x->id + n, sizeof x->id - n, "%02x", random[i]);
+}
+
+struct exchange *exchange_new(struct proxy *p, struct http_request *request)
+{
+	struct exchange *x = xcalloc(1, sizeof *x);
+	struct span method = http_request_method(request), target = http_request_target(request);
+
+	x->proxy = p;
+	x->request = request;
+	x->advance.run = advance;
+	x->place.changed = on_transfer_changed;
+	x->place.x = x;
+	x->wait_ms = x->hold_ms = -1;
+	x->started_ms = clock_ms();
+	x->method = xstrndup(method.ptr, method.len);
+	x->path = xstrndup(target.ptr, strcspn(target.ptr, "?"));
+	snprintf(x->client_address, sizeof x->client_address, "%s", http_request_client(request));
+	request_not_looked_at(&x->verdict);
+	name_request(x);
+	list_append(&p->in_state[X_READING], &x->link);
+	p->count_in_state[X_READING]++;
+	exchange_moved(x);
+	x->watchdog = timer_new(p->loop, on_watchdog, x);
+	start_watchdog(x);
+	return x;
+}

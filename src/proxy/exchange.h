@@ -1,0 +1,117 @@
+/*
+ * exchange.h - one client request and its response, from accept to end. Private to proxy/.
+ *
+ *      READING ──> WAITING ──> PACING ──> FORWARDING ──> STREAMING ──> DRAINING ──> DYING
+ *      body comes  in line     delay      upstream       response      turn given   told the
+ * client, asked          flows         back         then freed
+ *
+ * Events record a fact (in the exchange, its place, its transfer) and ask for exchange_advance(),
+ * which makes state and facts agree. A state is an enum, a list and a row of a table; one function
+ * moves. Every end goes through exchange_finish().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/loop.h"
+#include "proxy/forward.h"
+#include "proxy/http_server.h"
+#include "proxy/outcome.h"
+#include "proxy/pipe.h"
+#include "proxy/upstream.h"
+#include "queue/queue.h"
+#include "request/request.h"
+
+enum exchange_state {
+	X_READING,
+	X_WAITING,
+	X_PACING,
+	X_FORWARDING,
+	X_STREAMING,
+	X_DRAINING,
+	X_DYING,
+	X_STATE_COUNT,
+};
+
+/* What the client has done so far: facts, recorded by front.c. */
+enum client_state {
+	CLIENT_SENDING, /* its body isn't all here */
+	CLIENT_WAITING, /* its request is complete */
+	CLIENT_GONE,    /* it hung up; the connection is still ours to cut */
+	CLIENT_SERVED,  /* all was sent; there is no request any more */
+	CLIENT_CLOSED,  /* the connection is closed; there is no request any more */
+};
+
+enum { REQUEST_ID_MAX = 40 };
+
+struct proxy {
+	struct loop *loop;
+	const struct config *config;
+	struct queue *queue;
+	struct upstream *upstream;
+	struct http_server *server;
+	struct list in_state[X_STATE_COUNT];
+	int64_t count_in_state[X_STATE_COUNT];
+	int64_t buffered_bytes; /* of whole bodies, all exchanges */
+	bool draining;
+	struct job check_idle;
+	void (*idle)(void *arg);
+	void *idle_arg;
+};
+
+struct exchange {
+	struct proxy *proxy;
+	struct list link; /* on proxy->in_state[state] */
+	enum exchange_state state;
+	enum outcome outcome; /* from exchange_finish() on */
+	struct job advance;
+	struct timer *watchdog;
+	char id[REQUEST_ID_MAX];
+
+	struct http_request *request; /* NULL from CLIENT_SERVED on */
+	enum client_state client;
+
+	struct look *look; /* while the body of a request that may be gated comes in */
+	struct request_verdict verdict;
+	struct buf body;    /* the whole body, where it is not streamed */
+	bool body_streamed; /* it goes through `upload` instead */
+	struct pipe upload, download;
+
+	struct queue_place place;
+	struct transfer *transfer;
+
+	/* for the log */
+	char *method, *path; /* the path without its query */
+	char *error;         /* what curl says went wrong, or NULL */
+	char client_address[64];
+	int status;
+	int64_t started_ms, moved_ms; /* moved: the last time a byte came in or went out */
+	int64_t wait_ms;              /* from joining to the upstream; -1 while that isn't over */
+	int64_t hold_ms;              /* -1 while no turn was given back */
+	int64_t bytes_in, bytes_out;
+};
+
+/* Begins in X_READING. Freed by itself, when it is DYING and its client is done. */
+struct exchange *exchange_new(struct proxy *p, struct http_request *request) MUST_USE;
+
+/* A fact has changed: the exchange looks at it before the loop blocks next. */
+void exchange_poke(struct exchange *x);
+
+/* A byte came in or went out: the exchange isn't stalled. */
+void exchange_moved(struct exchange *x);
+
+/*
+ * Ends an exchange: whatever its state, from any callback, any number of times; only the first
+ * counts. Gives back turn or place, ends the transfer, tells the client. The object lives on until
+ * its client is done and no callback is on the stack; then the exchange is logged.
+ */
+void exchange_finish(struct exchange *x, enum outcome outcome);
+
+/* Asks the upstream now, without a turn, with the body as it comes. From X_READING. */
+void exchange_stream_up(struct exchange *x);
+
+/* The name of a state, for logs and metrics. */
+const char *exchange_state_name(enum exchange_state state);

@@ -1,0 +1,211 @@
+/*
+ * front.c - between the listener and an exchange.
+ *
+ * A body takes one of two ways, decided when the headers are in:
+ *
+ *      whole      requests that may be gated: the body decides, and waits with its request;
+ *                 and short bodies: sent in one piece, and again if the connection was stale
+ *      streamed   all others, of any length: through a pipe, as they come
+ *
+ * The functions of front_service are called from within MHD. They move bytes and record facts; what
+ * follows from them happens in exchange_advance().
+ */
+#include "proxy/front.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+/* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
+enum { WHOLE_BODY_MAX = 256 * 1024 };
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+static bool has_body(const struct headers *h)
+{
+	return headers_get(h, SPAN("Transfer-Encoding")).ptr || headers_content_length(h) > 0;
+}
+
+static void decide_way(struct exchange *x)
+{
+	const struct headers *h = http_request_headers(x->request);
+	const struct config *c = x->proxy->config;
+	int64_t length = headers_content_length(h);
+
+	if (x->proxy->draining) {
+		exchange_finish(x, OUTCOME_SHUTTING_DOWN);
+	} else if (request_is_looked_at(c, http_request_method(x->request),
+					http_request_target(x->request))) {
+		if (length > c->listen.max_body_bytes)
+			exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
+		else
+			x->look = look_new(h);
+	} else if (has_body(h) && (length < 0 || length > WHOLE_BODY_MAX)) {
+		exchange_stream_up(x);
+	}
+}
+
+static void *on_begin(void *ctx, struct http_request *request)
+{
+	struct exchange *x = exchange_new(ctx, request);
+
+	decide_way(x);
+	return x;
+}
+
+/* Keeps a piece of a whole body, if the limits allow. */
+static void keep(struct exchange *x, const char *data, size_t len)
+{
+	const struct config *c = x->proxy->config;
+	int64_t n = (int64_t)len;
+
+	if (x->look && (int64_t)x->body.len + n > c->listen.max_body_bytes) {
+		exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
+	} else if (x->proxy->buffered_bytes + n > c->listen.max_buffered_bytes) {
+		exchange_finish(x, OUTCOME_BUFFERS_FULL);
+	} else {
+		buf_append(&x->body, data, len);
+		x->proxy->buffered_bytes += n;
+		if (x->look)
+			look_feed(x->look, data, len);
+	}
+}
+
+static size_t on_body(void *arg, const char *data, size_t len)
+{
+	struct exchange *x = arg;
+
+	if (x->state == X_READING) {
+		keep(x, data, len);
+	} else if (x->transfer && transfer_state(x->transfer) != TRANSFER_ENDED) {
+		len = pipe_write(&x->upload, data, len);
+		transfer_resume(x->transfer);
+	} /* else nobody wants it any more */
+	x->bytes_in += (int64_t)len;
+	if (len)
+		exchange_moved(x);
+	return len;
+}
+
+static void on_received(void *arg)
+{
+	struct exchange *x = arg;
+
+	x->client = CLIENT_WAITING;
+	if (x->body_streamed)
+		transfer_resume(x->transfer);
+	exchange_poke(x);
+}
+
+static void on_gone(void *arg)
+{
+	struct exchange *x = arg;
+
+	x->client = CLIENT_GONE;
+	if (x->state == X_DYING)
+		http_request_cut(x->request);
+	exchange_poke(x);
+}
+
+static void on_done(void *arg, bool sent)
+{
+	struct exchange *x = arg;
+
+	x->client = sent ? CLIENT_SERVED : CLIENT_CLOSED;
+	x->request = NULL;
+	exchange_poke(x);
+}
+
+static void on_closed(void *ctx)
+{
+	struct proxy *p = ctx;
+
+	loop_defer(p->loop, &p->check_idle);
+}
+
+/* --- the response ----------------------------------------------------------------------------- */
+
+static ssize_t on_read(void *arg, char *to, size_t max)
+{
+	struct exchange *x = arg;
+	size_t room = pipe_room(&x->download);
+	size_t n = pipe_read(&x->download, to, max);
+
+	if (n) {
+		x->bytes_out += (int64_t)n;
+		exchange_moved(x);
+		if (room < UPSTREAM_GIVE_MAX && pipe_room(&x->download) >= UPSTREAM_GIVE_MAX)
+			transfer_resume(x->transfer);
+		return (ssize_t)n;
+	}
+	if (x->state == X_DYING)
+		return HTTP_READ_CUT; /* what came is delivered; it isn't all */
+	return x->state == X_DRAINING ? HTTP_READ_END : 0;
+}
+
+const struct http_service front_service = {
+	.begin = on_begin,
+	.body = on_body,
+	.received = on_received,
+	.read = on_read,
+	.gone = on_gone,
+	.done = on_done,
+	.closed = on_closed,
+};
+
+/* How long it waited for its turn (W3C Server Timing); nothing for what was never in line. */
+static void add_timing(struct exchange *x, struct buf *text, struct field_list *fields)
+{
+	int64_t waited = x->wait_ms;
+
+	if (!x->place.joined_ms)
+		return;
+	if (waited < 0)
+		waited = clock_ms() - x->place.joined_ms;
+	buf_printf(text, "queue;dur=%lld", (long long)waited);
+	field_list_add(fields, SPAN("server-timing"), buf_span(text));
+}
+
+void front_respond(struct exchange *x)
+{
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	CLEANUP(buf_clear) struct buf timing = { 0 };
+	const struct headers *from = transfer_fields(x->transfer);
+
+	forward_response_fields(from, &fields);
+	add_timing(x, &timing, &fields);
+	http_request_respond(x->request, &(struct http_response){
+						 .status = x->status,
+						 .fields = fields.fields,
+						 .count = fields.count,
+						 .streamed = true,
+						 .length = headers_content_length(from),
+					 });
+}
+
+void front_respond_error(struct exchange *x)
+{
+	const struct outcome_info *o = &outcome_info[x->outcome];
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	CLEANUP(buf_clear) struct buf timing = { 0 }, retry = { 0 }, body = { 0 };
+
+	outcome_body(x->outcome, x->id, &body);
+	field_list_add(&fields, SPAN("content-type"), SPAN("application/json"));
+	field_list_add(&fields, SPAN("request-id"), span_of(x->id));
+	add_timing(x, &timing, &fields);
+	if (o->flags & OUTCOME_QUEUE)
+		field_list_add(&fields, SPAN("x-user-message-queue-error"), span_of(o->type));
+	if (o->flags & OUTCOME_RETRY) {
+		buf_printf(&retry, "%d", queue_retry_after_s(x->proxy->queue, &x->place));
+		field_list_add(&fields, SPAN("retry-after"), buf_span(&retry));
+		field_list_add(&fields, SPAN("x-should-retry"), SPAN("true"));
+	}
+	x->bytes_out += (int64_t)body.len;
+	http_request_respond(x->request, &(struct http_response){
+						 .status = o->status,
+						 .fields = fields.fields,
+						 .count = fields.count,
+						 .body = buf_span(&body),
+					 });
+}

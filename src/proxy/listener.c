@@ -1,0 +1,124 @@
+#include "proxy/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/span.h"
+
+enum { BACKLOG = 1024 };
+
+/* A path that nobody listens on any more is left over from a process that was killed. */
+static void unlink_stale(const struct sockaddr_un *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof *a) && errno == ECONNREFUSED)
+		unlink(a->sun_path);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int bind_and_listen(const struct sockaddr *a, socklen_t len)
+{
+	int on = 1, error;
+	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (!bind(fd, a, len) && !listen(fd, BACKLOG))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+static int listen_unix(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof a.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(a.sun_path, path);
+	unlink_stale(&a);
+	return bind_and_listen((struct sockaddr *)&a, sizeof a);
+}
+
+static int listen_tcp(const char *address, struct buf *errors)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo *found = NULL;
+	const char *colon = strrchr(address, ':');
+	struct span host;
+	int r;
+
+	must(colon); /* config checked it */
+	host = (struct span){ address, (size_t)(colon - address) };
+	if (host.len > 1 && host.ptr[0] == '[')
+		host = (struct span){ host.ptr + 1, host.len - 2 };
+	CLEANUP(freep) char *name = host.len ? xstrndup(host.ptr, host.len) : NULL;
+
+	r = getaddrinfo(name, colon + 1, &hints, &found);
+	if (r) {
+		buf_printf(errors, "listen.address %s: %s\n", address, gai_strerror(r));
+		return -EADDRNOTAVAIL;
+	}
+	r = bind_and_listen(found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return r;
+}
+
+static void explain(struct buf *errors, const char *address, int error)
+{
+	buf_printf(errors, "can't listen on %s: %s", address, strerror(error));
+	if (error == EADDRINUSE)
+		buf_puts(errors, ": another program has it; stop that one, or set listen.address "
+				 "to another port");
+	else if (error == EACCES)
+		buf_puts(errors, ": ports below 1024 and this path need privileges; choose "
+				 "another in listen.address");
+	buf_puts(errors, "\n");
+}
+
+static char *real_address(int fd, const char *configured)
+{
+	struct sockaddr_storage a = { 0 };
+	socklen_t len = sizeof a;
+	char host[INET6_ADDRSTRLEN], port[8];
+
+	if (!strncmp(configured, "unix:", 5) || getsockname(fd, (struct sockaddr *)&a, &len) ||
+	    getnameinfo((struct sockaddr *)&a, len, host, sizeof host, port, sizeof port,
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		return xstrdup(configured);
+	return xasprintf(a.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static bool is_unix(const char *address)
+{
+	return !strncmp(address, "unix:", 5);
+}
+
+int listener_open(const char *address, struct buf *errors, char **ret_address)
+{
+	int fd = is_unix(address) ? listen_unix(address + 5) : listen_tcp(address, errors);
+
+	if (fd >= 0)
+		*ret_address = real_address(fd, address);
+	else if (!errors->len)
+		explain(errors, address, -fd);
+	return fd;
+}
+
+void listener_close(int fd, const char *address)
+{
+	close(fd);
+	if (is_unix(address))
+		unlink(address + 5);
+}

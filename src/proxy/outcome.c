@@ -1,0 +1,19 @@
+#include "proxy/outcome.h"
+
+const struct outcome_info outcome_info[OUTCOME_COUNT] = {
+#define X(name, ...) [OUTCOME_##name] = { __VA_ARGS__ },
+	OUTCOMES(X)
+#undef X
+};
+
+void outcome_body(enum outcome outcome, const char *request_id, struct buf *to)
+{
+	const struct outcome_info *o = &outcome_info[outcome];
+
+	must(o->type);
+	buf_printf(to,
+		   "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"code\":\"%s\",\"message\":",
+		   o->type, o->code);
+	buf_json(to, span_of(o->message));
+	buf_printf(to, "},\"request_id\":\"%s\"}", request_id);
+}

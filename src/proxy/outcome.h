@@ -1,0 +1,68 @@
+/*
+ * outcome.h - every way in which an exchange can end: one row each (invariant 10).
+ *
+ * Status, error type, code, message, log word and metric label come from here and can't disagree;
+ * tests/lint/outcomes compares the README's table with it. The body's shape is the Claude API's
+ * (see its documentation, "Errors"), the codes are the relays'.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Shown to the client in x-user-message-queue-error, as the relays do. */
+#define OUTCOME_QUEUE 1u
+/* The client is told to try again: retry-after and x-should-retry. */
+#define OUTCOME_RETRY 2u
+
+/* clang-format off */
+#define OUTCOMES(X)                                                                                \
+	X(ANSWERED, "answered", 0, NULL, NULL, 0,                                                  \
+	  "the upstream's response went to the client")                                            \
+	X(CLIENT_GONE, "client_gone", 499, NULL, NULL, 0,                                          \
+	  "the client hung up")                                                                    \
+	X(CLIENT_STALLED, "client_stalled", 499, NULL, NULL, 0,                                    \
+	  "the client stopped sending or reading and was cut off")                                 \
+	X(QUEUE_TIMEOUT, "queue_timeout", 503, "queue_timeout", "QUEUE_TIMEOUT",                   \
+	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
+	  "waited too long for the account's turn; try again")                                     \
+	X(QUEUE_FULL, "queue_full", 503, "queue_full", "QUEUE_FULL",                               \
+	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
+	  "too many requests wait for this account; try again later")                              \
+	X(BACKEND_ERROR, "backend_error", 503, "queue_backend_error", "QUEUE_BACKEND_ERROR",       \
+	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
+	  "the queue's backend can't be reached; try again")                                       \
+	X(BODY_TOO_LARGE, "body_too_large", 413, "request_too_large", "REQUEST_TOO_LARGE", 0,      \
+	  "the request's body is larger than listen.max_body_bytes")                               \
+	X(BUFFERS_FULL, "buffers_full", 503, "overloaded_error", "BUFFERS_FULL", OUTCOME_RETRY,    \
+	  "too many bytes wait in the queue; try again later")                                     \
+	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 502, "api_error", "UPSTREAM_ERROR", 0,     \
+	  "the upstream can't be reached")                                                         \
+	X(UPSTREAM_BROKEN, "upstream_broken", 502, "api_error", "UPSTREAM_ERROR", 0,               \
+	  "the upstream closed the connection or sent no valid response")                          \
+	X(UPSTREAM_TIMEOUT, "upstream_timeout", 504, "timeout_error", "UPSTREAM_TIMEOUT", 0,       \
+	  "the upstream didn't answer in time")                                                    \
+	X(SHUTTING_DOWN, "shutting_down", 503, "overloaded_error", "SHUTTING_DOWN", OUTCOME_RETRY, \
+	  "this instance is shutting down; try again")
+/* clang-format on */
+
+enum outcome {
+#define X(name, ...) OUTCOME_##name,
+	OUTCOMES(X)
+#undef X
+		OUTCOME_COUNT
+};
+
+struct outcome_info {
+	const char *word; /* in logs and metrics */
+	int status;       /* 0: the upstream's; 499: nobody is there to hear it */
+	const char *type, *code;
+	unsigned flags;
+	const char *message;
+};
+
+extern const struct outcome_info outcome_info[OUTCOME_COUNT];
+
+/* Appends the error body that tells the client of this outcome. */
+void outcome_body(enum outcome outcome, const char *request_id, struct buf *to);

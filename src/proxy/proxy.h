@@ -1,0 +1,38 @@
+/*
+ * proxy.h - the proxy as a whole: listener, exchanges, upstream. The door to the room.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "queue/queue.h"
+
+struct proxy;
+
+/*
+ * Listens on listen.address. 0, or -errno and a line in `errors` that says what to do. `config` is
+ * read at any time (reload); it, `loop` and `queue` outlive the proxy.
+ */
+int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
+	      struct buf *errors, struct proxy **ret) MUST_USE;
+
+/* Where it listens, with the real port. */
+const char *proxy_address(const struct proxy *p);
+
+/*
+ * Shutdown, softly: no new connections; who waits for a turn is told that we are shutting down;
+ * what has its turn goes on. `idle` is called once when no connection is left, from the loop.
+ */
+void proxy_drain(struct proxy *p, void (*idle)(void *arg), void *arg);
+
+/* Shutdown, at once: every exchange ends now, every connection is cut. Calls back as above. */
+void proxy_cut(struct proxy *p);
+
+/* Exchanges that have not ended. */
+int64_t proxy_exchanges(const struct proxy *p);
+
+/* Frees a proxy that is idle. Takes NULL. */
+void proxy_free(struct proxy *p);

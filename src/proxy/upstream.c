@@ -1,0 +1,592 @@
+/*
+ * upstream.c - libcurl on libuv. The only file that knows curl.h.
+ *
+ *      loop ──> on_socket / on_timeout ──> curl_multi_socket_action() ──> our callbacks: record
+ *                                                    │
+ *                                              harvest(): ended transfers
+ *
+ * What keeps it cheap: easy handles are reused, a request's fields are one array that curl sees as
+ * its linked list, and a socket stays registered in the loop while its connection is idle. curl
+ * drops its interest after each response and asks again with the next request, which would
+ * cost two epoll_ctl a request; so interest is only ever added, and taken back when an event comes
+ * that nobody wants.
+ *
+ * The raw target goes out by CURLOPT_REQUEST_TARGET; everything that curl would add or interpret
+ * by itself (Accept, Content-Type, Expect, cookies, redirects, decoding, proxies from
+ * the environment) is switched off.
+ */
+#include "proxy/upstream.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+	IDLE_EASY_MAX = 256,      /* reused easy handles that are kept */
+	IDLE_CONNECTION_MAX = 512 /* kept connections; more are closed after use */
+};
+
+struct upstream {
+	struct loop *loop;
+	const struct config *config;
+	CURLM *multi;
+	struct timer *timer;
+	struct job timeout_job; /* a timeout of 0: curl wants to act as soon as it isn't nested */
+	struct list idle;       /* struct easy */
+	int idle_count;
+	struct watched **by_fd; /* NULL where curl has no socket of that number */
+	size_t by_fd_count;
+};
+
+struct easy {
+	struct list link;
+	CURL *curl;
+};
+
+/* A descriptor of curl's in the loop. */
+struct watched {
+	uv_poll_t poll;
+	struct upstream *upstream;
+	curl_socket_t fd;
+	bool connection; /* we hear when it is closed; else (resolver) it may be with its last use
+			  */
+	int registered;  /* UV_READABLE | UV_WRITABLE: what the loop reports */
+	int wanted;      /* what curl wants to hear of now */
+};
+
+struct transfer {
+	struct upstream *upstream;
+	struct easy *easy;
+	const struct transfer_events *events;
+	void *x;
+	struct job resume;
+
+	struct curl_slist *fields; /* an array; texts in `text` */
+	struct buf text;
+	struct span whole;
+
+	enum transfer_state state;
+	enum upstream_error error;
+	char error_text[CURL_ERROR_SIZE];
+	int status;
+	struct buf head; /* the response's field lines as received */
+	struct headers headers;
+	struct header *parsed;
+	bool head_done;
+};
+
+/* --- the loop's side -------------------------------------------------------------------------- */
+
+static enum upstream_error error_of(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OK:
+		return UPSTREAM_OK;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_OPERATION_TIMEDOUT: /* we set none but that for connecting */
+		return UPSTREAM_UNREACHABLE;
+	default:
+		return UPSTREAM_BROKEN;
+	}
+}
+
+static void give_easy_back(struct upstream *u, struct easy *easy)
+{
+	if (u->idle_count >= IDLE_EASY_MAX) {
+		curl_easy_cleanup(easy->curl);
+		free(easy);
+		return;
+	}
+	curl_easy_reset(easy->curl);
+	list_prepend(&u->idle, &easy->link);
+	u->idle_count++;
+}
+
+/* Takes the transfer out of curl. It needs no callbacks any more. */
+static void detach(struct transfer *t)
+{
+	struct easy *easy = steal(&t->easy);
+
+	if (!easy)
+		return;
+	curl_multi_remove_handle(t->upstream->multi, easy->curl);
+	give_easy_back(t->upstream, easy);
+	job_cancel(&t->resume);
+}
+
+static void harvest(struct upstream *u)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(u->multi, &left))) {
+		struct transfer *t;
+		CURLcode code = msg->data.result;
+
+		must(msg->msg == CURLMSG_DONE);
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		t->error = error_of(code);
+		if (code == CURLE_OK && !t->head_done) {
+			t->error = UPSTREAM_BROKEN;
+			snprintf(t->error_text, CURL_ERROR_SIZE,
+				 "the response's head was cut short");
+		} else if (code != CURLE_OK && !t->error_text[0]) {
+			snprintf(t->error_text, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
+		}
+		t->state = TRANSFER_ENDED;
+		detach(t);
+		t->events->changed(t->x);
+	}
+}
+
+static void act(struct upstream *u, curl_socket_t fd, int events)
+{
+	int running;
+
+	must(curl_multi_socket_action(u->multi, fd, events, &running) == CURLM_OK);
+	harvest(u);
+}
+
+static void on_timeout(void *arg)
+{
+	act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void run_timeout_job(struct job *job)
+{
+	act(container_of(job, struct upstream, timeout_job), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int set_timeout(CURLM *multi, long in_ms, void *arg)
+{
+	struct upstream *u = arg;
+
+	(void)multi;
+	timer_stop(u->timer);
+	if (in_ms == 0)
+		loop_defer(u->loop, &u->timeout_job);
+	else if (in_ms > 0)
+		timer_start(u->timer, in_ms);
+	return 0;
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events);
+
+static void reregister(struct watched *w, int events)
+{
+	w->registered = events;
+	if (events)
+		must(uv_poll_start(&w->poll, events, on_socket) == 0);
+	else
+		uv_poll_stop(&w->poll);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+	struct watched *w = container_of(poll, struct watched, poll);
+	int flags = 0;
+
+	if (status < 0) { /* libuv stops a handle when it reports an error */
+		w->registered = 0;
+		flags = CURL_CSELECT_ERR | CURL_CSELECT_IN | CURL_CSELECT_OUT;
+	}
+	if (events & w->wanted & UV_READABLE)
+		flags |= CURL_CSELECT_IN;
+	if (events & w->wanted & UV_WRITABLE)
+		flags |= CURL_CSELECT_OUT;
+	if (events & ~w->wanted)
+		reregister(w, w->wanted);
+	if (flags && w->wanted)
+		act(w->upstream, w->fd, flags);
+}
+
+static void free_watched(uv_handle_t *poll)
+{
+	free(container_of((uv_poll_t *)poll, struct watched, poll));
+}
+
+static struct watched *watched(const struct upstream *u, curl_socket_t fd)
+{
+	return (size_t)fd < u->by_fd_count ? u->by_fd[fd] : NULL;
+}
+
+static struct watched *watch(struct upstream *u, curl_socket_t fd, bool connection)
+{
+	struct watched *w = xcalloc(1, sizeof *w);
+	size_t count = u->by_fd_count ? u->by_fd_count : 64;
+
+	while (count <= (size_t)fd)
+		count *= 2;
+	if (count != u->by_fd_count) {
+		u->by_fd = xrealloc(u->by_fd, count * sizeof *u->by_fd);
+		memset(u->by_fd + u->by_fd_count, 0, (count - u->by_fd_count) * sizeof *u->by_fd);
+		u->by_fd_count = count;
+	}
+	w->upstream = u;
+	w->fd = fd;
+	w->connection = connection;
+	must(uv_poll_init_socket(&u->loop->uv, &w->poll, fd) == 0);
+	u->by_fd[fd] = w;
+	return w;
+}
+
+static void unwatch(struct watched *w)
+{
+	w->upstream->by_fd[w->fd] = NULL;
+	uv_close((uv_handle_t *)&w->poll, free_watched);
+}
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+
+	(void)purpose;
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	watch(arg, fd, true);
+	return fd;
+}
+
+static int close_socket(void *arg, curl_socket_t fd)
+{
+	struct watched *w = watched(arg, fd);
+
+	if (w)
+		unwatch(w);
+	return close(fd);
+}
+
+static int want_events(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	struct upstream *u = arg;
+	struct watched *w = watched(u, fd);
+
+	(void)easy, (void)socket_arg;
+	if (!w)
+		w = watch(u, fd, false);
+	if (what == CURL_POLL_REMOVE && !w->connection) {
+		unwatch(w);
+		return 0;
+	}
+	w->wanted = (what != CURL_POLL_REMOVE && what & CURL_POLL_IN ? UV_READABLE : 0) |
+		    (what != CURL_POLL_REMOVE && what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+	/* Reading stays registered; an unwanted UV_WRITABLE would be reported at once. */
+	if (w->wanted & ~w->registered || w->registered & ~w->wanted & UV_WRITABLE)
+		reregister(w, w->wanted | (w->registered & UV_READABLE));
+	return 0;
+}
+
+/* --- the response ----------------------------------------------------------------------------- */
+
+/* "HTTP/1.1 200 …": a new block of fields begins. False for what isn't HTTP. */
+static bool begin_head(struct transfer *t, struct span line)
+{
+	t->head.len = 0;
+	t->status = line.len >= 12 ? atoi(line.ptr + 9) : 0;
+	return t->status >= 100 && t->status <= 999;
+}
+
+static void parse_head(struct transfer *t)
+{
+	struct span rest = buf_span(&t->head), line;
+	size_t lines = 0;
+
+	for (size_t i = 0; i < rest.len; i++)
+		lines += rest.ptr[i] == '\n';
+	t->parsed = xcalloc(lines + 1, sizeof *t->parsed);
+	while (span_next(&rest, '\n', &line)) {
+		const char *colon = line.len ? memchr(line.ptr, ':', line.len) : NULL;
+		size_t n = colon ? (size_t)(colon - line.ptr) : 0;
+
+		if (n)
+			t->parsed[t->headers.count++] = (struct header){
+				{ line.ptr, n },
+				span_trim((struct span){ colon + 1, line.len - n - 1 }),
+			};
+	}
+	t->headers.fields = t->parsed;
+}
+
+/* One line of the head at a time; 1xx come before the response, trailers behind its body. */
+static size_t on_head_line(char *data, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	struct span line = { data, size * n };
+
+	if (t->head_done)
+		return line.len; /* a trailer: the client isn't promised any */
+	if (span_starts(line, SPAN("HTTP/")))
+		return begin_head(t, line) ? line.len : 0;
+	if (span_trim(line).len) {
+		buf_append(&t->head, line.ptr, line.len);
+		return line.len;
+	}
+	if (t->status < 200)
+		return t->status == 101 ? 0 : line.len; /* we never asked to switch protocols */
+	t->head_done = true;
+	parse_head(t);
+	t->state = TRANSFER_ANSWERING;
+	t->events->changed(t->x);
+	return line.len;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+
+	return t->events->give(t->x, data, size * n) ? size * n : CURL_WRITEFUNC_PAUSE;
+}
+
+static size_t on_want_body(char *to, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	ssize_t got = t->events->take(t->x, to, size * n);
+
+	if (got == -EAGAIN)
+		return CURL_READFUNC_PAUSE;
+	return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+static struct easy *take_easy(struct upstream *u)
+{
+	struct easy *easy = list_first(&u->idle, struct easy, link);
+
+	if (easy) {
+		list_remove(&easy->link);
+		u->idle_count--;
+		return easy;
+	}
+	easy = xcalloc(1, sizeof *easy);
+	easy->curl = curl_easy_init();
+	must(easy->curl);
+	return easy;
+}
+
+/* "Name: value"; curl wants "Name;" for an empty value, and "Name:" to leave its own field out. */
+static void add_field(struct transfer *t, size_t *offsets, size_t *count, struct span name,
+		      const char *between, struct span value)
+{
+	offsets[(*count)++] = t->text.len;
+	buf_append(&t->text, name.ptr, name.len);
+	buf_puts(&t->text, between);
+	buf_append(&t->text, value.ptr, value.len);
+	buf_append(&t->text, "", 1);
+}
+
+/* curl's linked list of fields, as an array: two allocations a request, not two a field. */
+static void set_fields(struct transfer *t, const struct upstream_request *r)
+{
+	static const struct span unwanted[] = { SPAN("Accept"), SPAN("Content-Type"),
+						SPAN("Expect"), SPAN("User-Agent") };
+	struct headers h = { r->fields, r->count };
+	size_t max = r->count + ARRAY_SIZE(unwanted), count = 0;
+	CLEANUP(freep) size_t *offsets = xcalloc(max, sizeof *offsets);
+
+	for (size_t i = 0; i < r->count; i++)
+		add_field(t, offsets, &count, r->fields[i].name,
+			  r->fields[i].value.len ? ": " : ";", r->fields[i].value);
+	for (size_t i = 0; i < ARRAY_SIZE(unwanted); i++) {
+		if (!headers_get(&h, unwanted[i]).ptr)
+			add_field(t, offsets, &count, unwanted[i], ":", SPAN(""));
+	}
+	t->fields = xcalloc(count, sizeof *t->fields);
+	for (size_t i = 0; i < count; i++) {
+		t->fields[i].data = t->text.data + offsets[i];
+		t->fields[i].next = i + 1 < count ? &t->fields[i + 1] : NULL;
+	}
+}
+
+#define SET(curl, option, value) must(curl_easy_setopt(curl, option, value) == CURLE_OK)
+
+static void set_body(CURL *curl, const struct upstream_request *r)
+{
+	if (span_eq(r->method, SPAN("HEAD"))) {
+		SET(curl, CURLOPT_NOBODY, 1L);
+	} else if (r->body == UPSTREAM_BODY_WHOLE) {
+		SET(curl, CURLOPT_POST, 1L);
+		SET(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->whole.len);
+		SET(curl, CURLOPT_POSTFIELDS, r->whole.len ? r->whole.ptr : "");
+	} else if (r->body == UPSTREAM_BODY_STREAM) {
+		SET(curl, CURLOPT_UPLOAD, 1L);
+		SET(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->length);
+		SET(curl, CURLOPT_FRESH_CONNECT, 1L); /* it can't be sent again */
+	} else {
+		SET(curl, CURLOPT_HTTPGET, 1L);
+	}
+}
+
+/* Where to, and how: the same for every request of one configuration. */
+static void set_connection(struct upstream *u, CURL *curl)
+{
+	const struct config *c = u->config;
+
+	SET(curl, CURLOPT_URL, c->upstream.url);
+	SET(curl, CURLOPT_PROXY, c->upstream.proxy); /* "": none, whatever the environment says */
+	SET(curl, CURLOPT_NOPROXY, "");
+	SET(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	SET(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	SET(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)c->upstream.connect_timeout_ms);
+	SET(curl, CURLOPT_SSL_VERIFYPEER, (long)c->upstream.tls_verify);
+	SET(curl, CURLOPT_SSL_VERIFYHOST, c->upstream.tls_verify ? 2L : 0L);
+	if (c->upstream.ca_file[0])
+		SET(curl, CURLOPT_CAINFO, c->upstream.ca_file);
+	SET(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(curl, CURLOPT_OPENSOCKETDATA, u);
+	SET(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	SET(curl, CURLOPT_CLOSESOCKETDATA, u);
+}
+
+static void set_request(struct transfer *t, const struct upstream_request *r)
+{
+	CURL *curl = t->easy->curl;
+	CLEANUP(freep) char *method = xstrndup(r->method.ptr, r->method.len);
+	CLEANUP(buf_clear) struct buf target = { 0 };
+	const char *prefix = strchr(strstr(t->upstream->config->upstream.url, "://") + 3, '/');
+
+	buf_puts(&target, prefix ? prefix : "");
+	buf_append(&target, r->target.ptr, r->target.len);
+
+	set_fields(t, r);
+	set_body(curl, r);
+	SET(curl, CURLOPT_CUSTOMREQUEST, method);
+	SET(curl, CURLOPT_REQUEST_TARGET, buf_str(&target));
+	SET(curl, CURLOPT_HTTPHEADER, t->fields);
+	SET(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(curl, CURLOPT_NOSIGNAL, 1L);
+	SET(curl, CURLOPT_PRIVATE, t);
+	SET(curl, CURLOPT_ERRORBUFFER, t->error_text);
+	SET(curl, CURLOPT_HEADERFUNCTION, on_head_line);
+	SET(curl, CURLOPT_HEADERDATA, t);
+	SET(curl, CURLOPT_WRITEFUNCTION, on_body);
+	SET(curl, CURLOPT_WRITEDATA, t);
+	SET(curl, CURLOPT_READFUNCTION, on_want_body);
+	SET(curl, CURLOPT_READDATA, t);
+}
+
+static void run_resume(struct job *job)
+{
+	struct transfer *t = container_of(job, struct transfer, resume);
+	struct upstream *u = t->upstream;
+
+	if (!t->easy)
+		return;
+	curl_easy_pause(t->easy->curl, CURLPAUSE_CONT);
+	harvest(u);
+}
+
+struct transfer *transfer_new(struct upstream *u, const struct upstream_request *request,
+			      const struct transfer_events *events, void *x)
+{
+	struct transfer *t = xcalloc(1, sizeof *t);
+
+	t->upstream = u;
+	t->events = events;
+	t->x = x;
+	t->resume.run = run_resume;
+	t->easy = take_easy(u);
+	set_connection(u, t->easy->curl);
+	set_request(t, request);
+	must(curl_multi_add_handle(u->multi, t->easy->curl) == CURLM_OK);
+	return t;
+}
+
+void transfer_free(struct transfer **transfer)
+{
+	struct transfer *t = steal(transfer);
+
+	if (!t)
+		return;
+	detach(t);
+	buf_clear(&t->head);
+	buf_clear(&t->text);
+	free(t->fields);
+	free(t->parsed);
+	free(t);
+}
+
+void transfer_resume(struct transfer *t)
+{
+	if (t && t->easy)
+		loop_defer(t->upstream->loop, &t->resume);
+}
+
+enum transfer_state transfer_state(const struct transfer *t)
+{
+	return t->state;
+}
+
+enum upstream_error transfer_error(const struct transfer *t)
+{
+	return t->error;
+}
+
+const char *transfer_error_text(const struct transfer *t)
+{
+	return t->error_text;
+}
+
+int transfer_status(const struct transfer *t)
+{
+	return t->head_done ? t->status : 0;
+}
+
+const struct headers *transfer_fields(const struct transfer *t)
+{
+	return &t->headers;
+}
+
+struct upstream *upstream_new(struct loop *loop, const struct config *config)
+{
+	struct upstream *u = xcalloc(1, sizeof *u);
+
+	must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	u->loop = loop;
+	u->config = config;
+	list_init(&u->idle);
+	u->timeout_job.run = run_timeout_job;
+	u->timer = timer_new(loop, on_timeout, u);
+	u->multi = curl_multi_init();
+	must(u->multi);
+	curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, want_events);
+	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
+	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, set_timeout);
+	curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
+	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTION_MAX);
+	return u;
+}
+
+void upstream_free(struct upstream *u)
+{
+	struct easy *easy;
+
+	if (!u)
+		return;
+	while ((easy = list_first(&u->idle, struct easy, link))) {
+		list_remove(&easy->link);
+		curl_easy_cleanup(easy->curl);
+		free(easy);
+	}
+	curl_multi_cleanup(u->multi);
+	job_cancel(&u->timeout_job);
+	timer_clear(&u->timer);
+	free(u->by_fd);
+	free(u);
+	curl_global_cleanup();
+}
