@@ -1,0 +1,56 @@
+/*
+ * reason.h - every verdict a request can get, one row each: its stable code, its kind, and what
+ * it means. Logs, metrics, `turnstile explain` and the README use the codes; they don't change.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* What the last message is. Names for logs and metrics: request_kind_name(). */
+enum request_kind {
+	KIND_OTHER,        /* not looked at: other method or path, or the queue is off */
+	KIND_USER_MESSAGE, /* real user input: gated */
+	KIND_TOOL_RESULT,
+	KIND_NOT_USER,   /* the last message isn't the user's, or there is none */
+	KIND_UNREADABLE, /* not JSON, or a content coding that isn't looked into */
+};
+
+/* X(enum name, code, kind, explanation) */
+#define REQUEST_REASONS(X)                                                                       \
+	X(NOT_LOOKED_AT, "not_looked_at", KIND_OTHER,                                            \
+	  "another method or path, or the queue is off")                                         \
+	X(TEXT, "text", KIND_USER_MESSAGE, "the user's message is a string")                     \
+	X(BLOCKS, "blocks", KIND_USER_MESSAGE,                                                   \
+	  "the user's message is a list of blocks, none of them a tool's result")                \
+	X(NO_CONTENT, "no_content", KIND_USER_MESSAGE,                                           \
+	  "the user's message has no content, or null")                                          \
+	X(ODD_CONTENT, "odd_content", KIND_USER_MESSAGE,                                         \
+	  "the user's content is neither a string nor a list")                                   \
+	X(TOO_DEEP, "too_deep", KIND_USER_MESSAGE,                                               \
+	  "nested too deeply to be read to its end: gated to be safe")                           \
+	X(TOOL_RESULT, "tool_result", KIND_TOOL_RESULT,                                          \
+	  "the user's message holds a tool's result")                                            \
+	X(OTHER_ROLE, "other_role", KIND_NOT_USER, "the last message isn't the user's")          \
+	X(NOT_AN_OBJECT, "not_an_object", KIND_NOT_USER, "the last message isn't an object")     \
+	X(ONLY_SYSTEM, "only_system", KIND_NOT_USER, "all messages have the role \"system\"")    \
+	X(NO_MESSAGES, "no_messages", KIND_NOT_USER, "\"messages\" is absent, empty or no list") \
+	X(NOT_JSON, "not_json", KIND_UNREADABLE, "the body isn't JSON, or was cut short")        \
+	X(CONTENT_CODING, "content_coding", KIND_UNREADABLE,                                     \
+	  "a content coding other than gzip and deflate, or several of them")                    \
+	X(CODING_BROKEN, "coding_broken", KIND_UNREADABLE,                                       \
+	  "the compressed body is damaged or was cut short")                                     \
+	X(CODING_TOO_LARGE, "coding_too_large", KIND_UNREADABLE,                                 \
+	  "the compressed body grows beyond the limits of what is looked into")
+
+#define REQUEST_REASON_ENUM(name, code, kind, help) REASON_##name,
+enum request_reason { REQUEST_REASONS(REQUEST_REASON_ENUM) REQUEST_REASON_COUNT };
+#undef REQUEST_REASON_ENUM
+
+struct request_reason_info {
+	const char *code;
+	enum request_kind kind;
+	const char *help;
+};
+
+/* The row of a reason. Static; `reason` is less than REQUEST_REASON_COUNT. */
+const struct request_reason_info *request_reason_info(enum request_reason reason);

@@ -1,0 +1,59 @@
+/*
+ * request.h - what is this request, and whose? The door to the room.
+ *
+ * Pure functions: no clock, no log, no global. The proxy asks request_is_looked_at() when the
+ * headers are in, feeds the body as it arrives, and takes the verdict at its end:
+ *
+ *      headers ─> request_is_looked_at? ─no─> passes, unseen
+ *                        │yes
+ *      body ───> look_feed(), piece by piece ──> look_finish() ──> verdict: gated? kind, reason,
+ *                (decode.c, tail.c)              (classify.c, account.c)      account
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/header.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "request/account.h"
+#include "request/reason.h"
+
+struct request_verdict {
+	bool gated;
+	enum request_kind kind;
+	const char *reason;                    /* a stable code of reason.h, such as "text" */
+	char account[ACCOUNT_NAME_MAX];        /* as in account.h; only where gated, else "" */
+	enum account_source_kind account_from; /* ACCOUNT_NONE: nothing yielded, "default" */
+};
+
+/* "other", "user_message", "tool_result", "not_user", "unreadable". */
+const char *request_kind_name(enum request_kind kind);
+
+/* The ungated verdict on a request that request_is_looked_at() doesn't want to see. */
+void request_not_looked_at(struct request_verdict *ret);
+
+/*
+ * Whether the body decides: a POST whose path (the target up to "?") ends with an entry of
+ * queue.paths, while the queue is enabled. Paths are compared byte for byte.
+ */
+bool request_is_looked_at(const struct config *config, struct span method, struct span target);
+
+/*
+ * The look at one body. Owned by the caller; look_free() takes NULL. Of the headers only the
+ * content coding is read, and nothing of them kept.
+ */
+struct look;
+struct look *look_new(const struct headers *headers) MUST_USE;
+void look_free(struct look *look);
+
+/* The next bytes of the body, in any split. Keeps none of them but `metadata`'s, bounded. */
+void look_feed(struct look *look, const char *data, size_t len);
+
+/*
+ * The body has ended; call it once. `body` is all of it, and as long as what was fed: a verdict
+ * on a part of a body would be a wrong one. The headers are needed for the account.
+ * Never fails: what can't be read is a verdict too.
+ */
+void look_finish(struct look *look, const struct config *config, const struct headers *headers,
+		 struct span body, struct request_verdict *ret);

@@ -1,0 +1,544 @@
+/*
+ * tail.c - the incremental scanner.
+ *
+ * A state machine over bytes; each state's function eats as much as it can, so strings and numbers
+ * run in tight loops and a piece of the body may end anywhere.
+ *
+ *      START ─> VALUE ─┬─> STRING <─> ESCAPE, HEX ──┐
+ *                 ^    ├─> NUMBER_* ────────────────┤
+ *                 │    ├─> LITERAL ─────────────────┼─> NEXT (in a container) or END
+ *                 │    └─> FIRST_KEY, FIRST_VALUE ──┘
+ *                 └── COLON <─ STRING <─ KEY <── ","
+ *
+ * Containers are a stack of bits (object or array). Where we are on the path that matters is one
+ * number, as the path has no branches: `path` counts how many of the open containers, from the
+ * outermost on, lie on it. When path == depth, the innermost one does, and its keys and values
+ * are of interest (value_begins, value_ended); else everything is skipped.
+ */
+#include "request/tail.h"
+
+#include "request/plain.h"
+
+enum state {
+	START, /* 0: of a zeroed scanner */
+	BOM,
+	VALUE,
+	FIRST_VALUE, /* or the end of an empty array */
+	FIRST_KEY,   /* or the end of an empty object */
+	KEY,
+	COLON,
+	NEXT, /* behind a value in a container */
+	END,  /* behind the whole value */
+	STRING,
+	ESCAPE,
+	HEX,
+	LITERAL,
+	NUMBER_MINUS, /* behind "-" */
+	NUMBER_ZERO,  /* behind a leading "0" */
+	NUMBER_INT,
+	NUMBER_POINT, /* behind "." */
+	NUMBER_FRACTION,
+	NUMBER_E,      /* behind "e" */
+	NUMBER_E_SIGN, /* behind "e+" */
+	NUMBER_EXPONENT,
+	BROKEN,
+	TOO_DEEP,
+};
+
+/* The containers on the path: values of `path`. */
+enum place { NOWHERE, ROOT, MESSAGES, MESSAGE, CONTENT, BLOCK };
+
+enum key { KEY_OTHER, KEY_MESSAGES, KEY_METADATA, KEY_ROLE, KEY_CONTENT, KEY_TYPE };
+
+static const struct {
+	enum place place;
+	enum key key;
+	struct span word;
+} keys[] = {
+	{ ROOT, KEY_MESSAGES, { "messages", 8 } }, { ROOT, KEY_METADATA, { "metadata", 8 } },
+	{ MESSAGE, KEY_ROLE, { "role", 4 } },      { MESSAGE, KEY_CONTENT, { "content", 7 } },
+	{ BLOCK, KEY_TYPE, { "type", 4 } },
+};
+
+/* What a container must be to lie on the path, by the place it is in. */
+static const struct {
+	enum key key; /* KEY_OTHER: whatever the key, there is none */
+	bool is_object;
+} steps[] = {
+	[NOWHERE] = { KEY_OTHER, true },  [ROOT] = { KEY_MESSAGES, false },
+	[MESSAGES] = { KEY_OTHER, true }, [MESSAGE] = { KEY_CONTENT, false },
+	[CONTENT] = { KEY_OTHER, true },
+};
+
+/* What "\x" stands for; 0: no such escape. */
+static const char escapes[256] = {
+	['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+	['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
+static void word_add(struct tail_word *w, const char *data, size_t len)
+{
+	w->total += len;
+	if (len > TAIL_WORD_MAX) {
+		data += len - TAIL_WORD_MAX;
+		len = TAIL_WORD_MAX;
+	}
+	if (w->used + len > sizeof w->last) {
+		memmove(w->last, w->last + w->used - TAIL_WORD_MAX, TAIL_WORD_MAX);
+		w->used = TAIL_WORD_MAX;
+	}
+	memcpy(w->last + w->used, data, len);
+	w->used += len;
+}
+
+static bool word_is(const struct tail_word *w, struct span s)
+{
+	return w->total == s.len && !memcmp(w->last, s.ptr, s.len);
+}
+
+static bool word_ends(const struct tail_word *w, struct span s)
+{
+	return w->total >= s.len && !memcmp(w->last + w->used - s.len, s.ptr, s.len);
+}
+
+/* Results of the client's tools, and of the server's ("web_search_tool_result"). */
+static bool word_is_tool_result(const struct tail_word *w)
+{
+	return word_is(w, SPAN("tool_result")) || word_is(w, SPAN("tool_use_result")) ||
+	       word_ends(w, SPAN("_tool_result"));
+}
+
+static bool on_path(const struct tail *t)
+{
+	return t->path == t->depth;
+}
+
+static bool in_object(const struct tail *t)
+{
+	return t->levels[(t->depth - 1) / 8] >> ((t->depth - 1) % 8) & 1;
+}
+
+static void catch_string(struct tail *t)
+{
+	t->catching = true;
+	t->word.used = t->word.total = 0;
+}
+
+static enum tail_content content_of(char first)
+{
+	switch (first) {
+	case '"':
+		return TAIL_CONTENT_STRING;
+	case '[':
+		return TAIL_CONTENT_ARRAY;
+	case 'n':
+		return TAIL_CONTENT_NONE;
+	default:
+		return TAIL_CONTENT_OTHER;
+	}
+}
+
+/* A member of the body begins: a later duplicate makes us forget the earlier one. */
+static void member_begins(struct tail *t)
+{
+	if (t->key == KEY_MESSAGES) {
+		t->messages = 0;
+		t->found = false;
+	} else if (t->key == KEY_METADATA) {
+		t->in_metadata = true;
+		t->metadata_too_long = false;
+		t->metadata.len = 0;
+	}
+}
+
+/* A value on the path begins with `first`; what is known of an earlier one of its name is void. */
+static void value_begins(struct tail *t, char first)
+{
+	switch ((enum place)t->path) {
+	case ROOT:
+		member_begins(t);
+		break;
+	case MESSAGES:
+		t->messages++;
+		t->message = (struct tail_message){ .is_object = first == '{' };
+		break;
+	case MESSAGE:
+		if (t->key == KEY_ROLE) {
+			t->message.role = TAIL_ROLE_OTHER;
+			if (first == '"')
+				catch_string(t);
+		} else if (t->key == KEY_CONTENT) {
+			t->message.content = content_of(first);
+			t->message.tool_result = false;
+		}
+		break;
+	case CONTENT:
+		t->block_is_result = false;
+		break;
+	case BLOCK:
+		if (t->key == KEY_TYPE) {
+			t->block_is_result = false;
+			if (first == '"')
+				catch_string(t);
+		}
+		break;
+	case NOWHERE:
+		break;
+	}
+}
+
+/* The string value that was caught: a role or a type. */
+static void value_caught(struct tail *t)
+{
+	if (t->path == BLOCK)
+		t->block_is_result = word_is_tool_result(&t->word);
+	else if (word_is(&t->word, SPAN("user")))
+		t->message.role = TAIL_ROLE_USER;
+	else if (word_is(&t->word, SPAN("system")))
+		t->message.role = TAIL_ROLE_SYSTEM;
+}
+
+static void key_caught(struct tail *t)
+{
+	t->key = KEY_OTHER;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (keys[i].place == t->path && word_is(&t->word, keys[i].word))
+			t->key = keys[i].key;
+	}
+}
+
+static void metadata_add(struct tail *t, const char *data, const char *end)
+{
+	size_t len = (size_t)(end - data);
+
+	if (t->metadata.len + len > TAIL_METADATA_MAX)
+		t->metadata_too_long = true;
+	else
+		buf_append(&t->metadata, data, len);
+}
+
+/* A value has ended; its container is the innermost one again. */
+static void value_ended(struct tail *t)
+{
+	t->state = t->depth ? NEXT : END;
+	if (!on_path(t))
+		return;
+	if (t->path == ROOT) {
+		t->in_metadata = false;
+	} else if (t->path == MESSAGES && t->message.role != TAIL_ROLE_SYSTEM) {
+		t->last = t->message;
+		t->found = true;
+	} else if (t->path == CONTENT && t->block_is_result) {
+		t->message.tool_result = true;
+	}
+}
+
+static void container_opens(struct tail *t, bool is_object)
+{
+	uint8_t bit = (uint8_t)(1 << t->depth % 8);
+
+	if (t->depth == TAIL_DEPTH_MAX) {
+		t->state = TOO_DEEP;
+		return;
+	}
+	if (t->depth == 8 * t->levels_cap) {
+		t->levels_cap = t->levels_cap ? 2 * t->levels_cap : 16;
+		t->levels = xrealloc(t->levels, t->levels_cap);
+	}
+	if (on_path(t) && t->path < ARRAY_SIZE(steps) && steps[t->path].is_object == is_object &&
+	    (steps[t->path].key == KEY_OTHER || steps[t->path].key == (enum key)t->key))
+		t->path++;
+	t->levels[t->depth / 8] &= (uint8_t)~bit;
+	t->levels[t->depth / 8] |= is_object ? bit : 0;
+	t->depth++;
+	t->state = is_object ? FIRST_KEY : FIRST_VALUE;
+}
+
+static void container_closes(struct tail *t, char c)
+{
+	if (in_object(t) != (c == '}')) {
+		t->state = BROKEN;
+		return;
+	}
+	if (on_path(t))
+		t->path--;
+	t->depth--;
+	value_ended(t);
+}
+
+static void key_opens(struct tail *t, char c)
+{
+	t->state = c == '"' ? STRING : BROKEN;
+	t->in_key = true;
+	if (on_path(t))
+		catch_string(t);
+}
+
+static void literal_opens(struct tail *t, const char *rest)
+{
+	t->state = LITERAL;
+	t->literal = rest;
+}
+
+static void value_opens(struct tail *t, char c)
+{
+	if (on_path(t))
+		value_begins(t, c);
+	if (c == '"')
+		t->state = STRING;
+	else if (c == '{' || c == '[')
+		container_opens(t, c == '{');
+	else if (c == 't')
+		literal_opens(t, "rue");
+	else if (c == 'f')
+		literal_opens(t, "alse");
+	else if (c == 'n')
+		literal_opens(t, "ull");
+	else if (c == '-')
+		t->state = NUMBER_MINUS;
+	else if (c == '0')
+		t->state = NUMBER_ZERO;
+	else
+		t->state = c >= '1' && c <= '9' ? NUMBER_INT : BROKEN;
+}
+
+/* A byte between tokens. */
+static void punctuation(struct tail *t, char c)
+{
+	bool closing = c == '}' || c == ']';
+
+	if (c == ' ' || c == '\n' || c == '\r' || c == '\t')
+		t->state = t->state == START ? VALUE : t->state;
+	else if (t->state == START && c == '\xef')
+		t->state = BOM, t->literal = "\xbb\xbf";
+	else if (t->state == START || t->state == VALUE || (t->state == FIRST_VALUE && c != ']'))
+		value_opens(t, c);
+	else if (t->state == KEY || (t->state == FIRST_KEY && c != '}'))
+		key_opens(t, c);
+	else if (t->state == COLON && c == ':')
+		t->state = VALUE;
+	else if (t->state == NEXT && c == ',')
+		t->state = in_object(t) ? KEY : VALUE;
+	else if (closing && t->state != COLON && t->state != END)
+		container_closes(t, c);
+	else
+		t->state = BROKEN;
+}
+
+static void string_ended(struct tail *t)
+{
+	bool caught = t->catching;
+
+	t->catching = false;
+	if (t->in_key) {
+		t->in_key = false;
+		t->state = COLON;
+		if (caught)
+			key_caught(t);
+		return;
+	}
+	if (caught)
+		value_caught(t);
+	value_ended(t);
+}
+
+/* Behind the two-byte escapes at `p`: source code comes with several in a row. */
+static const char *skip_escapes(const char *p, const char *end)
+{
+	while (end - p >= 2 && *p == '\\' && escapes[(unsigned char)p[1]])
+		p += 2;
+	return p;
+}
+
+static const char *in_string(struct tail *t, const char *p, const char *end)
+{
+	for (;;) {
+		const char *stop = plain_end(p, end);
+
+		if (t->catching)
+			word_add(&t->word, p, (size_t)(stop - p));
+		if (stop == end)
+			return end;
+		if (*stop == '"') {
+			string_ended(t);
+			return stop + 1;
+		}
+		if (*stop != '\\') {
+			t->state = BROKEN;
+			return end;
+		}
+		p = t->catching ? stop : skip_escapes(stop, end);
+		if (p == stop) {
+			t->state = ESCAPE;
+			return stop + 1;
+		}
+	}
+}
+
+static void in_escape(struct tail *t, char c)
+{
+	char decoded = escapes[(unsigned char)c];
+
+	if (c == 'u') {
+		t->state = HEX;
+		t->hex = 0;
+		t->left = 4;
+		return;
+	}
+	t->state = decoded ? STRING : BROKEN;
+	if (t->catching)
+		word_add(&t->word, &decoded, 1);
+}
+
+static void in_hex(struct tail *t, char c)
+{
+	char lower = (char)(c | 0x20);
+	char decoded;
+
+	if (c >= '0' && c <= '9') {
+		t->hex = t->hex << 4 | (unsigned)(c - '0');
+	} else if (lower >= 'a' && lower <= 'f') {
+		t->hex = t->hex << 4 | (unsigned)(lower - 'a' + 10);
+	} else {
+		t->state = BROKEN;
+		return;
+	}
+	if (--t->left)
+		return;
+	t->state = STRING;
+	decoded = t->hex < 0x80 ? (char)t->hex : '\xff'; /* our words are ASCII: that can't match */
+	if (t->catching)
+		word_add(&t->word, &decoded, 1);
+}
+
+static void in_literal(struct tail *t, char c)
+{
+	if (c != *t->literal)
+		t->state = BROKEN;
+	else if (*++t->literal)
+		return;
+	else if (t->state == BOM)
+		t->state = VALUE;
+	else
+		value_ended(t);
+}
+
+static bool number_may_end(int state)
+{
+	return state == NUMBER_ZERO || state == NUMBER_INT || state == NUMBER_FRACTION ||
+	       state == NUMBER_EXPONENT;
+}
+
+/* The state behind one more byte of a number; BROKEN if it can't belong to it. */
+static int number_next(int state, char c)
+{
+	bool digit = c >= '0' && c <= '9';
+
+	switch (state) {
+	case NUMBER_MINUS:
+		return c == '0' ? NUMBER_ZERO : digit ? NUMBER_INT : BROKEN;
+	case NUMBER_ZERO:
+	case NUMBER_INT:
+		if (digit)
+			return state == NUMBER_INT ? NUMBER_INT : BROKEN;
+		if (c == '.')
+			return NUMBER_POINT;
+		return c == 'e' || c == 'E' ? NUMBER_E : BROKEN;
+	case NUMBER_POINT:
+		return digit ? NUMBER_FRACTION : BROKEN;
+	case NUMBER_FRACTION:
+		if (digit)
+			return NUMBER_FRACTION;
+		return c == 'e' || c == 'E' ? NUMBER_E : BROKEN;
+	case NUMBER_E:
+		if (c == '+' || c == '-')
+			return NUMBER_E_SIGN;
+		return digit ? NUMBER_EXPONENT : BROKEN;
+	default: /* NUMBER_E_SIGN, NUMBER_EXPONENT */
+		return digit ? NUMBER_EXPONENT : BROKEN;
+	}
+}
+
+/* A byte that can't belong to the number is left for the state that follows. */
+static const char *in_number(struct tail *t, const char *p, const char *end)
+{
+	for (; p < end; p++) {
+		int next = number_next(t->state, *p);
+
+		if (next == BROKEN) {
+			if (number_may_end(t->state))
+				value_ended(t);
+			else
+				t->state = BROKEN;
+			return p;
+		}
+		t->state = next;
+	}
+	return p;
+}
+
+/* Eats at least a byte, or changes the state. */
+static const char *step(struct tail *t, const char *p, const char *end)
+{
+	switch ((enum state)t->state) {
+	case STRING:
+		return in_string(t, p, end);
+	case ESCAPE:
+		in_escape(t, *p);
+		return p + 1;
+	case HEX:
+		in_hex(t, *p);
+		return p + 1;
+	case BOM:
+	case LITERAL:
+		in_literal(t, *p);
+		return p + 1;
+	case NUMBER_MINUS ... NUMBER_EXPONENT:
+		return in_number(t, p, end);
+	case BROKEN:
+	case TOO_DEEP:
+		return end;
+	default:
+		punctuation(t, *p);
+		return p + 1;
+	}
+}
+
+void tail_feed(struct tail *t, const char *data, size_t len)
+{
+	const char *p = data, *end = data + len;
+
+	while (p < end) {
+		const char *from = p;
+		bool before = t->in_metadata;
+
+		p = step(t, p, end);
+		if (before || t->in_metadata)
+			metadata_add(t, from, p);
+	}
+}
+
+void tail_finish(struct tail *t, struct tail_facts *ret)
+{
+	*ret = (struct tail_facts){ .status = TAIL_OK };
+	if (number_may_end(t->state) && !t->depth)
+		t->state = END;
+	if (t->state == TOO_DEEP)
+		ret->status = TAIL_TOO_DEEP;
+	else if (t->state != END)
+		ret->status = TAIL_NOT_JSON;
+	if (ret->status != TAIL_OK)
+		return;
+	ret->messages = t->messages;
+	ret->only_system = t->messages && !t->found;
+	ret->last = t->last;
+	if (t->metadata.len && !t->metadata_too_long)
+		ret->metadata = buf_span(&t->metadata);
+}
+
+void tail_clear(struct tail *t)
+{
+	free(t->levels);
+	buf_clear(&t->metadata);
+	*t = (struct tail){ 0 };
+}

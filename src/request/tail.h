@@ -1,0 +1,109 @@
+/*
+ * tail.h - the incremental scanner: what the last message of a body is, while its bytes arrive.
+ *
+ * One pass, any split, no tree. It validates the whole body as JSON and remembers facts along one
+ * path only; all else is skipped at memory speed:
+ *
+ *      { "messages": [ { "role": …, "content": [ { "type": … }, … ] }, … ], "metadata": … }
+ *      1             2 3                       4 5                          (kept, if small)
+ *
+ * The facts are those of the last element of the last "messages" whose role isn't "system", so
+ * nothing has to be parsed again when the body has ended, however large that message is. Within
+ * every object on the path the last duplicate of a key counts; keys and words are compared after
+ * decoding their escapes, exactly (case, length, and "\u0000" too). Memory: this struct, a bit a
+ * nesting level, and the bytes of `metadata`; all three are bounded.
+ *
+ * What counts as JSON: the grammar of RFC 8259, to the letter (structure, literals, numbers,
+ * escapes, no control characters in strings, nothing but white space behind the value). On
+ * purpose it is laxer in three points, where common parsers of relays are as well:
+ *  - a UTF-8 byte order mark may come first (section 8.1 allows to ignore it);
+ *  - that strings are valid UTF-8 isn't checked;
+ *  - lone surrogates ("\ud83d") are let through, as in ECMAScript: clients that cut a text within
+ *    an emoji do send them. Numbers may have any size.
+ * A body nested deeper than TAIL_DEPTH_MAX isn't read to its end: TAIL_TOO_DEEP.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/span.h"
+
+enum {
+	TAIL_DEPTH_MAX = 1 << 20,      /* levels; a bit each */
+	TAIL_METADATA_MAX = 64 * 1024, /* bytes as received; a longer `metadata` counts as absent */
+	TAIL_WORD_MAX = 16,            /* no word that we look for is longer */
+};
+
+enum tail_status {
+	TAIL_OK,
+	TAIL_NOT_JSON, /* malformed, empty or cut short */
+	TAIL_TOO_DEEP,
+};
+
+enum tail_role { TAIL_ROLE_OTHER, TAIL_ROLE_USER, TAIL_ROLE_SYSTEM }; /* OTHER: absent as well */
+
+enum tail_content {
+	TAIL_CONTENT_NONE, /* absent or null */
+	TAIL_CONTENT_STRING,
+	TAIL_CONTENT_ARRAY,
+	TAIL_CONTENT_OTHER,
+};
+
+struct tail_message {
+	bool is_object;
+	enum tail_role role;
+	enum tail_content content;
+	bool tool_result; /* content is an array, and one of its objects is a tool's result */
+};
+
+struct tail_facts {
+	enum tail_status status;  /* the rest is set with TAIL_OK only */
+	size_t messages;          /* elements of "messages", 0 if it is absent or no array */
+	bool only_system;         /* there are some, but none counts: `last` isn't set */
+	struct tail_message last; /* the last one that isn't a system message */
+	struct span metadata;     /* its JSON, owned by the scanner; NULL ptr: absent or too long */
+};
+
+/* The end of a string's decoded bytes: enough to compare it with the words that we look for. */
+struct tail_word {
+	char last[2 * TAIL_WORD_MAX]; /* at least the last TAIL_WORD_MAX bytes, `used` of them */
+	size_t used;
+	size_t total; /* length of the whole string */
+};
+
+/* A zeroed one is ready for the first byte. The members are tail.c's. */
+struct tail {
+	int state;
+	size_t depth; /* open containers */
+	size_t path;  /* how many of them, from the outermost on, lie on the path above: 0 to 5 */
+	uint8_t *levels; /* a bit each: set for an object */
+	size_t levels_cap;
+
+	int key;             /* the last key, if its object is on the path */
+	bool in_key;         /* the string being read is a key */
+	bool catching;       /* … and its bytes go to `word` */
+	unsigned hex, left;  /* of a \u escape: value so far, digits to come */
+	const char *literal; /* what has to come of a literal or byte order mark */
+	struct tail_word word;
+
+	size_t messages;
+	bool found;                        /* `last` is set */
+	struct tail_message message, last; /* the one being read; the last one that counts */
+	bool block_is_result;              /* the content block being read is a tool's result */
+
+	bool in_metadata, metadata_too_long;
+	struct buf metadata;
+};
+
+/* The next bytes. Doesn't keep `data`. Never fails: errors are told by tail_finish(). */
+void tail_feed(struct tail *t, const char *data, size_t len);
+
+/* The body has ended. The facts are valid until tail_clear(). Call it once. */
+void tail_finish(struct tail *t, struct tail_facts *ret);
+
+/* Frees; the scanner is as new. May be called twice. */
+void tail_clear(struct tail *t);

@@ -1,0 +1,260 @@
+/*
+ * test_account.c - whose request it is, and that its name is safe wherever it goes.
+ *
+ * The hashes were computed with coreutils' sha256sum.
+ */
+#include "check.h"
+#include "request/account.h"
+#include "request/request.h"
+
+#define KEY      "sk-ant-api03-test"
+#define KEY_NAME "key-9ef01c8966f7f3de"
+#define UUID     "0f8fad5b-d9cb-469f-a165-70867728950e"
+#define SESSION  "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+static struct account_source api_key[] = { { ACCOUNT_API_KEY, NULL }, { ACCOUNT_NONE, NULL } };
+static struct account_source uuid[] = { { ACCOUNT_ACCOUNT_UUID, NULL }, { ACCOUNT_NONE, NULL } };
+static struct account_source session[] = { { ACCOUNT_SESSION_ID, NULL }, { ACCOUNT_NONE, NULL } };
+static struct account_source header[] = { { ACCOUNT_HEADER, "X-Account" }, { ACCOUNT_NONE, NULL } };
+static struct account_source fixed[] = { { ACCOUNT_STATIC, "everybody" }, { ACCOUNT_NONE, NULL } };
+static struct account_source several[] = {
+	{ ACCOUNT_HEADER, "X-Account" }, { ACCOUNT_ACCOUNT_UUID, NULL }, { ACCOUNT_API_KEY, NULL },
+	{ ACCOUNT_STATIC, "rest" },      { ACCOUNT_NONE, NULL },
+};
+static struct account_source nothing[] = { { ACCOUNT_NONE, NULL } };
+
+struct found {
+	char name[ACCOUNT_NAME_MAX];
+	enum account_source_kind from;
+};
+
+/* With up to two header fields; a NULL name ends them. */
+static struct found find(const struct account_source *sources, const char *fields[4],
+			 const char *metadata)
+{
+	struct header list[2];
+	struct headers headers = { list, 0 };
+	struct found found;
+
+	for (size_t i = 0; i < 4 && fields[i]; i += 2)
+		list[headers.count++] =
+			(struct header){ span_of(fields[i]), span_of(fields[i + 1]) };
+	account_find(sources, &headers, span_of(metadata), found.name, &found.from);
+	return found;
+}
+#define FIND(sources, metadata, ...) find(sources, (const char *[4]){ __VA_ARGS__ }, metadata)
+
+static void test_keys(void)
+{
+	static const struct {
+		const char *fields[4];
+		const char *name;
+	} rows[] = {
+		{ { "x-api-key", KEY }, KEY_NAME },
+		{ { "X-API-Key", " " KEY "\t" }, KEY_NAME },
+		{ { "authorization", "Bearer " KEY }, KEY_NAME },
+		{ { "Authorization", "bearer   " KEY " " }, KEY_NAME },
+		{ { "authorization", "Bearer other", "x-api-key", KEY }, KEY_NAME },
+		{ { "x-api-key", "", "authorization", "Bearer " KEY }, KEY_NAME },
+		{ { "authorization", "Basic " KEY }, "default" },
+		{ { "authorization", "Bearer" }, "default" },
+		{ { "authorization", "Bearer  " }, "default" },
+		{ { "authorization", KEY }, "default" },
+		{ { "authorization", "Bearer" KEY }, "default" },
+		{ { "x-api-keys", KEY }, "default" },
+		{ { NULL }, "default" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct found found = find(api_key, (const char **)(uintptr_t)rows[i].fields, NULL);
+
+		CHECK_STR(found.name, rows[i].name);
+		CHECK_INT(found.from,
+			  strcmp(rows[i].name, "default") ? ACCOUNT_API_KEY : ACCOUNT_NONE);
+	}
+}
+
+static void test_hash_key(void)
+{
+	char name[ACCOUNT_KEY_NAME_MAX];
+
+	account_of_key(SPAN(KEY), name);
+	CHECK_STR(name, KEY_NAME);
+	account_of_key(SPAN(" " KEY "\r\n"), name); /* as typed, with its end of line */
+	CHECK_STR(name, KEY_NAME);
+	account_of_key(SPAN(KEY "x"), name);
+	CHECK(strcmp(name, KEY_NAME) != 0);
+	CHECK_INT(strlen(name), ACCOUNT_KEY_NAME_MAX - 1);
+}
+
+/* What `metadata` says, by ' for ", of account and session; NULL: nothing. */
+static void test_metadata(void)
+{
+	static const struct {
+		const char *metadata, *account, *session;
+	} rows[] = {
+		{ "{'user_id':'user_ab_account_" UUID "_session_" SESSION "'}", UUID, SESSION },
+		{ "{'user_id':'user_ab_account__session_" SESSION "'}", NULL, SESSION },
+		{ "{'user_id':'user_ab_account_" UUID "_session_'}", UUID, NULL },
+		{ "{'user_id':'user__account_a_session_b'}", "a", "b" },
+		{ "{'user_id':'user_ab_account_" UUID "'}", NULL, NULL },
+		{ "{'user_id':'user_ab_account_session_b'}", NULL, NULL },
+		{ "{'user_id':'user_ab_session_" SESSION "'}", NULL, NULL },
+		{ "{'user_id':'xuser_ab_account_a_session_b'}", NULL, NULL },
+		{ "{'user_id':'_account_a_session_b'}", NULL, NULL },
+		{ "{'user_id':'{\\'account_uuid\\':\\'" UUID "\\',\\'session_id\\':\\'" SESSION
+		  "\\'}'}",
+		  UUID, SESSION },
+		{ "{'user_id':'{\\'x\\':{},\\'session_id\\':\\'s\\'}'}", NULL, "s" },
+		{ "{'user_id':'{\\'account_uuid\\':\\'\\',\\'session_id\\':\\'s\\'}'}", NULL, "s" },
+		{ "{'user_id':'{\\'session_id\\':\\'a\\',\\'session_id\\':\\'b\\'}'}", NULL, "b" },
+		{ "{'user_id':'{\\'Session_id\\':\\'a\\'}'}", NULL, NULL },
+		{ "{'user_id':'{\\'x\\':{\\'session_id\\':\\'a\\'}}'}", NULL, NULL },
+		{ "{'user_id':'{\\'session_id\\':7}'}", NULL, NULL },
+		{ "{'user_id':'{\\'session_id\\':\\'a\\''}", NULL, NULL },
+		{ "{'user_id':'[\\'session_id\\']'}", NULL, NULL },
+		{ "{'user_id':'1'}", NULL, NULL },
+		{ "{'user_id':''}", NULL, NULL },
+		{ "{'user_id':null}", NULL, NULL },
+		{ "{'user_id':{'session_id':'a'}}", NULL, NULL },
+		{ "{'user_id':'x','user_id':'user_a_account_b_session_c'}", "b", "c" },
+		{ "{'user_id':'user_a_account_b_session_c','user_id':1}", NULL, NULL },
+		{ "{'user_id':'user_a_account_b_session_c','User_id':'x'}", "b", "c" },
+		{ "{'us\\u0065r_id':'user_a_account_b_session_c'}", "b", "c" },
+		{ "{'USER_ID':'user_a_account_b_session_c'}", NULL, NULL },
+		{ "['user_id']", NULL, NULL },
+		{ "'user_id'", NULL, NULL },
+		{ "{}", NULL, NULL },
+		{ "null", NULL, NULL },
+		{ "", NULL, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CLEANUP(freep) char *metadata = xstrdup(rows[i].metadata);
+
+		for (char *p = metadata; *p; p++)
+			*p = *p == '\'' ? '"' : *p;
+		CHECK_STR(FIND(uuid, metadata, NULL).name,
+			  rows[i].account ? rows[i].account : "default");
+		CHECK_STR(FIND(session, metadata, NULL).name,
+			  rows[i].session ? rows[i].session : "default");
+		CHECK_INT(FIND(session, metadata, NULL).from,
+			  rows[i].session ? ACCOUNT_SESSION_ID : ACCOUNT_NONE);
+	}
+	CHECK_STR(FIND(uuid, NULL, NULL).name, "default");
+}
+
+/* Names are for Redis keys, logs and URLs: what isn't safe there is hashed, nothing is cut. */
+static void test_safe_names(void)
+{
+	char longest[ACCOUNT_NAME_MAX + 1], control[] = "a b";
+	struct found found, other;
+
+	CHECK_STR(FIND(header, NULL, "x-account", "Team-1_a.b@c:d").name, "Team-1_a.b@c:d");
+	CHECK_STR(FIND(header, NULL, "x-account", "  spaced ").name, "spaced");
+	CHECK_STR(FIND(header, NULL, "x-account", "a b").name, "h-c8687a08aa5d6ed2");
+	CHECK_STR(FIND(header, NULL, "x-account", "..").name, "h-5ec1f7e700f37c3d");
+	CHECK_STR(FIND(header, NULL, "x-account", "...a").name, "...a");
+	for (int c = 1; c < 256; c++) {
+		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z') || strchr("._-@:", c);
+
+		control[1] = (char)c;
+		found = FIND(header, NULL, "x-account", control);
+		CHECK_INT(!strcmp(found.name, control), plain);
+		CHECK_INT(!strncmp(found.name, "h-", 2) && strlen(found.name) == 18, !plain);
+	}
+	memset(longest, 'a', sizeof longest);
+	longest[ACCOUNT_NAME_MAX - 1] = '\0';
+	CHECK_STR(FIND(header, NULL, "x-account", longest).name, longest);
+	longest[ACCOUNT_NAME_MAX - 1] = 'a';
+	longest[ACCOUNT_NAME_MAX] = '\0';
+	found = FIND(header, NULL, "x-account", longest);
+	longest[ACCOUNT_NAME_MAX - 1] = 'b';
+	other = FIND(header, NULL, "x-account", longest);
+	CHECK_INT(strlen(found.name), 18);
+	CHECK(strcmp(found.name, other.name) != 0);
+}
+
+/* Invariant 8: whatever the sources are, no credential becomes a name. */
+static void test_secrets(void)
+{
+	static const struct {
+		char *source;
+		const char *value;
+	} rows[] = {
+		{ "x-api-key", "plain-secret" },
+		{ "Authorization", "plain-secret" },
+		{ "Proxy-Authorization", "secret" },
+		{ "COOKIE", "secret" },
+		{ "x-account", KEY },
+		{ "x-account", "sk-" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct account_source sources[] = { { ACCOUNT_HEADER, rows[i].source },
+						    { ACCOUNT_NONE, NULL } };
+		struct found found = FIND(sources, NULL, rows[i].source, rows[i].value);
+
+		CHECK(!strncmp(found.name, "h-", 2));
+		CHECK_INT(strlen(found.name), 18);
+		CHECK_INT(found.from, ACCOUNT_HEADER);
+	}
+	CHECK_STR(FIND(header, NULL, "x-account", "desk-1").name, "desk-1");
+}
+
+static void test_order(void)
+{
+	static const char metadata[] = "{\"user_id\":\"user_a_account_b_session_c\"}";
+	struct found found = FIND(several, metadata, "x-account", "mine", "x-api-key", KEY);
+
+	CHECK_STR(found.name, "mine");
+	CHECK_INT(found.from, ACCOUNT_HEADER);
+	found = FIND(several, metadata, "x-account", " ", "x-api-key", KEY);
+	CHECK_STR(found.name, "b");
+	CHECK_INT(found.from, ACCOUNT_ACCOUNT_UUID);
+	found = FIND(several, "{}", "x-api-key", KEY);
+	CHECK_STR(found.name, KEY_NAME);
+	found = FIND(several, "{}", NULL);
+	CHECK_STR(found.name, "rest");
+	CHECK_INT(found.from, ACCOUNT_STATIC);
+	CHECK_STR(FIND(fixed, NULL, "x-api-key", KEY).name, "everybody");
+	CHECK_STR(FIND(nothing, metadata, "x-api-key", KEY).name, "default");
+	CHECK_STR(FIND(header, NULL, "x-account", "first", "x-account", "second").name, "first");
+}
+
+/* The whole way: from a body to the account of its verdict, and none where it isn't gated. */
+static void test_verdict(void)
+{
+	static const char gated[] = "{\"messages\":[{\"role\":\"user\"}],\"metadata\":"
+				    "{\"user_id\":\"user_a_account_b_session_c\"}}";
+	static const char ungated[] = "{\"messages\":[],\"metadata\":"
+				      "{\"user_id\":\"user_a_account_b_session_c\"}}";
+	static const char *const texts[] = { gated, ungated };
+	struct config config = { .account = { several } };
+	struct headers headers = { NULL, 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct span body = span_of(texts[i]);
+		struct look *look = look_new(&headers);
+		struct request_verdict verdict;
+
+		look_feed(look, body.ptr, body.len);
+		look_finish(look, &config, &headers, body, &verdict);
+		CHECK_STR(verdict.account, i == 0 ? "b" : "");
+		CHECK_INT(verdict.account_from, i == 0 ? ACCOUNT_ACCOUNT_UUID : ACCOUNT_NONE);
+		look_free(look);
+	}
+}
+
+int main(void)
+{
+	test_keys();
+	test_hash_key();
+	test_metadata();
+	test_safe_names();
+	test_secrets();
+	test_order();
+	test_verdict();
+	return check_done();
+}
