@@ -1,0 +1,340 @@
+# helpers.bash - what every integration test needs: real processes, started and surely stopped.
+#
+#     setup()    { prepare; start_relay; start_turnstile; }
+#     teardown() { clean_up; }
+#
+#     ask k1                     a user message of the account with the key k1, through turnstile
+#     ask_later NAME k1          the same in the background; `await NAME` waits for its end, then
+#                                $NAME.body, $NAME.head and $(outcome NAME) are there
+#     relay_wait tag=NAME        waits until the relay has seen it (fake_relay/main.c)
+#     exchanges '.account'       the lines that turnstile wrote about exchanges, through jq
+#
+# Nothing sleeps and hopes: what takes time is waited for with a limit. TURNSTILE and FAKE_RELAY are
+# the programs, BACKEND is memory or redis. Every file of a test is below $DIR, the current directory.
+
+# Seconds before something that should happen counts as not happening, also under sanitizers.
+LIMIT=${LIMIT:-20}
+
+prepare() {
+	DIR=$BATS_TEST_TMPDIR
+	cd "$DIR" || return
+	PROCESSES=() CLIENTS=() RELAY_PID='' TURNSTILE_PID='' REDIS_PID='' REDIS_URL='' STARTED=0
+	: "${TURNSTILE:?the program to test}" "${FAKE_RELAY:?the fake relay}" "${BACKEND:=memory}"
+	unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
+}
+
+# wait_for CONDITION [SECONDS]: until the shell command CONDITION succeeds.
+wait_for() {
+	local end=$((SECONDS + ${2:-$LIMIT}))
+	until eval "$1" >/dev/null 2>&1; do
+		if ((SECONDS > end)); then
+			echo "in ${2:-$LIMIT} s it did not happen: $1" >&2
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+running() { kill -0 "$1" 2>/dev/null; }
+
+# has NEEDLE TEXT, equal GOT WANTED: say what was there instead.
+has() {
+	[[ $2 == *"$1"* ]] || { printf 'no "%s" in:\n%s\n' "$1" "$2" >&2; return 1; }
+}
+equal() {
+	[[ $1 == "$2" ]] || { printf 'got:    %s\nwanted: %s\n' "$1" "$2" >&2; return 1; }
+}
+
+# lacks PATTERN FILE: as `!` in front of a command doesn't make a bats test fail.
+lacks() {
+	if grep -niE -- "$1" "$2"; then
+		echo "there is $1 in $2" >&2
+		return 1
+	fi
+}
+
+# --- processes ----------------------------------------------------------------------------------
+
+start_relay() {
+	"$FAKE_RELAY" "$@" >"$DIR/relay.out" 2>&1 3>&- &
+	RELAY_PID=$!
+	PROCESSES+=("$RELAY_PID")
+	wait_for "grep -q '^listening on ' '$DIR/relay.out'"
+	RELAY=$(sed -n 's/^listening on //p' "$DIR/relay.out")
+}
+
+stop_relay() {
+	kill "$RELAY_PID"
+	ended "$RELAY_PID"
+}
+
+# start_redis [PORT]: an empty one. A port that is taken makes it exit, so another one is tried.
+start_redis() {
+	local try port
+	for try in {1..20}; do
+		port=${1:-$((20000 + (RANDOM * 32768 + RANDOM) % 12000))}
+		mkdir -p "$DIR/redis"
+		redis-server --port "$port" --bind 127.0.0.1 --dir "$DIR/redis" --save '' \
+			--appendonly no --daemonize no >"$DIR/redis.out" 2>&1 3>&- &
+		REDIS_PID=$!
+		wait_for "grep -q 'Ready to accept connections' '$DIR/redis.out' || ! running $REDIS_PID"
+		if running "$REDIS_PID"; then
+			PROCESSES+=("$REDIS_PID")
+			REDIS_PORT=$port REDIS_URL=redis://127.0.0.1:$port
+			return
+		fi
+	done
+	cat "$DIR/redis.out" >&2
+	return 1
+}
+
+stop_redis() {
+	kill -9 "$REDIS_PID"
+	ended "$REDIS_PID"
+}
+
+redis() { redis-cli -p "$REDIS_PORT" "$@"; }
+
+# The options of every turnstile of the tests; those of the test come later and win.
+turnstile_options() {
+	printf '%s\n' -o listen.address=127.0.0.1:0 -o admin.address=127.0.0.1:0 \
+		-o log.format=json -o queue.delay_ms=0 \
+		-o "upstream.url=http://${RELAY:-127.0.0.1:9}"
+	[[ -z $REDIS_URL ]] || printf '%s\n' -o "redis.url=$REDIS_URL" -o redis.instance=test
+}
+
+# exec_turnstile ARGUMENT...: becomes it, so that $! is its own; with nothing of our environment.
+exec_turnstile() {
+	exec env -i PATH="$PATH" HOME="$DIR" "${TURNSTILE_ENV[@]}" \
+		ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$DIR/sanitizer" \
+		LSAN_OPTIONS="${LSAN_OPTIONS:-}" \
+		UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$DIR/sanitizer:print_stacktrace=1" \
+		TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$DIR/sanitizer" \
+		"$TURNSTILE" "$@"
+}
+
+# run_turnstile ARGUMENT...: waits for its end.
+run_turnstile() { (exec_turnstile "$@"); }
+
+# start_turnstile [OPTION...]: sets TURNSTILE_PID, LOG and URL. Several may run at a time.
+start_turnstile() {
+	local options
+	mapfile -t options < <(turnstile_options)
+	LOG=$DIR/turnstile-$((++STARTED)).log
+	exec_turnstile "${options[@]}" "$@" 2>"$LOG" >"$LOG.out" 3>&- &
+	TURNSTILE_PID=$!
+	PROCESSES+=("$TURNSTILE_PID")
+	wait_for "grep -q '\"msg\":\"listening\"' '$LOG' || ! running $TURNSTILE_PID"
+	if ! running "$TURNSTILE_PID"; then
+		cat "$LOG" >&2
+		return 1
+	fi
+	URL=$(log_lines 'select(.msg == "listening") | "http://" + .address' | tail -n 1)
+}
+
+# A stack for a test on either backend.
+start_all() {
+	start_relay
+	[[ $BACKEND != redis ]] || start_redis
+	start_turnstile "$@"
+}
+
+# ended PID: it ended by itself or because the test stopped it; sets STATUS.
+ended() {
+	local pid left=()
+	wait_for "! running $1" "${2:-$LIMIT}" || return
+	STATUS=0
+	wait "$1" 2>/dev/null || STATUS=$?
+	for pid in "${PROCESSES[@]}"; do
+		[[ $pid == "$1" ]] || left+=("$pid")
+	done
+	PROCESSES=("${left[@]}")
+}
+
+# stop_turnstile [PID]: softly; sets STATUS.
+stop_turnstile() {
+	kill "${1:-$TURNSTILE_PID}"
+	ended "${1:-$TURNSTILE_PID}"
+}
+
+# Kills as a crash would.
+crash_turnstile() {
+	kill -9 "${1:-$TURNSTILE_PID}"
+	ended "${1:-$TURNSTILE_PID}"
+}
+
+# end PID...: softly; fails if one doesn't obey, or crashes on the way (143 is SIGTERM itself).
+end() {
+	local pid status failed=0
+	for pid; do
+		kill "$pid" 2>/dev/null || true
+	done
+	for pid; do
+		if ! wait_for "! running $pid"; then
+			echo "process $pid doesn't end on SIGTERM" >&2
+			kill -9 "$pid"
+			failed=1
+		fi
+		status=0
+		wait "$pid" 2>/dev/null || status=$?
+		if ((status > 128 && status != 143)); then
+			echo "process $pid was ended by signal $((status - 128))" >&2
+			failed=1
+		fi
+	done
+	return $failed
+}
+
+# Stops what still runs. Fails if something of it had died, or a sanitizer had something to say.
+clean_up() {
+	local pid failed=0 report turnstiles=() others=()
+	for pid in "${PROCESSES[@]}"; do
+		if ! running "$pid"; then
+			echo "process $pid ended by itself" >&2
+			failed=1
+		elif [[ $pid == "$RELAY_PID" || $pid == "$REDIS_PID" ]]; then
+			others+=("$pid")
+		else
+			turnstiles+=("$pid")
+		fi
+	done
+	end "${CLIENTS[@]}" || failed=1
+	end "${turnstiles[@]}" || failed=1
+	end "${others[@]}" || failed=1
+	for report in "$DIR"/sanitizer.*; do
+		[[ ! -s $report ]] || { cat "$report" >&2; failed=1; }
+	done
+	if ((failed)) || [[ ${BATS_TEST_COMPLETED:-} != 1 ]]; then
+		tail -n 40 "$DIR"/turnstile-*.log >&2 2>/dev/null || true
+	fi
+	return $failed
+}
+
+# --- requests -----------------------------------------------------------------------------------
+
+# Bodies in the shape of Claude Code's.
+user_body() {
+	printf '{"model":"claude-fake-1","messages":[{"role":"user","content":[{"type":"text","text":"%s"}]}],' \
+		"${1:-What is a turnstile?}"
+	printf '"system":[],"tools":[],"max_tokens":1024,"stream":true}'
+}
+tool_result_body() {
+	printf '{"model":"claude-fake-1","messages":[{"role":"user","content":"List the files."},'
+	printf '{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"Bash","input":{}}]},'
+	printf '{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":"a b c"}]}],'
+	printf '"tools":[],"max_tokens":1024,"stream":true}'
+}
+
+http() { curl -sS --noproxy '*' --max-time "$LIMIT" "$@"; }
+
+# post KEY BODY: what curl needs for it, in the array POST. A KEY of the form "Bearer k1" goes into
+# Authorization. A file whose name is in the variable BODY is sent in place of BODY.
+post() {
+	local credential="x-api-key: $1"
+	[[ $1 != 'Bearer '* ]] || credential="Authorization: $1"
+	POST=(-sS -N --noproxy '*' -H "$credential" -H 'content-type: application/json' -H 'Expect:'
+		--data-binary "${BODY:+@}${BODY:-$2}" "$URL/v1/messages?beta=true")
+}
+
+# ask KEY [CURL ARGUMENT...]: sends a user message and prints the response.
+ask() {
+	post "$1" "$(user_body)"
+	curl "${POST[@]}" --max-time "$LIMIT" "${@:2}"
+}
+
+# ask_tool KEY [CURL ARGUMENT...]: the same with a tool's result.
+ask_tool() {
+	post "$1" "$(tool_result_body)"
+	curl "${POST[@]}" --max-time "$LIMIT" "${@:2}"
+}
+
+# ask_later NAME KEY [CURL ARGUMENT...]: NAME is the request's tag too.
+ask_later() {
+	post "$2" "$(user_body)"
+	printf -v "SIZE_$1" %s "$(if [[ ${BODY:-} ]]; then wc -c <"$BODY"; else user_body | wc -c; fi)"
+	curl --trace-ascii % "${POST[@]}" --max-time $((3 * LIMIT)) -H "X-Relay-Tag: $1" -o "$DIR/$1.body" \
+		-D "$DIR/$1.head" -w '%{http_code} %{exitcode}\n' "${@:3}" \
+		>"$DIR/$1.outcome" 2>"$DIR/$1.error" 3>&- &
+	printf -v "PID_$1" %s $!
+	CLIENTS+=($!)
+}
+
+# await NAME...: until they have ended.
+await() {
+	local name pid
+	for name; do
+		pid=PID_$name
+		wait_for "! running ${!pid}" $((3 * LIMIT)) || return
+	done
+}
+
+# sent NAME: its whole body has been read by turnstile.
+sent() {
+	local size=SIZE_$1
+	wait_for "awk '/^=> Send data, / {n += \$4} END {exit n < ${!size}}' '$DIR/$1.error'" && passed
+}
+
+# in_line NAME KEY N: NAME has been read, and N of that account are waiting.
+in_line() {
+	sent "$1" || return
+	[[ -z $REDIS_URL ]] ||
+		wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account "$2")) == $3 ]]"
+}
+
+# passed: what the kernel had for turnstile before this call has been read, as the loop went round.
+passed() { http -f -o /dev/null "$URL/v1/models"; }
+
+# turn NAME KEY [CURL ARGUMENT...]: a user message that has its turn and doesn't end by itself.
+turn() {
+	ask_later "$@" -H 'X-Relay-Fault: stall' -H 'X-Relay-Cut-After: 3'
+	relay_wait "tag=$1" phase=headers
+}
+
+# hang_up NAME: the client closes its connection.
+hang_up() {
+	local pid=PID_$1
+	kill "${!pid}"
+	wait "${!pid}" 2>/dev/null || true
+}
+
+# outcome NAME: status and curl's exit code, "200 0"; 18 says that the response was cut.
+outcome() { cat "$DIR/$1.outcome"; }
+
+# header NAME FILE: the value of a header field in what curl -D wrote.
+header() { tr -d '\r' <"$2" | sed -n "s/^$1: //Ip"; }
+
+# key_account KEY: its account, as account.source = api-key names it.
+key_account() { printf 'key-%.16s' "$(printf %s "$1" | sha256sum)"; }
+
+# served KEY [CURL ARGUMENT...]: a user message of that account is answered at once, so its turn was given back.
+# "At once" stands against a lease and a queue timeout that are ten times longer.
+served() {
+	equal "$(ask "$1" -o served.body -w '%{http_code}' --max-time 6 "${@:2}")" 200 &&
+		has message_stop "$(cat served.body)"
+}
+
+# --- what was seen ------------------------------------------------------------------------------
+
+# relay_wait CONDITION...: see /__relay/wait.
+relay_wait() {
+	local all="limit_ms=$((LIMIT * 1000))" c
+	for c; do
+		all+="&$c"
+	done
+	http -f -o /dev/null --max-time $((2 * LIMIT)) "http://$RELAY/__relay/wait?$all"
+}
+
+relay_stats() { http "http://$RELAY/__relay/stats" | jq -r -c "${1:-.}"; }
+relay_reset() { http -X POST -o /dev/null "http://$RELAY/__relay/reset"; }
+
+log_lines() { jq -r -c -R "fromjson? | ${1:-.}" "$LOG"; }
+
+# exchanges [FILTER]: in the order in which they ended.
+exchanges() { log_lines "select(.msg == \"exchange\") | ${1:-.}"; }
+
+# exchange_wait FILTER [N]: until N (1) exchanges have ended for which FILTER holds.
+exchange_wait() { wait_for "[[ \$(exchanges 'select($1)' | wc -l) -ge ${2:-1} ]]"; }
+
+# log_wait FILTER: until a line is there for which FILTER holds.
+log_wait() { wait_for "[[ -n \$(log_lines 'select($1)') ]]"; }
+

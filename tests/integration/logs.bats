@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# One line an exchange; no key, no prompt; what comes from outside can't forge a line.
+load helpers
+
+setup() {
+	prepare
+	start_relay
+}
+teardown() { clean_up; }
+
+@test "a user message's line has all that is to know" {
+	start_turnstile
+	ask k1 -D head -o body
+	exchange_wait '.outcome == "answered"'
+	equal "$(exchanges | wc -l)" 1
+	equal "$(exchanges '[.account, .kind, .reason, .position, .status, .outcome]')" \
+		"[\"$(key_account k1)\",\"user_message\",\"blocks\",0,200,\"answered\"]"
+	equal "$(exchanges '[.bytes_in, .bytes_out]')" "[$(user_body | wc -c),$(wc -c <body)]"
+	equal "$(exchanges '[.wait_ms, .hold_ms, .request_id | type]')" '["number","number","string"]'
+}
+
+@test "a tool result's line tells why it passed" {
+	start_turnstile
+	ask_tool k1 -o /dev/null
+	exchange_wait '.kind == "tool_result" and .reason == "tool_result" and .account == null'
+}
+
+@test "another request's line" {
+	start_turnstile
+	http -o /dev/null "$URL/v1/models"
+	exchange_wait '.kind == "other" and .outcome == "answered" and .status == 200 and .bytes_in == 0'
+}
+
+@test "the client that hangs up is logged as 499" {
+	start_turnstile
+	turn a k1
+	hang_up a
+	exchange_wait '.outcome == "client_gone"'
+}
+
+@test "every exchange has one line, also when many run at once" {
+	start_turnstile
+	local i names=()
+	for i in {1..10}; do
+		ask_later "r$i" "k$((i % 3))"
+		names+=("r$i")
+	done
+	await "${names[@]}"
+	exchange_wait '.outcome == "answered"' 10
+	equal "$(exchanges .request_id | sort -u | wc -l)" 10
+}
+
+@test "neither keys nor prompts are logged, even with log.level = debug" {
+	start_turnstile -o log.level=debug
+	user_body secret-2 >prompt
+	BODY=prompt ask sk-ant-secret-1 -o /dev/null -H 'Authorization: Bearer secret-3' \
+		-H 'Cookie: secret-4'
+	ask secret-5 -o /dev/null -H 'X-Relay-Fault: garbage'
+	http -o /dev/null "$URL/v1/messages?key=secret-6" -H 'x-api-key: secret-7' --data '{"messages": secret-8'
+	exchange_wait true 3
+	lacks secret "$LOG"
+}
+
+@test "bytes from outside can't forge a line" {
+	start_turnstile
+	local address=${URL#http://}
+	printf 'GET /x%%0a{"msg":"exchange","forged":1}"\\\x01\x7f\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
+		socat -t5 - "TCP:$address" >answer
+	ask k1 -o /dev/null -H $'X-Claude-Code-Session-Id: a"b\\c\x01'
+	exchange_wait true
+	equal "$(exchanges 'select(.forged)')" ""
+	equal "$(grep -c . "$LOG")" "$(log_lines | wc -l)"
+}
+
+@test "text lines are for people" {
+	start_turnstile
+	stop_turnstile
+	mapfile -t options < <(turnstile_options)
+	exec_turnstile "${options[@]}" -o log.format=text 2>text.log >/dev/null 3>&- &
+	PROCESSES+=($!)
+	wait_for "grep -q 'listening address=' text.log"
+	URL=http://$(sed -n 's/.*listening.*address=//p' text.log | cut -d' ' -f1)
+	served k1
+	wait_for "grep -q ' exchange .*outcome=answered' text.log"
+	has "account=$(key_account k1)" "$(cat text.log)"
+}
