@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "base/loop.h"
 #include "base/span.h"
@@ -28,6 +29,7 @@
 enum {
 	LOCK_TICKET_MAX = 128,  /* "<instance>.<boot>:<uuid>" with its NUL */
 	LOCK_ACCOUNT_MAX = 129, /* an account's name with its NUL (account.h sees to it) */
+	LOCK_CLIENT_MAX = 46,   /* a client's address with its NUL, longer ones are cut */
 };
 
 enum lock_event {
@@ -35,6 +37,7 @@ enum lock_event {
 	LOCK_GRANTED, /* has the turn; it may start in `delay_ms` */
 	LOCK_FULL,    /* did not join: `max_waiting` waiters are there already */
 	LOCK_LOST,    /* had the turn, but its lease is over: somebody else may have it by now */
+	LOCK_REMOVED, /* an operator took it out of the line */
 	LOCK_FAILED,  /* neither turn nor place: the backend can't be asked (it has logged why) */
 };
 
@@ -61,22 +64,29 @@ struct lock_terms {
  */
 struct lock_ticket {
 	char account[LOCK_ACCOUNT_MAX];
+	char client[LOCK_CLIENT_MAX]; /* for operators: no blanks; may be empty */
 	struct lock_terms terms;
 	lock_event_fn on_event;
 
 	char id[LOCK_TICKET_MAX];
-	struct list link;
 	void *entry;
-	int state;
 };
 
 struct lock_backend;
+struct lock_question; /* ask.h */
+struct lock_setting;
 
 struct lock_stats {
 	int64_t active_renewals; /* turns that the keeper keeps alive right now */
 	int64_t lost;            /* turns lost since start */
 	int64_t dropped_waiters; /* waiters of any process that were taken for dead */
+	int64_t renewals;        /* of leases of turns, since start */
+	int64_t round_trip_us;   /* to the backend and back, lately; -1: not known */
 	bool up;                 /* the backend can be asked */
+
+	/* Live as long as the backend: from giving a turn back to knowing that it was handed on;
+	 * round trips to the backend, NULL if there are none. */
+	const struct histogram *hand_offs, *round_trips;
 };
 
 struct lock_ops {
@@ -96,6 +106,18 @@ struct lock_ops {
 	void (*give_back)(struct lock_backend *b, struct lock_ticket *t, bool completed);
 
 	void (*stats)(const struct lock_backend *b, struct lock_stats *ret);
+
+	/* lock_ask() and lock_ask_cancel() of ask.h, where `q` is open for the second. */
+	void (*ask)(struct lock_backend *b, struct lock_question *q);
+	void (*ask_cancel)(struct lock_backend *b, struct lock_question *q);
+
+	/*
+	 * Who wants to know the settings made at run time: called from the loop, some time after
+	 * this, and then within a second of each change by any process. NULL: nobody any more.
+	 */
+	void (*watch_settings)(struct lock_backend *b,
+			       void (*fn)(void *arg, const struct lock_setting *s, size_t count),
+			       void *arg);
 
 	/*
 	 * Stops: no event comes any more. What is still entered is given back; turns that were given

@@ -138,6 +138,10 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 		give_back(p, false);
 		move(p, PLACE_LOST);
 		break;
+	case LOCK_REMOVED:
+		give_back(p, false);
+		move(p, PLACE_REMOVED);
+		break;
 	case LOCK_FAILED:
 		on_failed(p);
 		break;
@@ -156,6 +160,7 @@ static void enter(struct queue_place *p, struct lock_backend *backend)
 	};
 
 	memcpy(t.account, p->ticket.account, sizeof t.account);
+	snprintf(t.client, sizeof t.client, "%s", p->client ? p->client : "");
 	p->ticket = t;
 	p->backend = backend;
 	lock_enter(backend, &p->ticket);
@@ -199,6 +204,11 @@ int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
 void queue_stats(const struct queue *q, struct lock_stats *ret)
 {
 	q->backend->ops->stats(q->backend, ret);
+}
+
+struct lock_backend *queue_backend(const struct queue *q)
+{
+	return q->backend;
 }
 
 const char *queue_backend_name(const struct queue *q)

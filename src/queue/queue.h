@@ -27,14 +27,16 @@ enum place_state {
 	PLACE_LOST,      /* had the turn; the lease is over, somebody else may have it */
 	PLACE_TIMED_OUT, /* queue.timeout_ms are over; place or turn is given back */
 	PLACE_FULL,      /* queue.max_waiting wait already */
+	PLACE_REMOVED,   /* an operator took it out of the line */
 	PLACE_FAILED,    /* the backend can't be asked, and the policy is to refuse */
 	PLACE_PASS,      /* the backend can't be asked, and the policy is to pass ungated */
 };
 
-/* Zero it, set `changed` and `x`; the rest is the queue's to write and anybody's to read. */
+/* Zero it, set the first group; the rest is the queue's to write and anybody's to read. */
 struct queue_place {
 	void (*changed)(void *x);
 	void *x;
+	const char *client; /* its address, for operators; NULL: not known; must stay */
 
 	enum place_state state;
 	int64_t position;  /* how many were to be served first, when it joined */
@@ -71,6 +73,9 @@ int queue_retry_after_s(const struct queue *q, const struct queue_place *p);
 
 void queue_stats(const struct queue *q, struct lock_stats *ret);
 const char *queue_backend_name(const struct queue *q);
+
+/* For an operator's questions (ask.h). */
+struct lock_backend *queue_backend(const struct queue *q);
 
 /*
  * Tells other processes that all turns of this one are free, within `limit_ms`; then `done`, once,

@@ -1,0 +1,115 @@
+/*
+ * ask.h - an operator's questions and orders to a backend, all asynchronous.
+ *
+ *      lock_ask(b, q) ──> q->answered(q, answer)      once, on the loop, never from within the call
+ *           └─ lock_ask_cancel(b, q): nothing is heard, though what was ordered may still happen
+ *
+ * With Redis an answer is about the whole fleet, with the memory backend about this process. An
+ * answer comes within redis.command_timeout_ms; a backend that can't be asked is -ENOTCONN.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/lock.h"
+
+enum lock_verb {
+	LOCK_LIST,     /* a page of the accounts in use, or lately so: without waiters and samples */
+	LOCK_LOOK,     /* `account`, with everything; one that nobody uses is idle, not an error */
+	LOCK_FORCE,    /* ends the turn of `account`, whoever has it, and serves the next; -ENOENT */
+	LOCK_PAUSE,    /* from now on nobody of `account` gets a turn, over restarts; again: nothing */
+	LOCK_RESUME,   /* ends that; -ENOENT if it isn't paused */
+	LOCK_REMOVE,   /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
+	LOCK_SETTINGS, /* stores `settings`; see lock_settings_fn */
+};
+
+enum {
+	LOCK_LIST_MAX = 500,    /* accounts of an answer */
+	LOCK_WAITERS_MAX = 500, /* waiters of an answer, the first in line */
+	LOCK_SAMPLES_MAX = 512, /* turns of an account that are remembered, the latest ones */
+	LOCK_RECENT_MS = 5 * 60 * 1000,
+	LOCK_LATELY_MS = 60 * 1000, /* an account that was in use so lately is listed */
+};
+
+/* A setting made at run time, shared by all processes: its name, and its value or NULL for none. */
+struct lock_setting {
+	const char *name, *value;
+};
+
+/* All settings there are, whenever they may have changed. They live during the call. */
+typedef void (*lock_settings_fn)(void *arg, const struct lock_setting *settings, size_t count);
+
+struct lock_waiter {
+	char ticket[LOCK_TICKET_MAX], client[LOCK_CLIENT_MAX];
+	int64_t waited_ms; /* -1: not known */
+};
+
+/* A turn that has ended lately. */
+struct lock_sample {
+	int64_t ago_ms, wait_ms, hold_ms;
+};
+
+struct lock_view {
+	char account[LOCK_ACCOUNT_MAX];
+	struct lock_waiter holder; /* an empty ticket: nobody. waited_ms: from joining to its turn */
+	int64_t held_ms;           /* since the turn's start; less than 0: in the delay before; */
+	bool held_known;           /* false: the holder is another program's */
+	int64_t ttl_raw_ms;        /* as Redis' PTTL: -1 no lease, -2 no lock */
+	int64_t last_at_ms;        /* wall clock of the backend: the last completion; 0: none known */
+	int64_t paused_at_ms;      /* the same; 0: not paused */
+	int64_t waiting;
+	int64_t oldest_wait_ms; /* of the first waiter; 0: nobody waits, -1: not known */
+	struct lock_waiter *waiters;
+	size_t waiter_count;
+	struct lock_sample *samples; /* of the last LOCK_RECENT_MS */
+	size_t sample_count;
+};
+
+struct lock_answer {
+	int error;              /* 0, -ENOTCONN, -EIO or as the verb says */
+	struct lock_view *views; /* LOCK_LIST: any number; LOCK_LOOK: one */
+	size_t count;
+	int64_t next; /* LOCK_LIST: the `offset` of the next page; 0: this was the last */
+};
+
+/* Zero it and fill in the first group; it and what it points to must live until it is answered. */
+struct lock_question {
+	enum lock_verb verb;
+	const char *account, *ticket;
+	int64_t offset, limit; /* LOCK_LIST: where to begin; at most LOCK_LIST_MAX */
+	const struct lock_setting *settings;
+	size_t setting_count;
+	void (*answered)(struct lock_question *q, const struct lock_answer *answer);
+
+	void *entry; /* the backend's while it is open */
+};
+
+/* `q` must not be open. */
+void lock_ask(struct lock_backend *b, struct lock_question *q);
+
+/* Also for a question that isn't open. */
+void lock_ask_cancel(struct lock_backend *b, struct lock_question *q);
+
+/* --- for backends --------------------------------------------------------------------------- */
+
+/* An answer on its way. Zeroed by ask_reply_new(); `answer` is filled in by the backend. */
+struct ask_reply {
+	struct job job;
+	struct lock_question *q; /* NULL: cancelled */
+	struct lock_answer answer;
+};
+
+struct ask_reply *ask_reply_new(struct lock_question *q) MUST_USE;
+
+/* A view more in its answer, zeroed but for the account's name; valid until the next is added. */
+struct lock_view *ask_reply_view(struct ask_reply *r, const char *account);
+
+/* Ends it: tells whoever asked, from a job. Frees it. */
+void ask_reply_send(struct ask_reply *r, struct loop *loop, int error);
+
+/* The same at once; not from within lock_ask(). */
+void ask_reply_now(struct ask_reply *r, int error);
+
+/* Frees one that isn't to be heard. */
+void ask_reply_free(struct ask_reply *r);

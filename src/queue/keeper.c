@@ -1,0 +1,527 @@
+/*
+ * keeper.c - the renewal thread.
+ *
+ * The table is shared; a round copies out what is due, talks to Redis without the mutex, and
+ * reports by id. Whatever was dropped from the table meanwhile is no longer found, and ignored.
+ *
+ *      loop    keeper_hold/wait/drop ──> table ──due──> round: pipelined calls ──> Redis
+ *      loop    fn(news) <── uv_async ── news  <──────── answers
+ *
+ * The thread is woken only if something is due earlier than it would wake by itself: a short turn
+ * costs two visits to the table and no system call.
+ *
+ * When Redis can't be asked, each round tries again. A turn whose lease has run out by our clock
+ * meanwhile (it was counted from before the renewal was sent, so it ends no later here than in
+ * Redis) is reported as LOST, once.
+ */
+#include "queue/keeper.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/clock.h"
+#include "queue/keeper_wire.h"
+
+#define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
+#include <uthash.h>
+
+enum {
+	RENEW_MIN_MS = 250,
+	RETRY_MS = 250,
+	IO_MIN_MS = 50,
+	IO_MAX_MS = 1000,
+	TOUCH_MAX = 500, /* tickets in one call: Lua unpacks and Redis blocks no longer than that */
+};
+
+struct account;
+
+/* One kept ticket: a turn if `account` is NULL, else a waiter of that account. */
+struct kept {
+	char id[LOCK_TICKET_MAX], account_name[LOCK_ACCOUNT_MAX];
+	struct account *account;
+	struct list link; /* in account.waiters */
+	struct keeper_turn turn;
+	UT_hash_handle hh;
+};
+
+/* An account in which we have waiters. */
+struct account {
+	char name[LOCK_ACCOUNT_MAX];
+	struct list waiters;
+	int64_t touch_at_ms, tried_at_ms; /* when due; when the last round that tried it began */
+	UT_hash_handle hh;
+};
+
+struct mail {
+	struct list link;
+	struct keeper_news news;
+};
+
+struct keeper {
+	uv_async_t async;
+	keeper_fn fn;
+	void *arg;
+	const struct redis_names *names;
+	struct keeper_wire *wire;
+	pthread_t thread;
+
+	pthread_mutex_t mutex; /* guards what follows, up to the blank line */
+	pthread_cond_t wake;
+	struct kept *table;       /* by id */
+	struct account *accounts; /* by name */
+	int64_t held, renewals, wake_at_ms, timeout_ms;
+	int64_t live_at_ms, answered_ms;
+	struct list mails;
+	bool stopping;
+
+	struct list calls; /* of the round; the thread's own */
+};
+
+int64_t keeper_interval_ms(int64_t ttl_ms)
+{
+	return MAX(ttl_ms / 3, RENEW_MIN_MS);
+}
+
+/* --- the table, under the mutex ---------------------------------------------------------- */
+
+static void wake_by(struct keeper *k, int64_t at_ms)
+{
+	if (at_ms < k->wake_at_ms) {
+		k->wake_at_ms = at_ms;
+		pthread_cond_signal(&k->wake);
+	}
+}
+
+static void unwait(struct keeper *k, struct kept *e)
+{
+	struct account *a = e->account;
+
+	e->account = NULL;
+	list_remove(&e->link);
+	if (!list_empty(&a->waiters))
+		return;
+	HASH_DEL(k->accounts, a);
+	free(a);
+}
+
+static void wait_in(struct keeper *k, struct kept *e)
+{
+	struct account *a;
+
+	HASH_FIND_STR(k->accounts, e->account_name, a);
+	if (!a) {
+		a = xcalloc(1, sizeof *a);
+		memcpy(a->name, e->account_name, sizeof a->name);
+		list_init(&a->waiters);
+		a->touch_at_ms = clock_ms() + KEEPER_TOUCH_MS;
+		HASH_ADD_STR(k->accounts, name, a);
+	}
+	e->account = a;
+	list_append(&a->waiters, &e->link);
+}
+
+static struct kept *find(struct keeper *k, const char *id)
+{
+	struct kept *e;
+
+	HASH_FIND_STR(k->table, id, e);
+	return e;
+}
+
+static struct kept *get(struct keeper *k, const char *account, const char *id)
+{
+	struct kept *e = find(k, id);
+
+	if (e)
+		return e;
+	if (!k->table) { /* the live key is fresh: lock_redis.c sets it before it enters */
+		k->answered_ms = clock_ms();
+		k->live_at_ms = k->answered_ms + KEEPER_LIVE_EVERY_MS;
+	}
+	e = xcalloc(1, sizeof *e);
+	snprintf(e->id, sizeof e->id, "%s", id);
+	snprintf(e->account_name, sizeof e->account_name, "%s", account);
+	HASH_ADD_STR(k->table, id, e);
+	return e;
+}
+
+static bool is_turn(const struct kept *e)
+{
+	return e->turn.ttl_ms;
+}
+
+static void drop(struct keeper *k, struct kept *e)
+{
+	if (e->account)
+		unwait(k, e);
+	k->held -= is_turn(e);
+	HASH_DEL(k->table, e);
+	free(e);
+}
+
+static void mail(struct keeper *k, const char *id, struct keeper_news news)
+{
+	struct mail *m = xcalloc(1, sizeof *m);
+
+	m->news = news;
+	snprintf(m->news.id, sizeof m->news.id, "%s", id);
+	list_append(&k->mails, &m->link);
+	uv_async_send(&k->async);
+}
+
+/* When the thread has to do something next; INT64_MAX: only when told to. */
+static int64_t next_due_ms(const struct keeper *k)
+{
+	int64_t due = INT64_MAX;
+
+	if (k->table)
+		due = k->live_at_ms;
+	for (const struct account *a = k->accounts; a; a = a->hh.next)
+		due = MIN(due, a->touch_at_ms);
+	for (const struct kept *e = k->table; e; e = e->hh.next) {
+		if (is_turn(e))
+			due = MIN(due, MIN(e->turn.renew_at_ms, e->turn.lease_until_ms));
+	}
+	return due;
+}
+
+/* --- one round --------------------------------------------------------------------------- */
+
+static struct keeper_call *new_call(struct keeper *k, enum redis_script script, const char *account)
+{
+	struct keeper_call *c = xcalloc(1, sizeof *c);
+
+	c->script = script;
+	redis_script_account(&c->command, k->names, account);
+	list_append(&k->calls, &c->link);
+	return c;
+}
+
+static void free_calls(struct keeper *k)
+{
+	struct keeper_call *c;
+
+	while ((c = list_first(&k->calls, struct keeper_call, link))) {
+		list_remove(&c->link);
+		redis_command_clear(&c->command);
+		free(c);
+	}
+}
+
+static void collect_touches(struct keeper *k, struct account *a)
+{
+	struct keeper_call *c = NULL;
+	struct kept *e;
+	int n = 0;
+
+	list_for_each (e, &a->waiters, link) {
+		if (n++ % TOUCH_MAX == 0)
+			c = new_call(k, SCRIPT_TOUCH, a->name);
+		redis_arg_str(&c->command, e->id);
+	}
+}
+
+/* Copies out what is due; what is tried now is due again after the pause for a failure. */
+static void collect(struct keeper *k, int64_t now)
+{
+	for (struct account *a = k->accounts; a; a = a->hh.next) {
+		if (now < a->touch_at_ms)
+			continue;
+		collect_touches(k, a);
+		a->tried_at_ms = now;
+		a->touch_at_ms = now + RETRY_MS;
+	}
+	for (struct kept *e = k->table; e; e = e->hh.next) {
+		struct keeper_call *c;
+
+		if (!is_turn(e) || now < e->turn.renew_at_ms)
+			continue;
+		if (now >= e->turn.hold_until_ms) {
+			e->turn.renew_at_ms = INT64_MAX; /* now it runs out */
+			continue;
+		}
+		c = new_call(k, SCRIPT_RENEW, e->account_name);
+		memcpy(c->id, e->id, sizeof c->id);
+		redis_arg_str(&c->command, e->id);
+		redis_arg_int(&c->command, e->turn.ttl_ms);
+		e->turn.renew_at_ms = now + RETRY_MS;
+	}
+}
+
+static void report_lost(struct keeper *k)
+{
+	int64_t now = clock_ms();
+	struct kept *e, *next;
+
+	HASH_ITER (hh, k->table, e, next) {
+		if (is_turn(e) && now >= e->turn.lease_until_ms) {
+			mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
+			drop(k, e);
+		}
+	}
+}
+
+static void renewed(struct keeper *k, const struct keeper_call *c, bool still_ours, int64_t sent_ms)
+{
+	struct kept *e = find(k, c->id);
+
+	if (!e || !is_turn(e))
+		return;
+	if (!still_ours) {
+		mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
+		drop(k, e);
+		return;
+	}
+	k->renewals++;
+	e->turn.lease_until_ms = sent_ms + e->turn.ttl_ms;
+	e->turn.renew_at_ms = sent_ms + keeper_interval_ms(e->turn.ttl_ms);
+}
+
+static void touched(struct keeper *k, const struct redis_answer *a)
+{
+	for (size_t i = 0; i < a->more_count; i++) {
+		if (a->more[i]->type == REDIS_REPLY_STRING)
+			mail(k, a->more[i]->str, (struct keeper_news){ KEEPER_UNKNOWN });
+	}
+}
+
+static void take_answer(void *arg, struct keeper_call *c, const struct redis_answer *a,
+			int64_t sent_ms)
+{
+	struct keeper *k = arg;
+
+	pthread_mutex_lock(&k->mutex);
+	if (a->granted.len)
+		mail(k, a->granted.ptr,
+		     (struct keeper_news){ KEEPER_HAS, .elapsed_ms = a->elapsed_ms });
+	if (a->dropped)
+		mail(k, "", (struct keeper_news){ KEEPER_DROPPED, .count = a->dropped });
+	if (c->script == SCRIPT_RENEW)
+		renewed(k, c, span_eq(a->what, SPAN("renewed")), sent_ms);
+	else
+		touched(k, a);
+	pthread_mutex_unlock(&k->mutex);
+}
+
+/* Accounts whose touch was answered have time until the next; the others are due again soon. */
+static void settle(struct keeper *k, bool ok, int64_t now)
+{
+	if (ok) {
+		k->answered_ms = clock_ms();
+		for (struct account *a = k->accounts; a; a = a->hh.next) {
+			if (a->tried_at_ms == now && a->touch_at_ms == now + RETRY_MS)
+				a->touch_at_ms = now + KEEPER_TOUCH_MS;
+		}
+	} else {
+		mail(k, "", (struct keeper_news){ KEEPER_TROUBLE, .answered_ms = k->answered_ms });
+	}
+	report_lost(k);
+}
+
+/* Called and left with the mutex held. */
+static void run_round(struct keeper *k)
+{
+	int64_t now = clock_ms(), timeout_ms = k->timeout_ms;
+	bool ok;
+
+	k->live_at_ms = now + KEEPER_LIVE_EVERY_MS;
+	collect(k, now);
+	pthread_mutex_unlock(&k->mutex);
+	ok = keeper_wire_talk(k->wire, timeout_ms, &k->calls, take_answer, k);
+	free_calls(k);
+	pthread_mutex_lock(&k->mutex);
+	settle(k, ok, now);
+}
+
+static void sleep_until(struct keeper *k, int64_t at_ms)
+{
+	struct timespec at = { at_ms / 1000, at_ms % 1000 * 1000000 };
+
+	if (at_ms == INT64_MAX)
+		pthread_cond_wait(&k->wake, &k->mutex);
+	else
+		pthread_cond_timedwait(&k->wake, &k->mutex, &at);
+}
+
+static void *run(void *arg)
+{
+	struct keeper *k = arg;
+
+	pthread_mutex_lock(&k->mutex);
+	while (!k->stopping) {
+		k->wake_at_ms = next_due_ms(k);
+		if (k->wake_at_ms <= clock_ms())
+			run_round(k);
+		else
+			sleep_until(k, k->wake_at_ms);
+	}
+	pthread_mutex_unlock(&k->mutex);
+	return NULL;
+}
+
+/* --- the loop's side --------------------------------------------------------------------- */
+
+static void on_async(uv_async_t *async)
+{
+	struct keeper *k = container_of(async, struct keeper, async);
+	struct list mails;
+	struct mail *m;
+
+	list_init(&mails);
+	pthread_mutex_lock(&k->mutex);
+	while ((m = list_first(&k->mails, struct mail, link))) {
+		list_remove(&m->link);
+		list_append(&mails, &m->link);
+	}
+	pthread_mutex_unlock(&k->mutex);
+	while ((m = list_first(&mails, struct mail, link))) {
+		list_remove(&m->link);
+		k->fn(k->arg, &m->news);
+		free(m);
+	}
+}
+
+void keeper_set_timeout(struct keeper *k, int64_t timeout_ms)
+{
+	pthread_mutex_lock(&k->mutex);
+	k->timeout_ms = MIN(MAX(timeout_ms, IO_MIN_MS), IO_MAX_MS);
+	pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_hold(struct keeper *k, const char *account, const char *id,
+		 const struct keeper_turn *turn)
+{
+	struct kept *e;
+
+	pthread_mutex_lock(&k->mutex);
+	e = get(k, account, id);
+	if (e->account)
+		unwait(k, e);
+	k->held += !is_turn(e);
+	e->turn = *turn;
+	wake_by(k, MIN(turn->renew_at_ms, clock_ms() + KEEPER_LIVE_EVERY_MS));
+	pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_wait(struct keeper *k, const char *account, const char *id)
+{
+	struct kept *e;
+
+	pthread_mutex_lock(&k->mutex);
+	e = get(k, account, id);
+	if (!e->account && !is_turn(e))
+		wait_in(k, e);
+	wake_by(k, clock_ms() + KEEPER_LIVE_EVERY_MS);
+	pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_drop(struct keeper *k, const char *id)
+{
+	struct kept *e;
+
+	pthread_mutex_lock(&k->mutex);
+	e = find(k, id);
+	if (e)
+		drop(k, e);
+	pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_touch_now(struct keeper *k)
+{
+	pthread_mutex_lock(&k->mutex);
+	for (struct account *a = k->accounts; a; a = a->hh.next)
+		a->touch_at_ms = clock_ms();
+	if (k->accounts)
+		wake_by(k, clock_ms());
+	pthread_mutex_unlock(&k->mutex);
+}
+
+int64_t keeper_held(struct keeper *k)
+{
+	int64_t held;
+
+	pthread_mutex_lock(&k->mutex);
+	held = k->held;
+	pthread_mutex_unlock(&k->mutex);
+	return held;
+}
+
+int64_t keeper_renewals(struct keeper *k)
+{
+	int64_t renewals;
+
+	pthread_mutex_lock(&k->mutex);
+	renewals = k->renewals;
+	pthread_mutex_unlock(&k->mutex);
+	return renewals;
+}
+
+/* Signals are the loop's; SIGPIPE from hiredis' write() would end the process. */
+static void start_thread(struct keeper *k)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	must(pthread_create(&k->thread, NULL, run, k) == 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+struct keeper *keeper_new(struct loop *loop, const struct redis_address *address,
+			  const struct redis_names *names, keeper_fn fn, void *arg)
+{
+	struct keeper *k = xcalloc(1, sizeof *k);
+	pthread_condattr_t monotonic;
+
+	k->fn = fn;
+	k->arg = arg;
+	k->names = names;
+	k->wire = keeper_wire_new(address, names);
+	k->timeout_ms = IO_MAX_MS;
+	k->wake_at_ms = INT64_MAX;
+	list_init(&k->mails);
+	list_init(&k->calls);
+	pthread_mutex_init(&k->mutex, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&k->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	must(uv_async_init(&loop->uv, &k->async, on_async) == 0);
+	start_thread(k);
+	return k;
+}
+
+static void closed(uv_handle_t *async)
+{
+	free(container_of((uv_async_t *)async, struct keeper, async));
+}
+
+static void clear(struct keeper *k)
+{
+	struct kept *e, *next;
+	struct mail *m;
+
+	HASH_ITER (hh, k->table, e, next)
+		drop(k, e);
+	while ((m = list_first(&k->mails, struct mail, link))) {
+		list_remove(&m->link);
+		free(m);
+	}
+	pthread_cond_destroy(&k->wake);
+	pthread_mutex_destroy(&k->mutex);
+	keeper_wire_free(k->wire);
+}
+
+void keeper_free(struct keeper *k)
+{
+	if (!k)
+		return;
+	pthread_mutex_lock(&k->mutex);
+	k->stopping = true;
+	pthread_cond_signal(&k->wake);
+	pthread_mutex_unlock(&k->mutex);
+	keeper_wire_cut(k->wire);
+	pthread_join(k->thread, NULL);
+	clear(k);
+	uv_close((uv_handle_t *)&k->async, closed);
+}

@@ -1,0 +1,87 @@
+/*
+ * keeper.h - the second thread: keeps leases in Redis alive, and nothing else.
+ *
+ * It has a blocking connection of its own, so a busy loop costs no lease. Loop and keeper share a
+ * table of values under a mutex that is never held across I/O; what the keeper finds out comes
+ * back on the loop as an id, which may be unknown there by then.
+ *
+ *      held turns      renewed every ttl / 3 (at least 250 ms), pipelined
+ *      waiters         touched every second, all of an account in one call
+ *      this process    its live key (750 ms) refreshed every 250 ms, while it keeps anything
+ *
+ * It sleeps without wake-ups while it keeps nothing.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "queue/lock.h"
+#include "queue/redis_address.h"
+#include "queue/redis_script.h"
+
+enum {
+	KEEPER_LIVE_MS = 750, /* the lease of the live key */
+	KEEPER_LIVE_EVERY_MS = 250,
+	KEEPER_TOUCH_MS = 1000, /* of REDIS_LEASE_MS */
+};
+
+struct keeper;
+
+enum keeper_news_kind {
+	KEEPER_LOST,    /* the turn `id` isn't ours any more, or can't be known to be */
+	KEEPER_HAS,     /* the waiter `id` has the turn; `elapsed_ms` since the last completion */
+	KEEPER_UNKNOWN, /* the waiter `id` has neither place nor turn */
+	KEEPER_TROUBLE, /* Redis doesn't answer; it did at `answered_ms` (clock_ms()) */
+	KEEPER_DROPPED, /* `count` dead waiters were dropped */
+};
+
+struct keeper_news {
+	enum keeper_news_kind kind;
+	char id[LOCK_TICKET_MAX];
+	int64_t elapsed_ms, answered_ms, count;
+};
+
+typedef void (*keeper_fn)(void *arg, const struct keeper_news *news);
+
+/*
+ * Starts the thread. `address` and `names` outlive it. `fn` is called from the loop, never from
+ * within a call. Aborts if there is no thread to be had.
+ */
+struct keeper *keeper_new(struct loop *loop, const struct redis_address *address,
+			  const struct redis_names *names, keeper_fn fn, void *arg) MUST_USE;
+
+/*
+ * Ends the thread and waits for it; a transfer in progress is cut. Blocks no longer than it takes
+ * to connect (the I/O timeout), or to resolve a host name. Takes NULL.
+ */
+void keeper_free(struct keeper *k);
+
+/* How long one read or write may take. */
+void keeper_set_timeout(struct keeper *k, int64_t timeout_ms);
+
+/*
+ * Keeps the turn `id` from now on (or with new values). Its lease lasts until `lease_until_ms`
+ * and is renewed for `ttl_ms` from `renew_at_ms` on, until `hold_until_ms`; all by clock_ms().
+ */
+struct keeper_turn {
+	int64_t ttl_ms, lease_until_ms, renew_at_ms, hold_until_ms;
+};
+void keeper_hold(struct keeper *k, const char *account, const char *id,
+		 const struct keeper_turn *turn);
+
+/* Keeps the waiter `id`'s place from now on. */
+void keeper_wait(struct keeper *k, const char *account, const char *id);
+
+/* Keeps `id` no longer. It may be unknown. */
+void keeper_drop(struct keeper *k, const char *id);
+
+/* Touches every waiter at once: something may have been missed. */
+void keeper_touch_now(struct keeper *k);
+
+/* How many turns are kept. */
+int64_t keeper_held(struct keeper *k);
+
+/* How often a turn's lease was renewed since start. */
+int64_t keeper_renewals(struct keeper *k);
+
+/* When a turn whose lease is `ttl_ms` is to be renewed, counted from its last renewal. */
+int64_t keeper_interval_ms(int64_t ttl_ms);

@@ -1,0 +1,19 @@
+#include "queue/lock.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+void lock_ticket_name(struct lock_ticket *t, const char *owner)
+{
+	unsigned char u[16];
+	int n;
+
+	must(getrandom(u, sizeof u, 0) == sizeof u);
+	u[6] = (u[6] & 0x0f) | 0x40; /* RFC 9562, 5.4: a random UUID */
+	u[8] = (u[8] & 0x3f) | 0x80;
+	n = snprintf(t->id, sizeof t->id,
+		     "%s:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		     owner, u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10],
+		     u[11], u[12], u[13], u[14], u[15]);
+	must(n > 0 && (size_t)n < sizeof t->id);
+}

@@ -1,0 +1,176 @@
+#include "queue/redis_address.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* A terminated copy with %XX decoded, or NULL if it is malformed or contains %00. */
+static char *decode(struct span s)
+{
+	CLEANUP(freep) char *out = xcalloc(1, s.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char hex[3] = { 0 };
+
+		if (s.ptr[i] != '%') {
+			out[n++] = s.ptr[i];
+			continue;
+		}
+		if (i + 2 >= s.len || !isxdigit((unsigned char)s.ptr[i + 1]) ||
+		    !isxdigit((unsigned char)s.ptr[i + 2]))
+			return NULL;
+		memcpy(hex, s.ptr + i + 1, 2);
+		out[n] = (char)strtol(hex, NULL, 16);
+		if (!out[n++])
+			return NULL;
+		i += 2;
+	}
+	return steal(&out);
+}
+
+static bool parse_number(struct span s, int max, int *ret)
+{
+	int n = 0;
+
+	if (!s.len || s.len > 5)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (!isdigit((unsigned char)s.ptr[i]))
+			return false;
+		n = n * 10 + (s.ptr[i] - '0');
+	}
+	*ret = n;
+	return n <= max;
+}
+
+/* Splits at the first `c`: `*ret_before` and what is behind, or false if there is none. */
+static bool split(struct span *s, char c, struct span *ret_before)
+{
+	const char *at = s->len ? memchr(s->ptr, c, s->len) : NULL;
+
+	if (!at)
+		return false;
+	*ret_before = (struct span){ s->ptr, (size_t)(at - s->ptr) };
+	*s = (struct span){ at + 1, s->len - ret_before->len - 1 };
+	return true;
+}
+
+static bool set(char **to, struct span value)
+{
+	free(*to);
+	*to = decode(value);
+	return *to && **to;
+}
+
+static const char *parse_login(struct redis_address *a, struct span login)
+{
+	struct span user;
+
+	if (!split(&login, ':', &user))
+		return "a password is written :password@, or user:password@";
+	if ((user.len && !set(&a->user, user)) || !set(&a->password, login))
+		return "user or password is empty or badly percent-encoded";
+	return NULL;
+}
+
+static const char *parse_host(struct redis_address *a, struct span at)
+{
+	struct span host = at;
+	bool port = false;
+
+	if (span_starts(at, SPAN("["))) {
+		at = (struct span){ at.ptr + 1, at.len - 1 };
+		if (!split(&at, ']', &host))
+			return "the \"]\" of the address is missing";
+		port = span_starts(at, SPAN(":"));
+		if (at.len && !port)
+			return "a port, written :port, must follow the \"]\"";
+		at = port ? (struct span){ at.ptr + 1, at.len - 1 } : at;
+	} else {
+		port = split(&at, ':', &host);
+	}
+	if (!set(&a->host, host))
+		return "the host is missing";
+	if (port && (!parse_number(at, 65535, &a->port) || !a->port))
+		return "the port must be 1 to 65535";
+	return NULL;
+}
+
+static const char *parse_tcp(struct redis_address *a, struct span rest)
+{
+	struct span login, authority = rest;
+	bool db = split(&rest, '/', &authority);
+	const char *wrong = NULL, *at = memrchr(authority.ptr, '@', authority.len);
+
+	a->port = 6379;
+	if (at) {
+		login = (struct span){ authority.ptr, (size_t)(at - authority.ptr) };
+		authority = (struct span){ at + 1, authority.len - login.len - 1 };
+		wrong = parse_login(a, login);
+	}
+	if (!wrong)
+		wrong = parse_host(a, authority);
+	if (!wrong && db && rest.len && !parse_number(rest, 65535, &a->db))
+		wrong = "what follows the \"/\" must be the number of a database";
+	return wrong;
+}
+
+static const char *parse_unix(struct redis_address *a, struct span rest)
+{
+	struct span path = rest, param, key;
+	bool more = split(&rest, '?', &path);
+
+	if (!set(&a->path, path))
+		return "the path of the socket is missing";
+	while (more && span_next(&rest, '&', &param)) {
+		bool ok = split(&param, '=', &key);
+
+		if (ok && span_eq(key, SPAN("db")))
+			ok = parse_number(param, 65535, &a->db);
+		else if (ok && span_eq(key, SPAN("user")))
+			ok = set(&a->user, param);
+		else if (ok && span_eq(key, SPAN("password")))
+			ok = set(&a->password, param);
+		else
+			ok = false;
+		if (!ok)
+			return "behind \"?\" come user=, password=, db=, joined by \"&\"";
+	}
+	return NULL;
+}
+
+static struct span behind(const char *url, struct span scheme)
+{
+	return (struct span){ url + scheme.len, strlen(url) - scheme.len };
+}
+
+int redis_address_parse(const char *url, struct buf *errors, struct redis_address *ret)
+{
+	struct redis_address a = { 0 };
+	const char *wrong;
+
+	if (span_starts(span_of(url), SPAN("redis://")))
+		wrong = parse_tcp(&a, behind(url, SPAN("redis://")));
+	else if (span_starts(span_of(url), SPAN("unix:")))
+		wrong = parse_unix(&a, behind(url, SPAN("unix:")));
+	else if (span_starts(span_of(url), SPAN("rediss://")))
+		wrong = "this build has no TLS to Redis; use redis:// or unix:";
+	else
+		wrong = "must be redis://[user:password@]host[:port][/db] or unix:PATH";
+	if (wrong) {
+		buf_printf(errors, "redis.url: %s\n", wrong);
+		redis_address_clear(&a);
+		return -EINVAL;
+	}
+	*ret = a;
+	return 0;
+}
+
+void redis_address_clear(struct redis_address *a)
+{
+	free(a->path);
+	free(a->host);
+	free(a->user);
+	free(a->password);
+	*a = (struct redis_address){ 0 };
+}

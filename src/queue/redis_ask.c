@@ -1,0 +1,461 @@
+/*
+ * redis_ask.c - questions and orders as calls of scripts.
+ *
+ *      question ──> inquiry ──> call, call, call ──the last one answered──> reply
+ *
+ * An inquiry outlives a question that is cancelled, as its calls are on their way.
+ */
+#include "queue/redis_ask.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+
+enum { PULSE_EVERY_MS = 800 };
+
+struct inquiry {
+	struct list link;
+	struct redis_ask *owner;
+	struct ask_reply *reply;
+	int64_t offset, limit; /* of a list */
+	size_t open;           /* calls under way */
+	int error;
+};
+
+struct inquiry_call {
+	struct redis_call call;
+	struct inquiry *in;
+	size_t view; /* which view of the reply it is about */
+};
+
+/* --- inquiries --------------------------------------------------------------------------- */
+
+static void inquiry_end(struct inquiry *in)
+{
+	struct ask_reply *reply = in->reply;
+	int error = in->error;
+
+	list_remove(&in->link);
+	free(in);
+	ask_reply_now(reply, error);
+}
+
+static void call_ended(struct inquiry_call *c)
+{
+	struct inquiry *in = c->in;
+
+	redis_call_free(&c->call);
+	if (--in->open == 0)
+		inquiry_end(in);
+}
+
+static struct inquiry_call *new_call(struct inquiry *in, enum redis_script script,
+				     void (*done)(struct redis_call *, const redisReply *))
+{
+	struct inquiry_call *c = xcalloc(1, sizeof *c);
+
+	c->in = in;
+	c->call.script = script;
+	c->call.done = done;
+	return c;
+}
+
+static struct inquiry_call *new_account_call(struct inquiry *in, enum redis_script script,
+					     const char *account,
+					     void (*done)(struct redis_call *, const redisReply *))
+{
+	struct inquiry_call *c = new_call(in, script, done);
+
+	redis_script_account(&c->call.command, in->owner->names, account);
+	return c;
+}
+
+static void send_call(struct inquiry_call *c)
+{
+	struct inquiry *in = c->in;
+
+	if (redis_call_send(in->owner->caller, &c->call) == 0) {
+		in->open++;
+		return;
+	}
+	in->error = -ENOTCONN;
+	redis_call_free(&c->call);
+}
+
+static int error_of(const redisReply *reply)
+{
+	return reply ? -EIO : -ENOTCONN;
+}
+
+/* --- looking at accounts ----------------------------------------------------------------- */
+
+static struct span text_of(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_STRING ? (struct span){ r->str, r->len }
+					     : (struct span){ "", 0 };
+}
+
+static int64_t number_of(const redisReply *r)
+{
+	if (r->type == REDIS_REPLY_INTEGER)
+		return r->integer;
+	return text_of(r).len ? strtoll(r->str, NULL, 10) : 0; /* hiredis terminates strings */
+}
+
+/* "<joined> <client> <granted>", see enter.lua. False: nobody noted who it is. */
+static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waiter *waiter,
+		     int64_t *ret_granted)
+{
+	struct span rest = text_of(r), joined, client, granted = { 0 };
+
+	if (!rest.len || !span_next(&rest, ' ', &joined) || !span_next(&rest, ' ', &client))
+		return false;
+	span_next(&rest, ' ', &granted);
+	*ret_joined = strtoll(joined.ptr, NULL, 10);
+	*ret_granted = granted.len ? strtoll(granted.ptr, NULL, 10) : 0;
+	snprintf(waiter->client, sizeof waiter->client, "%.*s", SPAN_ARG(client));
+	return *ret_joined > 0;
+}
+
+static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
+{
+	struct span id = text_of(e[0]);
+	int64_t joined, granted;
+
+	v->ttl_raw_ms = number_of(e[1]);
+	snprintf(v->holder.ticket, sizeof v->holder.ticket, "%.*s", SPAN_ARG(id));
+	v->holder.waited_ms = -1;
+	if (!id.len || !read_who(e[5], &joined, &v->holder, &granted) || !granted)
+		return;
+	v->held_known = true;
+	v->held_ms = now - granted;
+	v->holder.waited_ms = granted - joined;
+}
+
+static void read_waiters(const redisReply *list, int64_t now, struct lock_view *v)
+{
+	v->waiters = xcalloc(list->elements / 2 + 1, sizeof *v->waiters);
+	for (size_t i = 0; i + 1 < list->elements; i += 2) {
+		struct lock_waiter *w = &v->waiters[v->waiter_count++];
+		struct span id = text_of(list->element[i]);
+		int64_t joined, granted;
+
+		snprintf(w->ticket, sizeof w->ticket, "%.*s", SPAN_ARG(id));
+		w->waited_ms = read_who(list->element[i + 1], &joined, w, &granted) ? now - joined
+										    : -1;
+	}
+	v->oldest_wait_ms = v->waiter_count ? v->waiters[0].waited_ms : 0;
+}
+
+static void read_samples(const redisReply *list, int64_t now, struct lock_view *v)
+{
+	v->samples = xcalloc(list->elements + 1, sizeof *v->samples);
+	for (size_t i = 0; i < list->elements; i++) {
+		struct lock_sample *s = &v->samples[v->sample_count];
+		int64_t at;
+
+		if (sscanf(text_of(list->element[i]).ptr, "%" SCNd64 " %" SCNd64 " %" SCNd64, &at,
+			   &s->wait_ms, &s->hold_ms) != 3)
+			continue;
+		s->ago_ms = MAX(now - at, 0);
+		v->sample_count += s->ago_ms <= LOCK_RECENT_MS;
+	}
+}
+
+static bool read_look(const redisReply *reply, struct lock_view *v)
+{
+	redisReply **e;
+	int64_t now;
+
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 9 ||
+	    reply->element[7]->type != REDIS_REPLY_ARRAY ||
+	    reply->element[8]->type != REDIS_REPLY_ARRAY)
+		return false;
+	e = reply->element;
+	now = number_of(e[6]);
+	read_holder(e, now, v);
+	v->last_at_ms = number_of(e[2]);
+	v->paused_at_ms = number_of(e[3]);
+	v->waiting = number_of(e[4]);
+	read_waiters(e[7], now, v);
+	read_samples(e[8], now, v);
+	return true;
+}
+
+static void looked(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+
+	if (!read_look(reply, &c->in->reply->answer.views[c->view]))
+		c->in->error = error_of(reply);
+	call_ended(c);
+}
+
+static void send_look(struct inquiry *in, size_t view, int waiters, int turns)
+{
+	const char *account = in->reply->answer.views[view].account;
+	struct inquiry_call *c = new_account_call(in, SCRIPT_LOOK, account, looked);
+
+	c->view = view;
+	redis_arg_int(&c->call.command, waiters);
+	redis_arg_int(&c->call.command, turns);
+	send_call(c);
+}
+
+/* --- the list ---------------------------------------------------------------------------- */
+
+/* One name more than the page has says that there is a next one. */
+static void read_page(struct inquiry *in, const redisReply *names)
+{
+	size_t count = MIN(names->elements, (size_t)in->limit);
+
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(freep) char *name = xasprintf("%.*s", SPAN_ARG(text_of(names->element[i])));
+
+		ask_reply_view(in->reply, name);
+	}
+	if (names->elements > count)
+		in->reply->answer.next = in->offset + in->limit;
+	for (size_t i = 0; i < count; i++)
+		send_look(in, i, 1, 0);
+}
+
+static void index_read(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+
+	if (reply && reply->type == REDIS_REPLY_ARRAY)
+		read_page(c->in, reply);
+	else
+		c->in->error = error_of(reply);
+	call_ended(c);
+}
+
+static void send_list(struct inquiry *in)
+{
+	struct inquiry_call *c = new_call(in, SCRIPT_COUNT, index_read);
+	CLEANUP(freep) char *index = xasprintf("%s_index", in->owner->names->prefix);
+
+	redis_arg_str(&c->call.command, "ZREVRANGE");
+	redis_arg_str(&c->call.command, index);
+	redis_arg_int(&c->call.command, in->offset);
+	redis_arg_int(&c->call.command, in->offset + in->limit);
+	send_call(c);
+}
+
+/* --- orders ------------------------------------------------------------------------------ */
+
+static void ordered(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+	struct redis_ask *a = c->in->owner;
+	struct redis_answer answer;
+
+	if (redis_answer_read(reply, &answer)) {
+		if (span_eq(answer.what, SPAN("unknown")))
+			c->in->error = -ENOENT;
+		else if (span_eq(answer.what, SPAN("busy")))
+			c->in->error = -EBUSY;
+		a->fn(a->arg, &answer);
+	} else {
+		c->in->error = error_of(reply);
+	}
+	call_ended(c);
+}
+
+static void send_order(struct inquiry *in, enum redis_script script, const struct lock_question *q)
+{
+	struct inquiry_call *c = new_account_call(in, script, q->account, ordered);
+
+	if (q->verb == LOCK_PAUSE || q->verb == LOCK_RESUME)
+		redis_arg_int(&c->call.command, q->verb == LOCK_PAUSE);
+	if (q->verb == LOCK_REMOVE)
+		redis_arg_str(&c->call.command, q->ticket);
+	if (q->verb == LOCK_PAUSE)
+		redis_presence_note(in->owner->presence, q->account); /* so that it is listed */
+	send_call(c);
+}
+
+/* --- settings ---------------------------------------------------------------------------- */
+
+static void pulse(void *arg);
+
+static void stored(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+
+	if (!reply || reply->type == REDIS_REPLY_ERROR)
+		c->in->error = error_of(reply);
+	call_ended(c);
+}
+
+static void send_settings(struct inquiry *in, const struct lock_question *q, bool deleted)
+{
+	CLEANUP(freep) char *key = xasprintf("%s_config", in->owner->names->prefix);
+	struct inquiry_call *c = new_call(in, SCRIPT_COUNT, stored);
+	size_t n = 0;
+
+	redis_arg_str(&c->call.command, deleted ? "HDEL" : "HSET");
+	redis_arg_str(&c->call.command, key);
+	for (size_t i = 0; i < q->setting_count; i++) {
+		if (deleted != !q->settings[i].value)
+			continue;
+		n++;
+		redis_arg_str(&c->call.command, q->settings[i].name);
+		if (!deleted)
+			redis_arg_str(&c->call.command, q->settings[i].value);
+	}
+	if (n)
+		send_call(c);
+	else
+		redis_call_free(&c->call);
+}
+
+static void pulse_answered(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+	struct redis_ask *a = c->in->owner;
+	CLEANUP(freep) struct lock_setting *all = NULL;
+	size_t n = 0;
+
+	a->pulsing = false;
+	if (reply && reply->type == REDIS_REPLY_ARRAY) {
+		a->round_trip_us = clock_us() - a->pulsed_us;
+		histogram_add(&a->round_trips, a->round_trip_us);
+		all = xcalloc(reply->elements / 2 + 1, sizeof *all);
+		for (size_t i = 0; i + 1 < reply->elements; i += 2)
+			all[n++] = (struct lock_setting){ text_of(reply->element[i]).ptr,
+							  text_of(reply->element[i + 1]).ptr };
+		settings_replace(&a->settings, all, n);
+	}
+	if (reply)
+		timer_start(a->pulse, PULSE_EVERY_MS);
+	call_ended(c);
+}
+
+static struct inquiry *new_inquiry(struct redis_ask *a, struct lock_question *q)
+{
+	struct inquiry *in = xcalloc(1, sizeof *in);
+
+	in->owner = a;
+	in->reply = ask_reply_new(q);
+	list_append(&a->inquiries, &in->link);
+	return in;
+}
+
+static void inquiry_drop(struct inquiry *in)
+{
+	list_remove(&in->link);
+	ask_reply_free(in->reply);
+	free(in);
+}
+
+static void pulse(void *arg)
+{
+	struct redis_ask *a = arg;
+	CLEANUP(freep) char *key = xasprintf("%s_config", a->names->prefix);
+	struct inquiry *in;
+	struct inquiry_call *c;
+
+	if (a->pulsing)
+		return;
+	in = new_inquiry(a, NULL);
+	c = new_call(in, SCRIPT_COUNT, pulse_answered);
+	redis_arg_str(&c->call.command, "HGETALL");
+	redis_arg_str(&c->call.command, key);
+	a->pulsed_us = clock_us();
+	send_call(c);
+	a->pulsing = in->open;
+	if (!in->open)
+		inquiry_drop(in);
+}
+
+/* --- the interface ----------------------------------------------------------------------- */
+
+static void send_all(struct inquiry *in, const struct lock_question *q)
+{
+	switch (q->verb) {
+	case LOCK_LIST:
+		send_list(in);
+		break;
+	case LOCK_LOOK:
+		ask_reply_view(in->reply, q->account);
+		send_look(in, 0, LOCK_WAITERS_MAX, LOCK_SAMPLES_MAX);
+		break;
+	case LOCK_FORCE:
+		send_order(in, SCRIPT_FORCE, q);
+		break;
+	case LOCK_PAUSE:
+	case LOCK_RESUME:
+		send_order(in, SCRIPT_PAUSE, q);
+		break;
+	case LOCK_REMOVE:
+		send_order(in, SCRIPT_REMOVE, q);
+		break;
+	case LOCK_SETTINGS:
+		send_settings(in, q, false);
+		send_settings(in, q, true);
+		timer_start(in->owner->pulse, 0); /* sent behind them, so it sees them */
+		break;
+	}
+}
+
+void redis_ask_ask(struct redis_ask *a, struct lock_question *q)
+{
+	struct inquiry *in = new_inquiry(a, q);
+
+	q->entry = in->reply;
+	in->offset = q->offset;
+	in->limit = MIN(q->limit, LOCK_LIST_MAX);
+	if (redis_link_is_up(a->caller->link))
+		send_all(in, q);
+	else
+		in->error = -ENOTCONN;
+	if (in->open)
+		return;
+	list_remove(&in->link);
+	ask_reply_send(in->reply, a->loop, in->error);
+	free(in);
+}
+
+void redis_ask_cancel(struct lock_question *q)
+{
+	struct ask_reply *r = q->entry;
+
+	if (r->job.run) { /* on its way: there is no inquiry any more */
+		ask_reply_free(r);
+		return;
+	}
+	r->q = NULL;
+	q->entry = NULL;
+}
+
+void redis_ask_link_up(struct redis_ask *a)
+{
+	pulse(a);
+}
+
+void redis_ask_link_down(struct redis_ask *a)
+{
+	a->round_trip_us = -1;
+	timer_stop(a->pulse);
+}
+
+void redis_ask_open(struct redis_ask *a)
+{
+	list_init(&a->inquiries);
+	a->round_trip_us = -1;
+	a->round_trips.scale = &histogram_quick;
+	a->pulse = timer_new(a->loop, pulse, a);
+}
+
+void redis_ask_close(struct redis_ask *a)
+{
+	struct inquiry *in;
+
+	timer_clear(&a->pulse);
+	settings_clear(&a->settings);
+	while ((in = list_first(&a->inquiries, struct inquiry, link)))
+		inquiry_drop(in);
+}

@@ -1,0 +1,34 @@
+/*
+ * redis_presence.h - shows others that this process lives, and which accounts it uses.
+ *
+ * For cleaning up (sweep.h): before a ticket is entered the live key must be there, and the account
+ * in the index. Both cost a command only now and then: four times a second, and once in 30 s for
+ * each account. While anything is entered the keeper refreshes the live key, too.
+ */
+#pragma once
+
+#include "queue/redis_call.h"
+
+struct known_account;
+
+/* Zero it, then redis_presence_open(). */
+struct redis_presence {
+	struct redis_caller *caller;
+	const struct redis_names *names;
+	struct known_account *known; /* those noted lately, by name */
+	struct list by_age;
+	int64_t live_at_ms;
+};
+
+/* Both outlive it. */
+void redis_presence_open(struct redis_presence *p, struct redis_caller *caller,
+			 const struct redis_names *names);
+
+/* `account` is about to be entered. */
+void redis_presence_note(struct redis_presence *p, const char *account);
+
+/* Redis may have forgotten everything: note all again. Also frees all there is to free. */
+void redis_presence_reset(struct redis_presence *p);
+
+/* Appends "SET live-key 1 PX lease". */
+void redis_presence_live_command(const struct redis_names *names, struct redis_command *ret);

@@ -1,0 +1,333 @@
+/*
+ * sweep.c - start-up and periodic cleaning.
+ *
+ *      index ──> accounts ──visit──> orphans released; at start-up: whose left-overs are there?
+ *                                      │
+ *      left-overs (account, owner) <───┘
+ *          └─ live key gone? ──> visit again, with the owner named: released
+ *                 └─ still there: asked once more when it would have expired
+ *
+ * One run at a time; at most BATCH calls are open, so that a large index delays nobody. If the
+ * link goes down the run ends; that at start-up is begun again when it is back.
+ */
+#include "queue/sweep.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/keeper.h"
+#include "queue/lock.h"
+
+enum { BATCH = 64 };
+
+enum run { IDLE, STARTUP, PERIODIC };
+
+/* An account, or an owner's left-overs in one. */
+struct target {
+	char account[LOCK_ACCOUNT_MAX];
+	char owner[LOCK_TICKET_MAX]; /* empty: a first visit */
+};
+
+struct stop {
+	struct list link;
+	struct target target;
+};
+
+struct visit {
+	struct redis_call call;
+	struct sweep *sweep;
+	struct target target;
+};
+
+struct sweep {
+	struct loop *loop;
+	const struct config *config;
+	const struct redis_names *names;
+	struct redis_caller *caller;
+	sweep_fn fn;
+	void *arg;
+	struct timer *period, *recheck;
+	enum run run;
+	bool startup_done, second_round;
+	struct list stops; /* to go to */
+	struct list alive; /* left-overs of an owner that seemed to live */
+	int open;
+	int64_t orphans, released;
+};
+
+static void pump(struct sweep *s);
+
+static void add_stop(struct list *to, const char *account, const char *owner)
+{
+	struct stop *stop = xcalloc(1, sizeof *stop);
+
+	snprintf(stop->target.account, sizeof stop->target.account, "%s", account);
+	snprintf(stop->target.owner, sizeof stop->target.owner, "%s", owner);
+	list_append(to, &stop->link);
+}
+
+static void free_stops(struct list *stops)
+{
+	struct stop *stop;
+
+	while ((stop = list_first(stops, struct stop, link))) {
+		list_remove(&stop->link);
+		free(stop);
+	}
+}
+
+static void end_run(struct sweep *s, bool complete)
+{
+	if (s->orphans)
+		log_warn("released locks that had no lease", LOG_INT("locks", s->orphans));
+	if (s->released)
+		log_info("released what earlier runs left", LOG_INT("tickets", s->released));
+	s->startup_done |= s->run == STARTUP && complete;
+	s->run = IDLE;
+	s->orphans = s->released = 0;
+	s->second_round = false;
+	free_stops(&s->stops);
+	free_stops(&s->alive);
+	timer_stop(s->recheck);
+}
+
+/* --- calls ------------------------------------------------------------------------------- */
+
+static struct visit *new_visit(struct sweep *s, enum redis_script script,
+			       const struct target *target,
+			       void (*done)(struct redis_call *, const redisReply *))
+{
+	struct visit *v = xcalloc(1, sizeof *v);
+
+	v->sweep = s;
+	v->target = *target;
+	v->call.script = script;
+	v->call.done = done;
+	return v;
+}
+
+static void send_visit(struct visit *v)
+{
+	struct sweep *s = v->sweep;
+
+	if (redis_call_send(s->caller, &v->call) < 0) {
+		redis_call_free(&v->call);
+		end_run(s, false);
+		return;
+	}
+	s->open++;
+}
+
+/* Takes the call apart; NULL if the run has ended meanwhile, or ends as the link is down. */
+static struct sweep *arrived(struct redis_call *call, const redisReply *reply,
+			     struct target *ret_target)
+{
+	struct visit *v = container_of(call, struct visit, call);
+	struct sweep *s = v->sweep;
+
+	*ret_target = v->target;
+	redis_call_free(call);
+	s->open--;
+	if (!reply && s->run != IDLE)
+		end_run(s, false);
+	return s->run == IDLE ? NULL : s;
+}
+
+static void unindexed(struct redis_call *call, const redisReply *reply)
+{
+	struct target target;
+	struct sweep *s = arrived(call, reply, &target);
+
+	if (s)
+		pump(s);
+}
+
+static void unindex(struct sweep *s, const struct target *target)
+{
+	struct visit *v = new_visit(s, SCRIPT_UNINDEX, target, unindexed);
+	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
+
+	redis_arg_int(&v->call.command, 1);
+	redis_arg_str(&v->call.command, index);
+	redis_arg_str(&v->call.command, target->account);
+	send_visit(v);
+}
+
+static void swept(struct redis_call *call, const redisReply *reply)
+{
+	struct redis_answer a;
+	struct target target;
+	struct sweep *s = arrived(call, reply, &target);
+
+	if (!s)
+		return;
+	if (redis_answer_read(reply, &a) && a.more_count >= 2) {
+		s->orphans += a.more[0]->integer;
+		s->released += a.more[1]->integer;
+		for (size_t i = 2; i < a.more_count; i++)
+			add_stop(&s->stops, target.account, a.more[i]->str);
+		s->fn(s->arg, &a);
+		if (a.number && s->run == PERIODIC)
+			unindex(s, &target);
+	}
+	pump(s);
+}
+
+/* Whose tickets are looked for on a first visit: see sweep.lua. */
+static const char *whose(const struct sweep *s)
+{
+	if (s->run != STARTUP)
+		return "";
+	return s->config->queue.startup_cleanup == STARTUP_CLEANUP_ALL ? "*"
+								       : s->config->redis.instance;
+}
+
+/* Visits an account; releases what target->owner has there, if one is named. */
+static void sweep_account(struct sweep *s, const struct target *target)
+{
+	struct visit *v = new_visit(s, SCRIPT_SWEEP, target, swept);
+
+	redis_script_account(&v->call.command, s->names, target->account);
+	redis_arg_str(&v->call.command, *target->owner ? "" : whose(s));
+	if (*target->owner)
+		redis_arg_str(&v->call.command, target->owner);
+	send_visit(v);
+}
+
+static void live_key_looked_up(struct redis_call *call, const redisReply *reply)
+{
+	struct target target;
+	struct sweep *s = arrived(call, reply, &target);
+
+	if (!s)
+		return;
+	if (reply->type == REDIS_REPLY_INTEGER && !reply->integer)
+		sweep_account(s, &target);
+	else if (reply->type == REDIS_REPLY_INTEGER && !s->second_round)
+		add_stop(&s->alive, target.account, target.owner);
+	pump(s);
+}
+
+static void look_up_live_key(struct sweep *s, const struct target *target)
+{
+	struct visit *v = new_visit(s, SCRIPT_COUNT, target, live_key_looked_up);
+	CLEANUP(freep) char *key = xasprintf("%s_live:%s", s->names->prefix, target->owner);
+
+	redis_arg_str(&v->call.command, "EXISTS");
+	redis_arg_str(&v->call.command, key);
+	send_visit(v);
+}
+
+/* Goes on while there is where to go. */
+static void pump(struct sweep *s)
+{
+	struct stop *stop;
+
+	while (s->run != IDLE && s->open < BATCH &&
+	       (stop = list_first(&s->stops, struct stop, link))) {
+		struct target target = stop->target;
+
+		list_remove(&stop->link);
+		free(stop);
+		if (*target.owner)
+			look_up_live_key(s, &target);
+		else
+			sweep_account(s, &target);
+	}
+	if (s->run == IDLE || s->open)
+		return;
+	if (list_empty(&s->alive))
+		end_run(s, true);
+	else
+		timer_start(s->recheck, KEEPER_LIVE_MS + 50);
+}
+
+static void second_round(void *arg)
+{
+	struct sweep *s = arg;
+	struct stop *stop;
+
+	s->second_round = true;
+	while ((stop = list_first(&s->alive, struct stop, link))) {
+		list_remove(&stop->link);
+		list_append(&s->stops, &stop->link);
+	}
+	pump(s);
+}
+
+/* --- runs -------------------------------------------------------------------------------- */
+
+static void index_read(struct redis_call *call, const redisReply *reply)
+{
+	struct target target;
+	struct sweep *s = arrived(call, reply, &target);
+
+	if (!s)
+		return;
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+		const redisReply *name = reply->element[i];
+
+		if (name->type == REDIS_REPLY_STRING && name->len < LOCK_ACCOUNT_MAX)
+			add_stop(&s->stops, name->str, "");
+	}
+	pump(s);
+}
+
+static void begin(struct sweep *s, enum run run)
+{
+	struct visit *v = new_visit(s, SCRIPT_COUNT, &(struct target){ 0 }, index_read);
+	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
+
+	s->run = run;
+	redis_arg_str(&v->call.command, "ZRANGE");
+	redis_arg_str(&v->call.command, index);
+	redis_arg_str(&v->call.command, "0");
+	redis_arg_str(&v->call.command, "-1");
+	send_visit(v);
+}
+
+static void period_over(void *arg)
+{
+	struct sweep *s = arg;
+
+	timer_start(s->period, s->config->queue.cleanup_interval_ms);
+	if (s->run == IDLE && !s->open && s->config->queue.enabled)
+		begin(s, PERIODIC);
+}
+
+void sweep_link_up(struct sweep *s)
+{
+	if (!s->startup_done && s->run == IDLE &&
+	    s->config->queue.startup_cleanup != STARTUP_CLEANUP_OFF)
+		begin(s, STARTUP);
+}
+
+struct sweep *sweep_new(struct loop *loop, const struct config *config,
+			const struct redis_names *names, struct redis_caller *caller, sweep_fn fn,
+			void *arg)
+{
+	struct sweep *s = xcalloc(1, sizeof *s);
+
+	s->loop = loop;
+	s->config = config;
+	s->names = names;
+	s->caller = caller;
+	s->fn = fn;
+	s->arg = arg;
+	list_init(&s->stops);
+	list_init(&s->alive);
+	s->recheck = timer_new(loop, second_round, s);
+	s->period = timer_new(loop, period_over, s);
+	timer_start(s->period, config->queue.cleanup_interval_ms);
+	return s;
+}
+
+void sweep_free(struct sweep *s)
+{
+	if (!s)
+		return;
+	free_stops(&s->stops);
+	free_stops(&s->alive);
+	timer_clear(&s->recheck);
+	timer_clear(&s->period);
+	free(s);
+}

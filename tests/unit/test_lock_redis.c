@@ -1,0 +1,355 @@
+/*
+ * test_lock_redis.c - what the contract of lock.h doesn't say: faults and cost of the redis
+ * backend, against a real redis-server that is killed, frozen and filled up.
+ */
+#include <signal.h>
+
+#include "redis_fixture.h"
+
+static void test_hand_over_is_a_message(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t start;
+
+	hold_and_wait(f, &a, &b);
+	start = clock_ms();
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	CHECK(b.granted_at_ms - start < LATE_MS); /* touches come every second */
+	pass(f, 50);
+	CHECK(redis_ask(&f->server, "PTTL t_lock:a") <= 3000);
+	CHECK_INT(b.lost, 0);
+	guest_leave(&b, true);
+}
+
+static void test_lost_messages(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t start;
+
+	hold_and_wait(f, &a, &b);
+	redis_ask(&f->server, "ACL SETUSER default resetchannels"); /* cuts subscribers, too */
+	start = clock_ms();
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	CHECK(b.granted_at_ms - start < 1000 + LATE_MS);
+	guest_leave(&b, true);
+	redis_ask(&f->server, "ACL SETUSER default allchannels");
+}
+
+static void test_cut_subscriber(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t start;
+
+	hold_and_wait(f, &a, &b);
+	CHECK(redis_ask(&f->server, "CLIENT KILL TYPE pubsub") > 0);
+	guest_leave(&a, true);
+	start = clock_ms();
+	UNTIL(f, b.granted);
+	CHECK(b.granted_at_ms - start < 1000 + LATE_MS);
+	guest_leave(&b, true);
+}
+
+static void test_cut_connections(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t start;
+
+	a.t.terms =
+		(struct lock_terms){ 0, 30000, 60000, 10 }; /* it isn't the lease that ends it */
+	hold_and_wait(f, &a, &b);
+	redis_ask(&f->server, "CLIENT KILL TYPE normal SKIPME yes");
+	UNTIL(f, !is_up(f->b[0]) && !is_up(f->b[1]));
+	start = clock_ms();
+	guest_leave(&a, true); /* can't be delivered: a debt */
+	UNTIL(f, b.granted);
+	CHECK(clock_ms() - start < 1000 + LATE_MS);
+	CHECK_INT(b.failed, 0);
+	pass(f, 1100);
+	CHECK_INT(b.lost, 0);
+	guest_leave(&b, true);
+}
+
+static void test_stolen_turn_is_lost(struct fixture *f)
+{
+	struct guest a = { 0 };
+	int64_t before = lost(f->b[0]), start;
+
+	a.t.terms = (struct lock_terms){ 0, 1000, 60000, 10 };
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "DEL t_lock:a");
+	start = clock_ms();
+	UNTIL(f, a.lost);
+	CHECK(clock_ms() - start < 500 + LATE_MS);
+	CHECK_INT(lost(f->b[0]), before + 1);
+	guest_leave(&a, true);
+	/* A turn stolen and given back before anybody looks is counted as well. */
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "SET t_lock:a somebody PX 500");
+	guest_leave(&a, true);
+	UNTIL(f, lost(f->b[0]) == before + 2);
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_lock:a"), 1);
+	redis_ask(&f->server, "DEL t_lock:a");
+}
+
+static int64_t server_now(struct fixture *f)
+{
+	redisReply *r = redisCommand(f->server.client, "TIME");
+	int64_t now = strtoll(r->element[0]->str, NULL, 10) * 1000 +
+		      strtoll(r->element[1]->str, NULL, 10) / 1000;
+
+	freeReplyObject(r);
+	return now;
+}
+
+static void add_ghost(struct fixture *f, int64_t lease_ms)
+{
+	redis_ask(&f->server, "ZADD t_wait:a -1 ghost.1:1");
+	redis_ask(&f->server, "ZADD t_alive:a %lld ghost.1:1",
+		  (long long)(server_now(f) + lease_ms));
+}
+
+static void test_dead_waiters(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t start;
+
+	hold_and_wait(f, &a, &b);
+	add_ghost(f, -1);
+	start = clock_ms();
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	CHECK(b.granted_at_ms - start < LATE_MS); /* skipped */
+	guest_leave(&b, true);
+	hold_and_wait(f, &a, &b);
+	add_ghost(f, 2000);
+	start = clock_ms();
+	guest_leave(&a, true); /* the ghost gets it, and never confirms */
+	UNTIL(f, b.granted);
+	CHECK(b.granted_at_ms - start > 2500);
+	CHECK(b.granted_at_ms - start < 4000 + LATE_MS);
+	guest_leave(&b, true);
+}
+
+static void test_flushed_scripts(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+
+	hold_and_wait(f, &a, &b);
+	redis_ask(&f->server, "SCRIPT FLUSH");
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	redis_ask(&f->server, "SCRIPT FLUSH");
+	pass(f, 1200); /* renewals and touches by the keeper, too */
+	CHECK_INT(b.lost, 0);
+	redis_ask(&f->server, "SCRIPT FLUSH");
+	guest_leave(&b, true);
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	guest_leave(&a, true);
+}
+
+static void test_short_restart(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+
+	hold_and_wait(f, &a, &b);
+	redis_server_kill(&f->server);
+	redis_server_start(&f->server); /* and all data are gone */
+	UNTIL(f, a.lost);
+	UNTIL(f, b.granted);
+	CHECK_INT(b.failed, 0);
+	guest_leave(&a, true);
+	guest_leave(&b, true);
+}
+
+static void test_long_outage(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 }, c = { 0 };
+	int64_t start = clock_ms();
+
+	hold_and_wait(f, &a, &b);
+	redis_server_kill(&f->server);
+	UNTIL(f, b.failed);
+	CHECK(clock_ms() - start < TIMEOUT_MS + LATE_MS);
+	guest_enter(&c, f->b[0], "c");
+	start = clock_ms();
+	UNTIL(f, c.failed);
+	CHECK(clock_ms() - start < LATE_MS);
+	guest_leave(&c, false);
+	UNTIL(f, a.lost); /* ttl is 3 s */
+	guest_leave(&a, true);
+	guest_leave(&b, true);
+	redis_server_start(&f->server);
+	start = clock_ms();
+	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
+	CHECK(clock_ms() - start < 1000);
+	guest_enter(&c, f->b[0], "a");
+	UNTIL(f, c.granted);
+	guest_leave(&c, false);
+}
+
+static void test_frozen(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 }, c = { 0 };
+	int64_t start = clock_ms();
+
+	a.t.terms = (struct lock_terms){ 0, 10000, 60000, 10 };
+	hold_and_wait(f, &a, &b);
+	kill(f->server.pid, SIGSTOP);
+	guest_enter(&c, f->b[0], "c");
+	UNTIL(f, b.failed && c.failed);
+	CHECK(clock_ms() - start < TIMEOUT_MS + LATE_MS);
+	guest_leave(&a, true);
+	guest_leave(&b, false);
+	guest_leave(&c, false);
+	CHECK_INT(a.lost, 0); /* 10 s */
+	kill(f->server.pid, SIGCONT);
+	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a t_lock:c t_wait:a")); /* debts are paid */
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_last:a"), 1);
+}
+
+static void test_stop_while_frozen(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+
+	hold_and_wait(f, &a, &b);
+	kill(f->server.pid, SIGSTOP);
+	pass(f, 300);
+	guest_stop(&f->loop, f->b[0]);
+	kill(f->server.pid, SIGCONT);
+	f->b[0] = new_backend(f);
+	UNTIL(f, b.granted || b.failed);
+	guest_leave(&b, false);
+}
+
+static void test_refusals(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "CONFIG SET maxmemory 1");
+	guest_enter(&b, f->b[1], "b");
+	UNTIL(f, b.failed);
+	CHECK(is_up(f->b[1]));
+	guest_leave(&b, false);
+	guest_leave(&a, true); /* needs no memory */
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a"));
+	redis_ask(&f->server, "CONFIG SET maxmemory 0");
+	redis_ask(&f->server, "REPLICAOF 127.0.0.1 1");
+	guest_enter(&b, f->b[1], "b");
+	UNTIL(f, b.failed);
+	UNTIL(f, !is_up(f->b[1]));
+	guest_leave(&b, false);
+	redis_ask(&f->server, "REPLICAOF NO ONE");
+	UNTIL(f, is_up(f->b[1]));
+	guest_enter(&b, f->b[1], "b");
+	UNTIL(f, b.granted);
+	guest_leave(&b, false);
+}
+
+static void test_renewal(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+
+	a.t.terms = b.t.terms = (struct lock_terms){ 0, 1000, 60000, 10 };
+	hold_and_wait(f, &a, &b);
+	for (int i = 0; i < 35; i++) { /* more than 3 leases, of the waiter's as well */
+		pass(f, 100);
+		CHECK(redis_ask(&f->server, "PTTL t_lock:a") > 300);
+	}
+	CHECK_INT(a.lost + b.failed, 0);
+	CHECK_INT(redis_ask(&f->server, "ZCARD t_wait:a"), 1);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	pass(f, 3500); /* and after it was handed over */
+	CHECK_INT(b.lost, 0);
+	guest_leave(&b, true);
+}
+
+static int64_t script_calls(struct fixture *f)
+{
+	redisReply *r = redisCommand(f->server.client, "INFO commandstats");
+	int64_t calls = 0;
+
+	for (const char *at = r->str; (at = strstr(at, "cmdstat_eval")); at++)
+		calls += strtoll(strchr(at, '=') + 1, NULL, 10);
+	freeReplyObject(r);
+	return calls;
+}
+
+static void test_cost(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t before;
+
+	for (int i = 0; i < 2; i++) { /* scripts are loaded and the account is known after that */
+		hold_and_wait(f, &a, &b);
+		guest_leave(&a, true);
+		UNTIL(f, b.granted);
+		guest_leave(&b, true);
+		UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a"));
+	}
+	before = script_calls(f);
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	guest_leave(&a, true);
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a"));
+	CHECK_INT(script_calls(f) - before, 2);
+	before = script_calls(f);
+	hold_and_wait(f, &a, &b);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	guest_leave(&b, true);
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a"));
+	CHECK_INT(script_calls(f) - before, 2 + 3);
+	/* Ten waiters of one process: a touch a second, and nothing else. */
+	hold_and_wait(f, &a, &b);
+	{
+		struct guest g[10] = { 0 };
+
+		for (int i = 0; i < 10; i++) {
+			guest_enter(&g[i], f->b[1], "a");
+			UNTIL(f, g[i].waiting);
+		}
+		before = script_calls(f);
+		pass(f, 2050);
+		CHECK(script_calls(f) - before <= 3 + 3); /* and the holder's renewals */
+		CHECK(script_calls(f) - before >= 2 + 1);
+		for (int i = 0; i < 10; i++)
+			guest_leave(&g[i], false);
+	}
+	guest_leave(&b, false);
+	guest_leave(&a, false);
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a t_wait:a"));
+}
+
+static const struct redis_case cases[] = {
+	{ "hand-over is a message", test_hand_over_is_a_message },
+	{ "lost messages", test_lost_messages },
+	{ "cut subscriber", test_cut_subscriber },
+	{ "cut connections", test_cut_connections },
+	{ "stolen turn is lost", test_stolen_turn_is_lost },
+	{ "dead waiters", test_dead_waiters },
+	{ "flushed scripts", test_flushed_scripts },
+	{ "short restart", test_short_restart },
+	{ "long outage", test_long_outage },
+	{ "frozen", test_frozen },
+	{ "stop while frozen", test_stop_while_frozen },
+	{ "refusals", test_refusals },
+	{ "renewal", test_renewal },
+	{ "cost", test_cost },
+};
+
+/* With an argument: only that case. */
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	run_redis_cases(cases, ARRAY_SIZE(cases), argc > 1 ? argv[1] : NULL);
+	return check_done();
+}
