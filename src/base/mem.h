@@ -12,7 +12,7 @@
 
 #define CLEANUP(fn)   __attribute__((cleanup(fn)))
 #define MUST_USE      __attribute__((warn_unused_result))
-#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
+#define PRINTF(f, a)  __attribute__((format(printf, f, a), nonnull(f)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The struct of type `type` whose member `member` is at `ptr`. */

@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "config/accounts.h"
+#include "config/forms.h"
 #include "config/load.h"
 #include "config/values.h"
 
@@ -21,7 +23,13 @@ static void put_escaped(struct span s, struct buf *to)
 	CLEANUP(buf_clear) struct buf quoted = { 0 };
 
 	buf_json(&quoted, s);
-	buf_append(to, quoted.data + 1, quoted.len - 2);
+	for (const char *p = quoted.data + 1; p < quoted.data + quoted.len - 1; p++) {
+		if (p[0] == '\\' && p[1] == '"')
+			p++; /* nothing ends at a quote here */
+		buf_append(to, p, 1);
+		if (p[0] == '\\')
+			buf_append(to, ++p, 1);
+	}
 }
 
 void load_error(struct load *l, const char *place, const char *format, ...)
@@ -97,10 +105,16 @@ static void check_together(struct load *l)
 {
 	const struct config *c = l->config;
 
+	accounts_check(l);
 	if (c->listen.max_buffered_bytes < c->listen.max_body_bytes)
 		load_error(l, "listen.max_buffered_bytes",
 			   "%" PRId64 " bytes are less than listen.max_body_bytes, %" PRId64,
 			   c->listen.max_buffered_bytes, c->listen.max_body_bytes);
+	if (c->admin.address[0] && !c->admin.token[0] &&
+	    !form_is_loopback(span_of(c->admin.address)))
+		load_error(l, "admin.token",
+			   "is empty, but others can reach admin.address; set a token, or an "
+			   "address on loopback such as 127.0.0.1:8081");
 }
 
 int config_load(const struct config_sources *sources, struct buf *errors, struct config **ret)
@@ -170,12 +184,16 @@ int config_reload(struct config *live, struct config *fresh, struct buf *errors)
 		if (differs(&options[i], live, fresh))
 			swap(&options[i], live, fresh);
 	}
+	if (!refused)
+		accounts_swap(live, fresh);
 	config_free(fresh);
 	return refused ? -EINVAL : 0;
 }
 
 void config_free(struct config *c)
 {
+	if (c)
+		accounts_free(c);
 	for (size_t i = 0; c && i < options_count; i++) {
 		if (options[i].type->clear)
 			options[i].type->clear(option_slot(&options[i], c));

@@ -20,7 +20,26 @@
 
 enum release_on { RELEASE_ON_END, RELEASE_ON_HEADERS };
 enum on_backend_error { ON_BACKEND_ERROR_REJECT, ON_BACKEND_ERROR_FORWARD, ON_BACKEND_ERROR_LOCAL };
+enum on_lock_lost { ON_LOCK_LOST_CONTINUE, ON_LOCK_LOST_ABORT };
 enum startup_cleanup { STARTUP_CLEANUP_OWN, STARTUP_CLEANUP_ALL, STARTUP_CLEANUP_OFF };
+enum queue_mode { QUEUE_MODE_ENFORCE, QUEUE_MODE_OBSERVE, QUEUE_MODE_OFF };
+
+/* One element of queue.exempt; the list ends with EXEMPT_NONE. request/exempt.c knows the rules. */
+enum exempt_kind {
+	EXEMPT_NONE,
+	EXEMPT_PROBE,
+	EXEMPT_TITLE,
+	EXEMPT_SUBAGENT,
+	EXEMPT_CLASSIFIER,
+	EXEMPT_NOTIFICATION,
+	EXEMPT_HEADER, /* header:NAME=VALUE */
+	EXEMPT_MODEL,  /* model:PATTERN, in value */
+};
+
+struct exempt_rule {
+	enum exempt_kind kind;
+	char *name, *value; /* NULL where the kind has none */
+};
 
 /* One element of account.source; the list ends with ACCOUNT_NONE. */
 enum account_source_kind {
@@ -41,8 +60,10 @@ struct account_source {
 struct config {
 	struct {
 		char *address; /* "host:port", "[v6]:port" or "unix:PATH" */
-		int64_t max_connections;
-		int64_t idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;
+		int64_t max_connections, max_connections_per_address;
+		int64_t max_header_bytes, max_headers, max_target_bytes;
+		int64_t header_timeout_ms, idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;
+		int64_t min_rate_bytes_s;
 		int64_t max_body_bytes, max_buffered_bytes;
 	} listen;
 	struct {
@@ -54,17 +75,23 @@ struct config {
 	} upstream;
 	struct {
 		bool enabled;
+		enum queue_mode mode; /* read by config_queue_mode() */
 		int64_t delay_ms, timeout_ms, lock_ttl_ms;
+		bool client_budget;
 		int64_t max_hold_ms; /* where not set: upstream.request_timeout_ms */
 		int64_t max_waiting; /* per account */
 		char **paths;        /* endings of gated paths; ends with NULL */
+		struct exempt_rule *exempt;
 		enum release_on release_on;
 		enum on_backend_error on_backend_error;
+		enum on_lock_lost on_lock_lost;
 		enum startup_cleanup startup_cleanup;
 		int64_t cleanup_interval_ms;
 	} queue;
 	struct {
 		struct account_source *source;
+		struct address_range *trusted_proxies; /* see config_trusts() */
+		struct account_section **sections;     /* see accounts.h; ends with NULL, or NULL */
 	} account;
 	struct {
 		char *url; /* empty: the memory backend */
@@ -72,11 +99,18 @@ struct config {
 		char *instance; /* letters, digits, "._-"; where not set: the host name */
 		int64_t command_timeout_ms;
 		bool cluster;
+		char *ca_file, *cert_file, *key_file; /* for rediss://; empty: see options.c */
 	} redis;
+	struct {
+		char *address; /* as listen.address; empty: no admin listener */
+		char *token;   /* a secret; not empty off loopback */
+		int64_t metrics_accounts;
+	} admin;
 	struct {
 		enum log_level level;
 		enum log_format format;
 	} log;
+	struct runtime *runtime; /* settings made while running; NULL: none (runtime.h) */
 };
 
 /* Where the values of one load come from. */
@@ -114,3 +148,6 @@ void config_print(const struct config *c, FILE *to);
 
 /* The options for --help: name, default, range, environment variables, the line of help. */
 void config_help(FILE *to);
+
+/* Appends a rule as it is written in queue.exempt. */
+void config_exempt_print(const struct exempt_rule *rule, struct buf *to);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/accounts.h"
 #include "config/load.h"
 
 struct ini_file {
@@ -27,8 +28,9 @@ struct ini_file {
 	bool expected;       /* that line has a key, and the handler hasn't seen it yet */
 	bool in_section;     /* there was a [section] already */
 	const char *section; /* the one we are in; NULL: an unknown one, whose keys are skipped */
-	int *first;          /* for each row: the line that set it, or 0 */
-	int result;          /* -errno if reading failed */
+	struct account_section *account; /* … or the [account "NAME"] */
+	int *first;                      /* for each row: the line that set it, or 0 */
+	int result;                      /* -errno if reading failed */
 };
 
 /* An error in the current line, about `about` if that isn't empty. */
@@ -40,6 +42,21 @@ static void file_error(struct ini_file *f, const char *about, const char *messag
 	load_error(f->load, place, "%s", message);
 }
 
+/* [account "NAME"]; false if it is something else. */
+static bool begin_account(struct ini_file *f, struct span name)
+{
+	const struct span word = SPAN("account");
+	CLEANUP(freep) char *place = xasprintf("%s:%d", f->path, f->number);
+
+	if (!span_starts(name, word))
+		return false;
+	name = span_trim((struct span){ name.ptr + word.len, name.len - word.len });
+	if (name.len < 2 || name.ptr[0] != '"' || name.ptr[name.len - 1] != '"')
+		return false;
+	f->account = accounts_begin(f->load, place, (struct span){ name.ptr + 1, name.len - 2 });
+	return true;
+}
+
 static void begin_section(struct ini_file *f, struct span line)
 {
 	const char *end = memchr(line.ptr, ']', line.len);
@@ -48,6 +65,7 @@ static void begin_section(struct ini_file *f, struct span line)
 
 	f->in_section = true;
 	f->section = NULL;
+	f->account = NULL;
 	if (!end) {
 		file_error(f, "", "the section's name has no \"]\"");
 		return;
@@ -59,7 +77,7 @@ static void begin_section(struct ini_file *f, struct span line)
 	}
 	name = span_trim((struct span){ line.ptr + 1, (size_t)(end - line.ptr) - 1 });
 	f->section = option_section(name);
-	if (f->section)
+	if (f->section || begin_account(f, name))
 		return;
 	buf_printf(&about, "[%.*s]", SPAN_ARG(name));
 	buf_puts(&message, "there is no such section");
@@ -90,6 +108,11 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	f->expected = false;
 	if (!f->in_section)
 		file_error(f, name, "stands before the first [section]");
+	if (f->account) {
+		CLEANUP(freep) char *at = xasprintf("%s:%d", f->path, f->number);
+
+		accounts_set(f->load, f->account, at, name, span_trim(span_of(value)));
+	}
 	if (!f->section)
 		return 1;
 	buf_printf(&full, "%s.%s", f->section, name);

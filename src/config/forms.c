@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -148,6 +149,40 @@ static int check_address(struct span *s, struct buf *why)
 	if (check_host_port(host, port, 0, why) < 0)
 		return -EINVAL;
 	return port.ptr ? 0 : wrong(why, "has no port");
+}
+
+bool form_is_loopback(struct span address)
+{
+	struct span host, port;
+	char text[INET6_ADDRSTRLEN];
+	struct in_addr v4;
+
+	if (span_starts(address, SPAN("unix:")))
+		return true;
+	split_port(address, &host, &port);
+	if (span_ieq(host, SPAN("localhost")) || span_eq(host, SPAN("[::1]")))
+		return true;
+	if (host.len >= sizeof text)
+		return false;
+	snprintf(text, sizeof text, "%.*s", SPAN_ARG(host));
+	return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+static int check_admin(struct span *s, struct buf *why)
+{
+	return s->len ? check_address(s, why) : 0;
+}
+
+/* RFC 6750, section 2.1: b64token. What is wrong is told without the text. */
+static int check_secret(struct span *s, struct buf *why)
+{
+	if (!s->len)
+		return 0;
+	if (!form_is_name(*s, "-._~+/="))
+		return wrong(why, "has a character that a bearer token can't have");
+	if (s->len < SECRET_MIN || s->len > SECRET_MAX)
+		return wrong(why, "is too short or too long");
+	return 0;
 }
 
 static void split_authority(struct span authority, struct url *ret)
@@ -291,6 +326,8 @@ static int check_redis_url(struct span *s, struct buf *why)
 		return 0;
 	if (span_starts(*s, SPAN("unix:")))
 		return check_redis_unix(skip(*s, 5), why);
+	if (span_starts(*s, SPAN("redis+sentinel://")))
+		return 0; /* whose list of hosts is queue/redis_address.c's to read */
 	r = check_url(*s, schemes, &url, why);
 	if (r < 0)
 		return r;
@@ -348,7 +385,7 @@ const struct text_form form_proxy_url = {
 	check_proxy_url,
 };
 const struct text_form form_redis_url = {
-	"empty, redis[s]://[USER[:PASSWORD]@]HOST[:PORT][/DB] or unix:PATH[?db=N&...]",
+	"empty, redis[s]://[USER:PASSWORD@]HOST[:PORT][/DB], redis+sentinel: or unix:",
 	check_redis_url,
 };
 const struct text_form form_host = {
@@ -358,6 +395,14 @@ const struct text_form form_host = {
 const struct text_form form_file = {
 	"empty, or a file that can be read",
 	check_file,
+};
+const struct text_form form_admin = {
+	"empty, HOST:PORT, [IPV6]:PORT or unix:PATH",
+	check_admin,
+};
+const struct text_form form_secret = {
+	"empty, or 16 to 256 of letters, digits, \"-._~+/=\"",
+	check_secret,
 };
 const struct text_form form_key_prefix = {
 	"1 to 64 of letters, digits, \"._-:\"",

@@ -10,7 +10,9 @@
 
 enum {
 	KEY_PREFIX_MAX = 64,
-	INSTANCE_MAX = 64,        /* a host name's length on Linux; tickets have room for it */
+	INSTANCE_MAX = 64, /* a host name's length on Linux; tickets have room for it */
+	SECRET_MIN = 16,
+	SECRET_MAX = 256,
 	ACCOUNT_STATIC_MAX = 128, /* as long as the name of an account may be */
 };
 
@@ -30,11 +32,19 @@ extern const struct text_form form_proxy_url;  /* http, https or socks URL with 
 extern const struct text_form form_redis_url;  /* see forms.c */
 extern const struct text_form form_host;       /* "upstream", "client", or host[:port] */
 extern const struct text_form form_file;       /* a readable file */
+extern const struct text_form form_admin;      /* as form_address, or empty */
+extern const struct text_form form_secret;     /* empty, or what a bearer token is made of */
 extern const struct text_form form_key_prefix; /* letters, digits, "._-:" */
 extern const struct text_form form_instance;   /* letters, digits, "._-", at most INSTANCE_MAX */
 
 /* Appends the URL (of a form above) with its password as "***". */
 void form_mask(struct span url, struct buf *to);
+
+/*
+ * Whether only this machine can reach an address (of form_address): a Unix socket, localhost, or a
+ * loopback address written as one. Nothing is resolved.
+ */
+bool form_is_loopback(struct span address);
 
 /* An RFC 9110 token, section 5.6.2: what a header's name is made of. Not empty. */
 bool form_is_token(struct span s);

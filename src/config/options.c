@@ -19,6 +19,11 @@
 #define HOUR_MS (3600 * 1000LL)
 #define DAY_MS  (24 * HOUR_MS)
 
+static const char *const mode_words[] = {
+	[QUEUE_MODE_ENFORCE] = "enforce",
+	[QUEUE_MODE_OBSERVE] = "observe",
+	[QUEUE_MODE_OFF] = "off",
+};
 static const char *const release_on_words[] = {
 	[RELEASE_ON_END] = "end",
 	[RELEASE_ON_HEADERS] = "headers",
@@ -27,6 +32,10 @@ static const char *const on_backend_error_words[] = {
 	[ON_BACKEND_ERROR_REJECT] = "reject",
 	[ON_BACKEND_ERROR_FORWARD] = "forward",
 	[ON_BACKEND_ERROR_LOCAL] = "local",
+};
+static const char *const on_lock_lost_words[] = {
+	[ON_LOCK_LOST_CONTINUE] = "continue",
+	[ON_LOCK_LOST_ABORT] = "abort",
 };
 static const char *const startup_cleanup_words[] = {
 	[STARTUP_CLEANUP_OWN] = "own",
@@ -82,6 +91,8 @@ static void derive_instance(struct config *c)
 #define STRING(member, form_) .type = &value_text, .offset = AT(char *, member), .form = form_
 #define PATHS(member)         .type = &value_paths, .offset = AT(char **, member)
 #define SOURCES(member)       .type = &value_sources, .offset = AT(struct account_source *, member)
+#define EXEMPT(member)        .type = &value_exempt, .offset = AT(struct exempt_rule *, member)
+#define RANGES(member)        .type = &value_ranges, .offset = AT(struct address_range *, member)
 
 #define SECRET     .flags = OPTION_SECRET
 #define RELOADABLE .flags = OPTION_RELOADABLE
@@ -93,6 +104,23 @@ const struct option options[] = {
 	{ "listen", "max_connections", NUMBER(listen.max_connections, 1, 1000000),
 	  .preset = "10000",
 	  .help = "Connections of clients at the same time; more wait to be accepted." },
+	{ "listen", "max_connections_per_address",
+	  NUMBER(listen.max_connections_per_address, 0, 1000000), .preset = "0", RELOADABLE,
+	  .help = "Of these, from one address; more are answered 503. 0: no limit." },
+	{ "listen", "max_header_bytes", BYTES(listen.max_header_bytes, KIB, 1024 * KIB),
+	  .preset = "16KiB",
+	  .help = "A request's head, its first line included; a longer one is answered 431." },
+	{ "listen", "max_headers", NUMBER(listen.max_headers, 1, 10000), .preset = "100",
+	  .help = "Header fields of a request; one with more is answered 431." },
+	{ "listen", "max_target_bytes", BYTES(listen.max_target_bytes, 16, 1024 * KIB),
+	  .preset = "12KiB", RELOADABLE,
+	  .help = "A request's target (path and query); a longer one is answered 414." },
+	{ "listen", "header_timeout_ms", NUMBER(listen.header_timeout_ms, 100, HOUR_MS),
+	  .preset = "20000", RELOADABLE,
+	  .help = "A new connection without a whole head is closed after this." },
+	{ "listen", "min_rate_bytes_s", NUMBER(listen.min_rate_bytes_s, 0, 1000000000),
+	  .preset = "50", RELOADABLE,
+	  .help = "A client that sends a body more slowly than this is cut off. 0: no limit." },
 	{ "listen", "idle_timeout_ms", NUMBER(listen.idle_timeout_ms, 100, HOUR_MS),
 	  .preset = "75000", RELOADABLE,
 	  .help = "A connection without a request is closed after this." },
@@ -130,12 +158,17 @@ const struct option options[] = {
 	{ "queue", "enabled", BOOLEAN(queue.enabled), .preset = "true",
 	  .alias = "USER_MESSAGE_QUEUE_ENABLED", RELOADABLE,
 	  .help = "Whether user messages queue at all; false passes everything." },
+	{ "queue", "mode", WORD(enum queue_mode, queue.mode, mode_words), .preset = "enforce",
+	  RELOADABLE,
+	  .help = "Whether they wait (enforce), or it is only logged who would (observe)." },
 	{ "queue", "delay_ms", NUMBER(queue.delay_ms, 0, 10000), .preset = "200",
 	  .alias = "USER_MESSAGE_QUEUE_DELAY_MS", RELOADABLE,
 	  .help = "From the end of one turn to the start of the account's next." },
 	{ "queue", "timeout_ms", NUMBER(queue.timeout_ms, 1000, 300000), .preset = "60000",
 	  .alias = "USER_MESSAGE_QUEUE_TIMEOUT_MS", RELOADABLE,
 	  .help = "How long a request waits for its turn before it is answered 503." },
+	{ "queue", "client_budget", BOOLEAN(queue.client_budget), .preset = "true", RELOADABLE,
+	  .help = "Wait no longer than the client does, as it says in X-Stainless-Timeout." },
 	{ "queue", "lock_ttl_ms", NUMBER(queue.lock_ttl_ms, 1000, HOUR_MS), .preset = "120000",
 	  .alias = "USER_MESSAGE_QUEUE_LOCK_TTL_MS", RELOADABLE,
 	  .help = "The lease of a turn: what a crash costs. Renewed while the turn is held." },
@@ -147,6 +180,8 @@ const struct option options[] = {
 	  .help = "Requests of one account that may wait; the next is answered 503." },
 	{ "queue", "paths", PATHS(queue.paths), .preset = "/v1/messages", RELOADABLE,
 	  .help = "POSTs to a path that ends so are looked at; everything else passes." },
+	{ "queue", "exempt", EXEMPT(queue.exempt), .preset = "", RELOADABLE,
+	  .help = "Kinds of requests that look like user messages and pass all the same." },
 	{ "queue", "release_on", WORD(enum release_on, queue.release_on, release_on_words),
 	  .preset = "end", RELOADABLE,
 	  .help = "When a turn ends: at the end of the response, or at its headers." },
@@ -154,6 +189,9 @@ const struct option options[] = {
 	  WORD(enum on_backend_error, queue.on_backend_error, on_backend_error_words),
 	  .preset = "reject", RELOADABLE,
 	  .help = "Redis is gone: answer 503, forward unqueued, or queue in this process." },
+	{ "queue", "on_lock_lost", WORD(enum on_lock_lost, queue.on_lock_lost, on_lock_lost_words),
+	  .preset = "continue", RELOADABLE,
+	  .help = "A turn's lease ended while its response streams: let it go on, or cut it." },
 	{ "queue", "startup_cleanup",
 	  WORD(enum startup_cleanup, queue.startup_cleanup, startup_cleanup_words),
 	  .preset = "own",
@@ -164,6 +202,8 @@ const struct option options[] = {
 
 	{ "account", "source", SOURCES(account.source), .preset = "api-key", RELOADABLE,
 	  .help = "What names the account of a request; the first that yields one wins." },
+	{ "account", "trusted_proxies", RANGES(account.trusted_proxies), .preset = "", RELOADABLE,
+	  .help = "From whom the headers of account.source and queue.exempt count; empty: anybody." },
 
 	{ "redis", "url", STRING(redis.url, &form_redis_url), .preset = "", .alias = "REDIS_URL",
 	  SECRET,
@@ -178,7 +218,22 @@ const struct option options[] = {
 	  .preset = "2000",
 	  .help = "Redis counts as gone if it doesn't answer within this." },
 	{ "redis", "cluster", BOOLEAN(redis.cluster), .preset = "false",
-	  .help = "Puts accounts into braces, so that an account's keys are in one slot." },
+	  .help = "Puts accounts into braces: one slot each. Redirections aren't followed yet." },
+
+	{ "redis", "ca_file", STRING(redis.ca_file, &form_file), .preset = "",
+	  .help = "With rediss://: PEM file of authorities to trust; empty: the system's." },
+	{ "redis", "cert_file", STRING(redis.cert_file, &form_file), .preset = "",
+	  .help = "With rediss://: PEM file of the certificate to show; empty: none." },
+	{ "redis", "key_file", STRING(redis.key_file, &form_file), .preset = "",
+	  .help = "With rediss://: PEM file of that certificate's key." },
+
+	{ "admin", "address", STRING(admin.address, &form_admin), .preset = "127.0.0.1:8081",
+	  .help = "Where operators connect: status, metrics, changes at run time; empty: nowhere." },
+	{ "admin", "token", STRING(admin.token, &form_secret), .preset = "",
+	  .flags = OPTION_SECRET | OPTION_OPAQUE | OPTION_RELOADABLE,
+	  .help = "What operators send as bearer token; must be set off loopback." },
+	{ "admin", "metrics_accounts", NUMBER(admin.metrics_accounts, 0, 10000), .preset = "0",
+	  .help = "How many accounts get metrics of their own, first come first served." },
 
 	{ "log", "level", WORD(enum log_level, log.level, log_level_words), .preset = "info",
 	  RELOADABLE,

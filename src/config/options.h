@@ -19,6 +19,7 @@ struct text_form;   /* forms.h */
 enum option_flags {
 	OPTION_SECRET = 1,     /* may hold a password: shown masked, never repeated in an error */
 	OPTION_RELOADABLE = 2, /* config_reload() may change it */
+	OPTION_OPAQUE = 4, /* with OPTION_SECRET: all of it is secret, not a password within it */
 };
 
 struct option {

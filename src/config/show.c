@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "config/accounts.h"
 #include "config/options.h"
 #include "config/values.h"
 
@@ -27,6 +28,7 @@ void config_print(const struct config *c, FILE *to)
 		value_show(o, option_slot(o, c), &text);
 		fprintf(to, "%s =%s%s\n", o->key, text.len ? " " : "", buf_str(&text));
 	}
+	accounts_print(c, to);
 }
 
 static void help_option(const struct option *o, FILE *to)
@@ -52,4 +54,5 @@ void config_help(FILE *to)
 			fputs("\n", to);
 		help_option(&options[i], to);
 	}
+	accounts_help(to);
 }

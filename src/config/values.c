@@ -13,8 +13,7 @@
 
 #include "config/forms.h"
 
-/* Out of what `why` says about a text that isn't secret. */
-static int wrong(struct span text, const char *what, struct buf *why)
+int value_wrong(struct span text, const char *what, struct buf *why)
 {
 	if (!text.len) {
 		buf_puts(why, "is empty");
@@ -43,7 +42,7 @@ static int parse_bool(const struct option *o, struct span text, void *slot, stru
 			return 0;
 		}
 	}
-	return wrong(text, "is neither", why);
+	return value_wrong(text, "is neither", why);
 }
 
 static void print_bool(const struct option *o, const void *slot, struct buf *to)
@@ -84,7 +83,7 @@ static int set_number(const struct option *o, struct span text, int64_t n, void 
 		      struct buf *why)
 {
 	if (n < o->min || n > o->max)
-		return wrong(text, "is out of range", why);
+		return value_wrong(text, "is out of range", why);
 	*(int64_t *)slot = n;
 	return 0;
 }
@@ -95,7 +94,7 @@ static int parse_number(const struct option *o, struct span text, void *slot, st
 	int64_t n;
 
 	if (!take_number(text, &n, &rest) || rest.len)
-		return wrong(text, "is not a whole number", why);
+		return value_wrong(text, "is not a whole number", why);
 	return set_number(o, text, n, slot, why);
 }
 
@@ -127,15 +126,15 @@ static int parse_bytes(const struct option *o, struct span text, void *slot, str
 	int64_t n;
 
 	if (!take_number(text, &n, &unit))
-		return wrong(text, "is not a whole number of bytes, KiB, MiB or GiB", why);
+		return value_wrong(text, "is not a whole number of bytes, KiB, MiB or GiB", why);
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (!span_ieq(unit, units[i].name))
 			continue;
 		if (__builtin_mul_overflow(n, units[i].bytes, &n))
-			return wrong(text, "is out of range", why);
+			return value_wrong(text, "is out of range", why);
 		return set_number(o, text, n, slot, why);
 	}
-	return wrong(text, "is not a whole number of bytes, KiB, MiB or GiB", why);
+	return value_wrong(text, "is not a whole number of bytes, KiB, MiB or GiB", why);
 }
 
 static void put_bytes(int64_t n, struct buf *to)
@@ -172,7 +171,7 @@ static int parse_word(const struct option *o, struct span text, void *slot, stru
 			return 0;
 		}
 	}
-	return wrong(text, "is none of them", why);
+	return value_wrong(text, "is none of them", why);
 }
 
 static void print_word(const struct option *o, const void *slot, struct buf *to)
@@ -247,10 +246,10 @@ static void clear_paths(void *slot)
 static int check_path(struct span path, struct buf *why)
 {
 	if (!path.len || path.ptr[0] != '/')
-		return wrong(path, "doesn't begin with \"/\"", why);
+		return value_wrong(path, "doesn't begin with \"/\"", why);
 	for (size_t i = 0; i < path.len; i++) {
 		if (path.ptr[i] <= ' ' || path.ptr[i] > '~' || strchr("?#;", path.ptr[i]))
-			return wrong(path, "has a character that no path has", why);
+			return value_wrong(path, "has a character that no path has", why);
 	}
 	return 0;
 }
@@ -314,11 +313,12 @@ static int check_source(enum account_source_kind kind, struct span arg, struct s
 			struct buf *why)
 {
 	if (kind == ACCOUNT_HEADER && !form_is_token(arg))
-		return wrong(text, "names no header", why);
+		return value_wrong(text, "names no header", why);
 	if (kind != ACCOUNT_STATIC)
 		return 0;
 	if (!form_is_name(arg, "._-@:") || arg.len > ACCOUNT_STATIC_MAX)
-		return wrong(text, "is no name of up to 128 letters, digits and \"._-@:\"", why);
+		return value_wrong(text, "is no name of up to 128 letters, digits and \"._-@:\"",
+				   why);
 	return 0;
 }
 
@@ -339,7 +339,7 @@ static int parse_source(struct span text, struct account_source *ret, struct buf
 		ret->arg = has_arg ? xstrndup(arg.ptr, arg.len) : NULL;
 		return 0;
 	}
-	return wrong(text, "is none of them", why);
+	return value_wrong(text, "is none of them", why);
 }
 
 static int parse_sources(const struct option *o, struct span text, void *slot, struct buf *why)
@@ -414,7 +414,9 @@ const struct option_type value_sources = {
 
 void value_show(const struct option *o, const void *slot, struct buf *to)
 {
-	if (o->flags & OPTION_SECRET)
+	if (o->flags & OPTION_OPAQUE)
+		buf_puts(to, **(char *const *)slot ? "***" : "");
+	else if (o->flags & OPTION_SECRET)
 		form_mask(span_of(*(char *const *)slot), to);
 	else
 		o->type->print(o, slot, to);

@@ -34,6 +34,11 @@ extern const struct option_type value_word;    /* an enum, one of `words` */
 extern const struct option_type value_text;    /* char *, as `form` allows */
 extern const struct option_type value_paths;   /* char **, ended by NULL */
 extern const struct option_type value_sources; /* struct account_source *, ended by ACCOUNT_NONE */
+extern const struct option_type value_exempt;  /* struct exempt_rule *, ended by EXEMPT_NONE */
+extern const struct option_type value_ranges;  /* struct address_range *, ended by ADDRESS_END */
+
+/* Appends what is wrong about a text that isn't secret; -EINVAL. For parse(). */
+int value_wrong(struct span text, const char *what, struct buf *why);
 
 /* Appends the value for people: as print(), with passwords as "***". */
 void value_show(const struct option *o, const void *slot, struct buf *to);

@@ -210,10 +210,19 @@ static void test_bad_files(void)
 	end(&run);
 }
 
-/* A value of each option that isn't its default. */
+/*
+ * A value of each option that isn't its default. Without admin.token: what is printed of it is no
+ * token, so that no file ever sets one that everybody knows; see test_opaque().
+ */
 static const char *const other_values[] = {
 	"listen.address=[::]:1",
 	"listen.max_connections=7",
+	"listen.max_connections_per_address=9",
+	"listen.max_header_bytes=2KiB",
+	"listen.max_headers=9",
+	"listen.max_target_bytes=2KiB",
+	"listen.header_timeout_ms=714",
+	"listen.min_rate_bytes_s=713",
 	"listen.idle_timeout_ms=701",
 	"listen.stall_timeout_ms=702",
 	"listen.drain_timeout_ms=703",
@@ -227,33 +236,92 @@ static const char *const other_values[] = {
 	"upstream.ca_file=/dev/null",
 	"upstream.proxy=http://p:1",
 	"queue.enabled=false",
+	"queue.mode=observe",
 	"queue.delay_ms=706",
 	"queue.timeout_ms=7007",
+	"queue.client_budget=false",
 	"queue.lock_ttl_ms=7008",
 	"queue.max_hold_ms=709",
 	"queue.max_waiting=8",
 	"queue.paths=/a, /b",
+	"queue.exempt=title, header:x-a=b, model:c*",
 	"queue.release_on=headers",
+	"queue.on_lock_lost=abort",
 	"queue.on_backend_error=local",
 	"queue.startup_cleanup=off",
 	"queue.cleanup_interval_ms=7010",
 	"account.source=header:x-a, static:b",
+	"account.trusted_proxies=10.0.0.0/8, unix",
 	"redis.url=redis://h:1/2",
 	"redis.key_prefix=p",
 	"redis.instance=some-other.instance",
 	"redis.command_timeout_ms=711",
 	"redis.cluster=true",
+	"redis.ca_file=/dev/null",
+	"redis.cert_file=/dev/null",
+	"redis.key_file=/dev/null",
+	"admin.address=127.0.0.1:1",
+	"admin.metrics_accounts=712",
 	"log.level=error",
 	"log.format=json",
 	NULL,
 };
+
+static void test_opaque(void)
+{
+	struct run run = load(NULL, NULL, OVER("admin.token=0123456789abcdef"));
+	CLEANUP(freep) char *text = printed(run.config);
+	struct run again = load(text, NULL, NULL);
+
+	CHECK_STR(run.config->admin.token, "0123456789abcdef");
+	CHECK(strstr(text, "token = ***\n") != NULL);
+	CHECK(strstr(text, "0123456789abcdef") == NULL);
+	CHECK_INT(again.result, -EINVAL);
+	end(&run);
+	end(&again);
+}
+
+/* Where others can reach it, a token is needed. */
+static void test_admin_address(void)
+{
+	static const struct {
+		const char *address;
+		bool is_loopback;
+	} cases[] = {
+		{ "admin.address=", true },
+		{ "admin.address=127.0.0.1:0", true },
+		{ "admin.address=127.8.9.10:0", true },
+		{ "admin.address=[::1]:0", true },
+		{ "admin.address=localhost:0", true },
+		{ "admin.address=unix:/run/t", true },
+		{ "admin.address=0.0.0.0:0", false },
+		{ "admin.address=[::]:0", false },
+		{ "admin.address=10.0.0.1:0", false },
+		{ "admin.address=127.0.0.1.example:0", false },
+		{ "admin.address=128.0.0.1:0", false },
+		{ "admin.address=[fe80::1]:0", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *both[] = { cases[i].address, "admin.token=0123456789abcdef", NULL };
+		struct run alone = load(NULL, NULL, OVER(cases[i].address));
+		struct run with = load(NULL, NULL, both);
+
+		CHECK_INT(alone.result, cases[i].is_loopback ? 0 : -EINVAL);
+		CHECK_INT(strstr(buf_str(&alone.errors), "admin.token: is empty") != NULL,
+			  !cases[i].is_loopback);
+		CHECK_INT(with.result, 0);
+		end(&alone);
+		end(&with);
+	}
+}
 
 /* What is printed can be loaded, and is the same: at the defaults, and with all else than them. */
 static void test_round_trip(void)
 {
 	const char *const *const givens[] = { NULL, other_values };
 
-	CHECK_INT(ARRAY_SIZE(other_values) - 1, options_count);
+	CHECK_INT(ARRAY_SIZE(other_values) - 1, options_count - 1);
 	for (size_t i = 0; i < ARRAY_SIZE(givens); i++) {
 		struct run first = load(NULL, NULL, givens[i]), second;
 		CLEANUP(freep) char *text = NULL, *again = NULL;
@@ -352,11 +420,16 @@ static void test_reload(void)
 static void test_reloadable(void)
 {
 	static const char *const fixed[] = {
-		"listen.address",   "listen.max_connections", "upstream.url",
-		"upstream.host",    "upstream.tls_verify",    "upstream.ca_file",
-		"upstream.proxy",   "queue.startup_cleanup",  "redis.url",
-		"redis.key_prefix", "redis.instance",         "redis.command_timeout_ms",
-		"redis.cluster",
+		"listen.address",      "listen.max_connections",
+		"upstream.url",        "listen.max_header_bytes",
+		"listen.max_headers",  "upstream.host",
+		"upstream.tls_verify", "upstream.ca_file",
+		"upstream.proxy",      "queue.startup_cleanup",
+		"redis.url",           "redis.key_prefix",
+		"redis.instance",      "redis.command_timeout_ms",
+		"redis.cluster",       "redis.ca_file",
+		"redis.cert_file",     "redis.key_file",
+		"admin.address",       "admin.metrics_accounts",
 	};
 
 	for (size_t i = 0; other_values[i]; i++) {
@@ -480,6 +553,8 @@ int main(int argc, char **argv)
 	test_file_shapes();
 	test_bad_files();
 	test_round_trip();
+	test_opaque();
+	test_admin_address();
 	test_masked();
 	test_reload();
 	test_reloadable();

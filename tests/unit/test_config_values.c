@@ -62,8 +62,6 @@ static void test_good_values(void)
 }
 
 /* Each type's bad values, with what is said about them. */
-static void test_bad_values(void)
-{
 #define NUMBERS   "; allowed: 0 to 10000"
 #define SIZES     "; allowed: 1KiB to 1GiB"
 #define ADDRESSES "; allowed: HOST:PORT, [IPV6]:PORT or unix:PATH"
@@ -71,123 +69,119 @@ static void test_bad_values(void)
 #define PROXIES                                                                           \
 	"; allowed: empty, or http[s]://, socks4[a]:// or socks5[h]://[USER[:PASSWORD]@]" \
 	"HOST[:PORT]"
-#define REDISES                                                               \
-	"; allowed: empty, redis[s]://[USER[:PASSWORD]@]HOST[:PORT][/DB] or " \
-	"unix:PATH[?db=N&...]"
+#define REDISES                                                           \
+	"; allowed: empty, redis[s]://[USER:PASSWORD@]HOST[:PORT][/DB], " \
+	"redis+sentinel: or unix:"
 #define SOURCES                                                                         \
 	"; allowed: header:NAME, api-key, metadata.account_uuid, metadata.session_id, " \
 	"static:NAME"
 #define LONG_64 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl"
-	static const struct {
-		const char *name, *value, *want;
-	} cases[] = {
-		{ "queue.enabled", "maybe", "\"maybe\" is neither; allowed: true or false" },
-		{ "queue.enabled", "", "is empty; allowed: true or false" },
-		{ "queue.delay_ms", "20000", "\"20000\" is out of range" NUMBERS },
-		{ "queue.delay_ms", "-1", "\"-1\" is out of range" NUMBERS },
-		{ "queue.delay_ms", "", "is empty" NUMBERS },
-		{ "queue.delay_ms", "-", "\"-\" is not a whole number" NUMBERS },
-		{ "queue.delay_ms", "+5", "\"+5\" is not a whole number" NUMBERS },
-		{ "queue.delay_ms", "0x5", "\"0x5\" is not a whole number" NUMBERS },
-		{ "queue.delay_ms", "5s", "\"5s\" is not a whole number" NUMBERS },
-		{ "queue.delay_ms", "1.5", "\"1.5\" is not a whole number" NUMBERS },
-		{ "queue.delay_ms", "18446744073709551617",
-		  "\"18446744073709551617\" is out of range" NUMBERS },
-		{ "queue.delay_ms", "\x1b[1m\"",
-		  "\"\\u001b[1m\\\"\" is not a whole number" NUMBERS },
-		{ "listen.max_body_bytes", "1MB",
-		  "\"1MB\" is not a whole number of bytes, KiB, MiB or GiB" SIZES },
-		{ "listen.max_body_bytes", "MiB",
-		  "\"MiB\" is not a whole number of bytes, KiB, MiB or GiB" SIZES },
-		{ "listen.max_body_bytes", "1023", "\"1023\" is out of range" SIZES },
-		{ "listen.max_body_bytes", "9223372036854775807GiB",
-		  "\"9223372036854775807GiB\" is out of range" SIZES },
-		{ "log.level", "loud",
-		  "\"loud\" is none of them; allowed: error, warn, info, debug" },
-		{ "queue.release_on", "", "is empty; allowed: end, headers" },
-		{ "listen.address", "", "has no host" ADDRESSES },
-		{ "listen.address", ":80", "has no host" ADDRESSES },
-		{ "listen.address", "localhost", "has no port" ADDRESSES },
-		{ "listen.address", "localhost:", "has a bad port" ADDRESSES },
-		{ "listen.address", "localhost:65536", "has a bad port" ADDRESSES },
-		{ "listen.address", "localhost:+1", "has a bad port" ADDRESSES },
-		{ "listen.address", "256.0.0.1:80", "has a bad IPv4 address" ADDRESSES },
-		{ "listen.address", "[::g]:80", "has no IPv6 address in its brackets" ADDRESSES },
-		{ "listen.address", "[::1:80", "has no IPv6 address in its brackets" ADDRESSES },
-		{ "listen.address", "a b:80",
-		  "has a bad host (an IPv6 address needs brackets)" ADDRESSES },
-		{ "listen.address", "unix:", "has no path" ADDRESSES },
-		{ "listen.address", "unix:" LONG_64 LONG_64,
-		  "has a path that is too long for a socket (107 bytes)" ADDRESSES },
-		{ "upstream.url", "", "has no scheme://" URLS },
-		{ "upstream.url", "relay:3000", "has no scheme://" URLS },
-		{ "upstream.url", "ftp://h", "has another scheme" URLS },
-		{ "upstream.url", "http://", "has no host" URLS },
-		{ "upstream.url", "http:///p", "has no host" URLS },
-		{ "upstream.url", "http://h:0", "has a bad port" URLS },
-		{ "upstream.url", "http://h:", "has a bad port" URLS },
-		{ "upstream.url", "http://h?q", "has a query or fragment" URLS },
-		{ "upstream.url", "http://h/p#f", "has a query or fragment" URLS },
-		{ "upstream.url", "http://u:secret@h", "has a user or password" URLS },
-		{ "upstream.url", "http://h/a b",
-		  "has a blank or a byte that must be written as %XX" URLS },
-		{ "upstream.url", "http://h/a ;b", "has a \";\" where a comment would begin" URLS },
-		{ "upstream.url", "http://h/\x01", "has a control character" URLS },
-		{ "upstream.proxy", "h:1080", "has no scheme://" PROXIES },
-		{ "upstream.proxy", "http://h/p", "has a path" PROXIES },
-		{ "upstream.proxy", "http://u:%zz@h",
-		  "has a bad %XX in its user or password" PROXIES },
-		{ "upstream.host", "a/b",
-		  "has a bad host (an IPv6 address needs brackets); "
-		  "allowed: upstream, client or HOST[:PORT]" },
-		{ "upstream.ca_file", "/nonexistent",
-		  "can't be read: No such file or directory; "
-		  "allowed: empty, or a file that can be read" },
-		{ "redis.url", "http://:secret@h", "has another scheme" REDISES },
-		{ "redis.url", "redis://:secret@", "has no host" REDISES },
-		{ "redis.url", "redis://:sec/ret@h", "has no host" REDISES },
-		{ "redis.url", "redis://h/one", "has a bad database number" REDISES },
-		{ "redis.url", "redis://h/1/2", "has a bad database number" REDISES },
-		{ "redis.url", "redis://h?db=1", "has a query or fragment" REDISES },
-		{ "redis.url", "redis://:%00@h", "has a bad %XX in its user or password" REDISES },
-		{ "redis.url", "unix:", "has no path" REDISES },
-		{ "redis.url", "unix:/s?db=x", "has a bad database number" REDISES },
-		{ "redis.url", "unix:/s?password=%4",
-		  "has a bad %XX in its user or password" REDISES },
-		{ "redis.url", "unix:/s?secret",
-		  "has something else than db=, user= or password= after \"?\"" REDISES },
-		{ "redis.url", "unix:/s?pass=x",
-		  "has something else than db=, user= or password= after \"?\"" REDISES },
-		{ "redis.key_prefix", "",
-		  "is empty; allowed: 1 to 64 of letters, digits, \"._-:\"" },
-		{ "redis.key_prefix", "a{b}",
-		  "has another character; allowed: 1 to 64 of letters, digits, \"._-:\"" },
-		{ "redis.instance", "a:b",
-		  "has another character; allowed: 1 to 64 of letters, digits, \"._-\"" },
-		{ "redis.instance", LONG_64 "m",
-		  "is too long; allowed: 1 to 64 of letters, digits, \"._-\"" },
-		{ "queue.paths", "", "is empty; allowed: /PATH, /PATH, ..." },
-		{ "queue.paths", "/a,,/b", "is empty; allowed: /PATH, /PATH, ..." },
-		{ "queue.paths", "/a,b",
-		  "\"b\" doesn't begin with \"/\"; allowed: /PATH, /PATH, ..." },
-		{ "queue.paths", "/a?b",
-		  "\"/a?b\" has a character that no path has; allowed: /PATH, /PATH, ..." },
-		{ "account.source", "", "is empty" SOURCES },
-		{ "account.source", "api-key,", "is empty" SOURCES },
-		{ "account.source", "apikey", "\"apikey\" is none of them" SOURCES },
-		{ "account.source", "header:", "\"header:\" names no header" SOURCES },
-		{ "account.source", "api-key, header:a b",
-		  "\"header:a b\" names no header" SOURCES },
-		{ "account.source", "static:a/b",
-		  "\"static:a/b\" is no name of up to 128 letters, digits and \"._-@:\"" SOURCES },
-		{ "account.source", "static:" LONG_64 LONG_64 "m",
-		  "\"static:" LONG_64 LONG_64 "m\" is no name of up to 128 letters, digits and "
-		  "\"._-@:\"" SOURCES },
-	};
+static const struct {
+	const char *name, *value, *want;
+} bad_values[] = {
+	{ "queue.enabled", "maybe", "\"maybe\" is neither; allowed: true or false" },
+	{ "queue.enabled", "", "is empty; allowed: true or false" },
+	{ "queue.delay_ms", "20000", "\"20000\" is out of range" NUMBERS },
+	{ "queue.delay_ms", "-1", "\"-1\" is out of range" NUMBERS },
+	{ "queue.delay_ms", "", "is empty" NUMBERS },
+	{ "queue.delay_ms", "-", "\"-\" is not a whole number" NUMBERS },
+	{ "queue.delay_ms", "+5", "\"+5\" is not a whole number" NUMBERS },
+	{ "queue.delay_ms", "0x5", "\"0x5\" is not a whole number" NUMBERS },
+	{ "queue.delay_ms", "5s", "\"5s\" is not a whole number" NUMBERS },
+	{ "queue.delay_ms", "1.5", "\"1.5\" is not a whole number" NUMBERS },
+	{ "queue.delay_ms", "18446744073709551617",
+	  "\"18446744073709551617\" is out of range" NUMBERS },
+	{ "queue.delay_ms", "\x1b[1m\"", "\"\\u001b[1m\\\"\" is not a whole number" NUMBERS },
+	{ "listen.max_body_bytes", "1MB",
+	  "\"1MB\" is not a whole number of bytes, KiB, MiB or GiB" SIZES },
+	{ "listen.max_body_bytes", "MiB",
+	  "\"MiB\" is not a whole number of bytes, KiB, MiB or GiB" SIZES },
+	{ "listen.max_body_bytes", "1023", "\"1023\" is out of range" SIZES },
+	{ "listen.max_body_bytes", "9223372036854775807GiB",
+	  "\"9223372036854775807GiB\" is out of range" SIZES },
+	{ "log.level", "loud", "\"loud\" is none of them; allowed: error, warn, info, debug" },
+	{ "queue.release_on", "", "is empty; allowed: end, headers" },
+	{ "listen.address", "", "has no host" ADDRESSES },
+	{ "listen.address", ":80", "has no host" ADDRESSES },
+	{ "listen.address", "localhost", "has no port" ADDRESSES },
+	{ "listen.address", "localhost:", "has a bad port" ADDRESSES },
+	{ "listen.address", "localhost:65536", "has a bad port" ADDRESSES },
+	{ "listen.address", "localhost:+1", "has a bad port" ADDRESSES },
+	{ "listen.address", "256.0.0.1:80", "has a bad IPv4 address" ADDRESSES },
+	{ "listen.address", "[::g]:80", "has no IPv6 address in its brackets" ADDRESSES },
+	{ "listen.address", "[::1:80", "has no IPv6 address in its brackets" ADDRESSES },
+	{ "listen.address", "a b:80", "has a bad host (an IPv6 address needs brackets)" ADDRESSES },
+	{ "listen.address", "unix:", "has no path" ADDRESSES },
+	{ "listen.address", "unix:" LONG_64 LONG_64,
+	  "has a path that is too long for a socket (107 bytes)" ADDRESSES },
+	{ "upstream.url", "", "has no scheme://" URLS },
+	{ "upstream.url", "relay:3000", "has no scheme://" URLS },
+	{ "upstream.url", "ftp://h", "has another scheme" URLS },
+	{ "upstream.url", "http://", "has no host" URLS },
+	{ "upstream.url", "http:///p", "has no host" URLS },
+	{ "upstream.url", "http://h:0", "has a bad port" URLS },
+	{ "upstream.url", "http://h:", "has a bad port" URLS },
+	{ "upstream.url", "http://h?q", "has a query or fragment" URLS },
+	{ "upstream.url", "http://h/p#f", "has a query or fragment" URLS },
+	{ "upstream.url", "http://u:secret@h", "has a user or password" URLS },
+	{ "upstream.url", "http://h/a b",
+	  "has a blank or a byte that must be written as %XX" URLS },
+	{ "upstream.url", "http://h/a ;b", "has a \";\" where a comment would begin" URLS },
+	{ "upstream.url", "http://h/\x01", "has a control character" URLS },
+	{ "upstream.proxy", "h:1080", "has no scheme://" PROXIES },
+	{ "upstream.proxy", "http://h/p", "has a path" PROXIES },
+	{ "upstream.proxy", "http://u:%zz@h", "has a bad %XX in its user or password" PROXIES },
+	{ "upstream.host", "a/b",
+	  "has a bad host (an IPv6 address needs brackets); "
+	  "allowed: upstream, client or HOST[:PORT]" },
+	{ "upstream.ca_file", "/nonexistent",
+	  "can't be read: No such file or directory; "
+	  "allowed: empty, or a file that can be read" },
+	{ "redis.url", "http://:secret@h", "has another scheme" REDISES },
+	{ "redis.url", "redis://:secret@", "has no host" REDISES },
+	{ "redis.url", "redis://:sec/ret@h", "has no host" REDISES },
+	{ "redis.url", "redis://h/one", "has a bad database number" REDISES },
+	{ "redis.url", "redis://h/1/2", "has a bad database number" REDISES },
+	{ "redis.url", "redis://h?db=1", "has a query or fragment" REDISES },
+	{ "redis.url", "redis://:%00@h", "has a bad %XX in its user or password" REDISES },
+	{ "redis.url", "unix:", "has no path" REDISES },
+	{ "redis.url", "unix:/s?db=x", "has a bad database number" REDISES },
+	{ "redis.url", "unix:/s?password=%4", "has a bad %XX in its user or password" REDISES },
+	{ "redis.url", "unix:/s?secret",
+	  "has something else than db=, user= or password= after \"?\"" REDISES },
+	{ "redis.url", "unix:/s?pass=x",
+	  "has something else than db=, user= or password= after \"?\"" REDISES },
+	{ "redis.key_prefix", "", "is empty; allowed: 1 to 64 of letters, digits, \"._-:\"" },
+	{ "redis.key_prefix", "a{b}",
+	  "has another character; allowed: 1 to 64 of letters, digits, \"._-:\"" },
+	{ "redis.instance", "a:b",
+	  "has another character; allowed: 1 to 64 of letters, digits, \"._-\"" },
+	{ "redis.instance", LONG_64 "m",
+	  "is too long; allowed: 1 to 64 of letters, digits, \"._-\"" },
+	{ "queue.paths", "", "is empty; allowed: /PATH, /PATH, ..." },
+	{ "queue.paths", "/a,,/b", "is empty; allowed: /PATH, /PATH, ..." },
+	{ "queue.paths", "/a,b", "\"b\" doesn't begin with \"/\"; allowed: /PATH, /PATH, ..." },
+	{ "queue.paths", "/a?b",
+	  "\"/a?b\" has a character that no path has; allowed: /PATH, /PATH, ..." },
+	{ "account.source", "", "is empty" SOURCES },
+	{ "account.source", "api-key,", "is empty" SOURCES },
+	{ "account.source", "apikey", "\"apikey\" is none of them" SOURCES },
+	{ "account.source", "header:", "\"header:\" names no header" SOURCES },
+	{ "account.source", "api-key, header:a b", "\"header:a b\" names no header" SOURCES },
+	{ "account.source", "static:a/b",
+	  "\"static:a/b\" is no name of up to 128 letters, digits and \"._-@:\"" SOURCES },
+	{ "account.source", "static:" LONG_64 LONG_64 "m",
+	  "\"static:" LONG_64 LONG_64 "m\" is no name of up to 128 letters, digits and "
+	  "\"._-@:\"" SOURCES },
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		CLEANUP(freep) char *given = xasprintf("%s=%s", cases[i].name, cases[i].value);
-		CLEANUP(freep) char *want = xasprintf("-o %s: %s\n", cases[i].name, cases[i].want);
+static void test_bad_values(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad_values); i++) {
+		CLEANUP(freep)
+		char *given = xasprintf("%s=%s", bad_values[i].name, bad_values[i].value);
+		CLEANUP(freep)
+		char *want = xasprintf("-o %s: %s\n", bad_values[i].name, bad_values[i].want);
 		struct run run = load(NULL, NULL, OVER(given));
 
 		CHECK_INT(run.result, -EINVAL);

@@ -1,0 +1,330 @@
+/*
+ * accounts.c - the sections [account "NAME"]: reading them, and what they make of [queue].
+ *
+ * What a section may override are rows of the option table: one row here names the option, whose
+ * type, range and words then hold for the section as well.
+ */
+#include "config/accounts.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+#include "config/addresses.h"
+#include "config/forms.h"
+#include "config/load.h"
+#include "config/runtime.h"
+#include "config/values.h"
+
+enum { KEY_HASH_DIGITS = 16 };
+
+#define OVERRIDE(member)                                                                       \
+	{                                                                                      \
+#member, "queue." #member, offsetof(struct account_terms, member),             \
+			offsetof(struct config, queue.member),                                 \
+			sizeof(((struct account_terms *)0)->member) +                          \
+				0 * sizeof(char[__builtin_types_compatible_p(                  \
+							__typeof__(((struct config *)0)        \
+									   ->queue.member),    \
+							__typeof__(((struct account_terms *)0) \
+									   ->member))          \
+							? 1                                    \
+							: -1])                                 \
+	}
+static const struct {
+	const char *key, *option;
+	size_t in_terms, in_config, size; /* where the value is, and how large */
+} overrides[] = {
+	OVERRIDE(enabled),     OVERRIDE(delay_ms),   OVERRIDE(timeout_ms),
+	OVERRIDE(max_waiting), OVERRIDE(release_on),
+};
+
+struct account_section {
+	char *name;
+	char *place; /* FILE:LINE: [account "NAME"] */
+	char **keys; /* ends with NULL; NULL: none */
+	struct account_terms terms;
+	bool given[ARRAY_SIZE(overrides)];
+};
+
+static void *slot(struct account_terms *terms, size_t row)
+{
+	return (char *)terms + overrides[row].in_terms;
+}
+
+static const struct option *option_of(size_t row)
+{
+	const struct option *o = option_find(OPTION_DOTTED, span_of(overrides[row].option));
+
+	must(o);
+	return o;
+}
+
+static struct account_section *find(const struct config *c, struct span name)
+{
+	struct account_section **s = c->account.sections;
+
+	for (; s && *s; s++) {
+		if (span_eq(span_of((*s)->name), name))
+			return *s;
+	}
+	return NULL;
+}
+
+void account_terms_of(const struct config *c, const char *account, struct account_terms *ret)
+{
+	struct account_section *s = find(c, span_of(account));
+
+	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
+		const void *from = (const char *)c + overrides[i].in_config;
+
+		memcpy(slot(ret, i), s && s->given[i] ? slot(&s->terms, i) : from,
+		       overrides[i].size);
+	}
+	runtime_apply(c->runtime, account, ret);
+	ret->enabled = ret->enabled && c->queue.enabled;
+}
+
+static bool has_key(const struct account_section *s, const char *key)
+{
+	for (char **k = s->keys; k && *k; k++) {
+		if (!strcmp(*k, key))
+			return true;
+	}
+	return false;
+}
+
+const char *account_of_key_name(const struct config *c, const char *key_name)
+{
+	for (struct account_section **s = c->account.sections; s && *s; s++) {
+		if (has_key(*s, key_name))
+			return (*s)->name;
+	}
+	return NULL;
+}
+
+bool config_trusts_all(const struct config *c)
+{
+	return !c->account.trusted_proxies || c->account.trusted_proxies->kind == ADDRESS_END;
+}
+
+bool config_trusts(const struct config *c, const char *client_address)
+{
+	return config_trusts_all(c) || address_is_in(c->account.trusted_proxies, client_address);
+}
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+/* As request/account.h makes them; another name could never be that of an account. */
+static bool is_account_name(struct span name)
+{
+	bool only_dots = true;
+
+	for (size_t i = 0; i < name.len; i++)
+		only_dots = only_dots && name.ptr[i] == '.';
+	return form_is_name(name, "._-@:") && name.len <= ACCOUNT_STATIC_MAX && !only_dots &&
+	       !span_starts(name, SPAN("sk-"));
+}
+
+struct account_section *accounts_begin(struct load *l, const char *place, struct span name)
+{
+	struct account_section *s = find(l->config, name), **list = l->config->account.sections;
+	size_t count = 0;
+
+	if (!is_account_name(name)) {
+		/* not repeated: it may be a key */
+		load_error(
+			l, place,
+			"[account \"…\"] names no account; allowed: 1 to 128 of letters, digits, "
+			"\"._-@:\", and no API key (see turnstile hash-key)");
+		return NULL;
+	}
+	if (s) {
+		load_error(l, place, "[account \"%s\"] is there already: %s", s->name, s->place);
+		return NULL;
+	}
+	s = xcalloc(1, sizeof *s);
+	s->name = xstrndup(name.ptr, name.len);
+	s->place = xasprintf("%s: [account \"%s\"]", place, s->name);
+	while (list && list[count])
+		count++;
+	list = xrealloc(list, (count + 2) * sizeof(*list));
+	list[count] = s;
+	list[count + 1] = NULL;
+	l->config->account.sections = list;
+	return s;
+}
+
+static bool is_key_name(struct span s)
+{
+	if (!span_starts(s, SPAN("key-")) || s.len != strlen("key-") + KEY_HASH_DIGITS)
+		return false;
+	for (size_t i = strlen("key-"); i < s.len; i++) {
+		if (!isdigit((unsigned char)s.ptr[i]) && (s.ptr[i] < 'a' || s.ptr[i] > 'f'))
+			return false;
+	}
+	return true;
+}
+
+/* May come several times, as a line has a longest length: all count. */
+static void set_keys(struct load *l, struct account_section *s, const char *place, struct span text)
+{
+	struct span key;
+	size_t count = 0;
+
+	while (s->keys && s->keys[count])
+		count++;
+	while (span_next(&text, ',', &key)) {
+		if (!is_key_name(key)) {
+			/* not repeated: it may be a key */
+			load_error(
+				l, place,
+				"holds what is no key's hash; allowed: key-<16 hex digits>, … as "
+				"turnstile hash-key prints them");
+			return;
+		}
+		s->keys = xrealloc(s->keys, (count + 2) * sizeof(*s->keys));
+		s->keys[count++] = xstrndup(key.ptr, key.len);
+		s->keys[count] = NULL;
+	}
+}
+
+static void set_override(struct load *l, struct account_section *s, const char *place, size_t row,
+			 struct span value)
+{
+	const struct option *o = option_of(row);
+	CLEANUP(buf_clear) struct buf why = { 0 };
+
+	if (s->given[row]) {
+		load_error(l, place, "is set twice");
+		return;
+	}
+	s->given[row] = true;
+	if (o->type->parse(o, value, slot(&s->terms, row), &why) == 0)
+		return;
+	buf_puts(&why, "; allowed: ");
+	o->type->allowed(o, &why);
+	load_error(l, place, "%s", buf_str(&why));
+}
+
+void accounts_set(struct load *l, struct account_section *s, const char *at, const char *key,
+		  struct span value)
+{
+	CLEANUP(freep) char *place = xasprintf("%s: [account \"%s\"] %s", at, s->name, key);
+	CLEANUP(buf_clear) struct buf known = { 0 };
+
+	if (!strcmp(key, "keys")) {
+		set_keys(l, s, place, value);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
+		if (!strcmp(key, overrides[i].key)) {
+			set_override(l, s, place, i, value);
+			return;
+		}
+		buf_printf(&known, ", %s", overrides[i].key);
+	}
+	load_error(l, place, "there is no such option; allowed: keys%s", buf_str(&known));
+}
+
+static bool has_source(const struct config *c, enum account_source_kind kind)
+{
+	const struct account_source *s = c->account.source;
+
+	while (s->kind != ACCOUNT_NONE && s->kind != kind)
+		s++;
+	return s->kind == kind;
+}
+
+/* A key of `s` that another section has or is called, or that `s` has twice. */
+static void check_keys(struct load *l, struct account_section *s)
+{
+	const struct config *c = l->config;
+
+	for (char **key = s->keys; key && *key; key++) {
+		struct account_section **other = c->account.sections;
+
+		while (*other != s && !has_key(*other, *key))
+			other++;
+		if (*other != s)
+			load_error(l, s->place, "%s belongs to another account already: %s", *key,
+				   (*other)->place);
+		if (find(c, span_of(*key)))
+			load_error(l, s->place, "%s has a section of its own: %s", *key,
+				   find(c, span_of(*key))->place);
+		for (char **later = key + 1; *later; later++) {
+			if (!strcmp(*later, *key))
+				load_error(l, s->place, "%s is there twice", *key);
+		}
+	}
+}
+
+void accounts_check(struct load *l)
+{
+	for (struct account_section **s = l->config->account.sections; s && *s; s++) {
+		check_keys(l, *s);
+		if ((*s)->keys && !has_source(l->config, ACCOUNT_API_KEY))
+			load_error(l, (*s)->place,
+				   "has keys, but account.source has no api-key: they would never "
+				   "count");
+	}
+}
+
+/* --- showing, freeing ------------------------------------------------------------------------- */
+
+static void print_section(struct account_section *s, FILE *to)
+{
+	fprintf(to, "\n[account \"%s\"]\n", s->name);
+	for (char **key = s->keys; key && *key; key++)
+		fprintf(to, "keys = %s\n", *key); /* a line each: lines have a longest length */
+	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
+		CLEANUP(buf_clear) struct buf text = { 0 };
+
+		if (!s->given[i])
+			continue;
+		option_of(i)->type->print(option_of(i), slot(&s->terms, i), &text);
+		fprintf(to, "%s = %s\n", overrides[i].key, buf_str(&text));
+	}
+}
+
+void accounts_print(const struct config *c, FILE *to)
+{
+	for (struct account_section **s = c->account.sections; s && *s; s++)
+		print_section(*s, to);
+}
+
+void accounts_help(FILE *to)
+{
+	fputs("\nSections [account \"NAME\"], in the file only; reloadable:\n"
+	      "  keys: the API keys that are this account, as turnstile hash-key prints them\n"
+	      "  instead of those of [queue]:",
+	      to);
+	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++)
+		fprintf(to, "%s %s", i ? "," : "", overrides[i].key);
+	fputs("\n", to);
+}
+
+void accounts_swap(struct config *a, struct config *b)
+{
+	struct account_section **sections = a->account.sections;
+
+	a->account.sections = b->account.sections;
+	b->account.sections = sections;
+}
+
+static void free_section(struct account_section *s)
+{
+	for (char **key = s->keys; key && *key; key++)
+		free(*key);
+	free(s->keys);
+	free(s->name);
+	free(s->place);
+	free(s);
+}
+
+void accounts_free(struct config *c)
+{
+	for (struct account_section **s = c->account.sections; s && *s; s++)
+		free_section(*s);
+	free(c->account.sections);
+	c->account.sections = NULL;
+}
