@@ -13,16 +13,13 @@
  */
 #include "request/account.h"
 
-#include <cjson/cJSON.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
-enum { HASH_BYTES = 8 };
+#include "config/accounts.h"
+#include "request/json.h"
 
-static void cjson_freep(cJSON **json)
-{
-	cJSON_Delete(*json);
-}
+enum { HASH_BYTES = 8 };
 
 /* `prefix`, 16 hex digits of the hash, NUL. */
 static void hash_name(const char *prefix, struct span value, char *ret)
@@ -88,21 +85,6 @@ static struct span find_key(const struct headers *headers)
 	return span_trim((struct span){ value.ptr + scheme.len, value.len - scheme.len });
 }
 
-/* The string member of that name (exact case, last duplicate) of an object; NULL if there is none.
- */
-static const char *member_string(const cJSON *object, const char *name)
-{
-	const cJSON *child, *found = NULL;
-
-	if (!cJSON_IsObject(object))
-		return NULL;
-	cJSON_ArrayForEach (child, object) {
-		if (!strcmp(child->string, name))
-			found = child;
-	}
-	return cJSON_GetStringValue(found);
-}
-
 /* user_…_account_A_session_S: A or S; the empty span if the form is another. */
 static struct span find_in_old_form(const char *user_id, enum account_source_kind kind)
 {
@@ -122,20 +104,17 @@ static struct span find_in_old_form(const char *user_id, enum account_source_kin
 static bool name_in_metadata(struct span metadata, enum account_source_kind kind,
 			     char ret[ACCOUNT_NAME_MAX])
 {
-	CLEANUP(cjson_freep) cJSON *outer = NULL;
-	CLEANUP(cjson_freep) cJSON *inner = NULL;
-	const char *user_id;
+	CLEANUP(json_freep) cJSON *outer = json_parse(metadata);
+	CLEANUP(json_freep) cJSON *inner = NULL;
+	const char *user_id = cJSON_GetStringValue(json_member(outer, "user_id"));
 	struct span value;
 
-	if (metadata.len)
-		outer = cJSON_ParseWithLength(metadata.ptr, metadata.len);
-	user_id = member_string(outer, "user_id");
 	if (!user_id)
 		return false;
 	inner = cJSON_Parse(user_id);
 	if (inner)
-		value = span_of(member_string(inner, kind == ACCOUNT_SESSION_ID ? "session_id"
-										: "account_uuid"));
+		value = span_of(cJSON_GetStringValue(json_member(
+			inner, kind == ACCOUNT_SESSION_ID ? "session_id" : "account_uuid")));
 	else
 		value = find_in_old_form(user_id, kind);
 	value = span_trim(value);
@@ -166,44 +145,73 @@ static bool name_in_header(struct span name, const struct headers *headers,
 	return true;
 }
 
-/* Whether that source yields a name. */
-static bool name_from(const struct account_source *source, const struct headers *headers,
-		      struct span metadata, char ret[ACCOUNT_NAME_MAX])
+/* The name of a key, or of the account whose section lists it. */
+static bool name_of_key(const struct config *config, const struct headers *headers,
+			char ret[ACCOUNT_NAME_MAX])
 {
-	struct span value = { NULL, 0 };
+	struct span key = find_key(headers);
+	const char *account;
+
+	if (!key.len)
+		return false;
+	account_of_key(key, ret);
+	account = account_of_key_name(config, ret);
+	if (account)
+		snprintf(ret, ACCOUNT_NAME_MAX, "%s", account);
+	return true;
+}
+
+/* Whether that source yields a name. */
+static bool name_from(const struct config *config, const struct account_source *source,
+		      const struct account_evidence *evidence, char ret[ACCOUNT_NAME_MAX])
+{
+	struct span fixed = span_trim(span_of(source->arg));
 
 	switch (source->kind) {
 	case ACCOUNT_HEADER:
-		return name_in_header(span_of(source->arg), headers, ret);
-	case ACCOUNT_STATIC:
-		value = span_trim(span_of(source->arg));
-		break;
+		return config_trusts(config, evidence->client) &&
+		       name_in_header(fixed, evidence->headers, ret);
 	case ACCOUNT_API_KEY:
-		value = find_key(headers);
-		if (value.len)
-			account_of_key(value, ret);
-		return value.len != 0;
+		return name_of_key(config, evidence->headers, ret);
 	case ACCOUNT_ACCOUNT_UUID:
 	case ACCOUNT_SESSION_ID:
-		return name_in_metadata(metadata, source->kind, ret);
+		return name_in_metadata(evidence->metadata, source->kind, ret);
+	case ACCOUNT_STATIC:
+		if (fixed.len)
+			make_name(fixed, ret);
+		return fixed.len != 0;
 	case ACCOUNT_NONE:
 		break;
 	}
-	if (value.len)
-		make_name(value, ret);
-	return value.len != 0;
+	return false;
 }
 
-void account_find(const struct account_source *sources, const struct headers *headers,
-		  struct span metadata, char ret[ACCOUNT_NAME_MAX],
-		  enum account_source_kind *ret_from)
+void account_find(const struct config *config, const struct account_evidence *evidence,
+		  char ret[ACCOUNT_NAME_MAX], enum account_source_kind *ret_from)
 {
-	for (; sources->kind != ACCOUNT_NONE; sources++) {
-		if (name_from(sources, headers, metadata, ret)) {
-			*ret_from = sources->kind;
+	const struct account_source *source = config->account.source;
+
+	for (; source->kind != ACCOUNT_NONE; source++) {
+		if (name_from(config, source, evidence, ret)) {
+			*ret_from = source->kind;
 			return;
 		}
 	}
 	strcpy(ret, "default");
 	*ret_from = ACCOUNT_NONE;
+}
+
+const char *account_source_name(enum account_source_kind kind)
+{
+	static const char *const names[] = {
+		[ACCOUNT_NONE] = "default",
+		[ACCOUNT_HEADER] = "header",
+		[ACCOUNT_API_KEY] = "api-key",
+		[ACCOUNT_ACCOUNT_UUID] = "metadata.account_uuid",
+		[ACCOUNT_SESSION_ID] = "metadata.session_id",
+		[ACCOUNT_STATIC] = "static",
+	};
+
+	must(kind < ARRAY_SIZE(names));
+	return names[kind];
 }

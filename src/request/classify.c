@@ -30,9 +30,13 @@
  *
  *   A prefilled answer (role "assistant" in last place): not the user's, not gated.
  *
- *   Side requests that nobody typed (session title, quota probe, a subagent's first turn, the
- *   auto-mode classifier, a task notification, compaction): they look like prompts in path,
- *   credential and form, and load the account like prompts: gated.
+ *   "cache_control" moves to the last block with each request: blocks may have any other key.
+ *
+ *   Side requests that nobody typed (session title, quota probe, a subagent's first turn, web
+ *   search, the auto-mode classifier, a task notification, compaction): they look like prompts in
+ *   path, credential and form, and load the account like prompts: gated. Of those that a rule can
+ *   tell, an operator may let pass which he likes (exempt.h). Compaction stays gated: it is the
+ *   largest request of a session, and its user waits for it as for an answer.
  *
  *   Token counting, batches, models, files: other paths, never looked at (request.c).
  */
@@ -48,6 +52,15 @@ const struct request_reason_info *request_reason_info(enum request_reason reason
 {
 	must(reason < REQUEST_REASON_COUNT);
 	return &reasons[reason];
+}
+
+const char *request_reason_meaning(const char *code)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		if (!strcmp(reasons[i].code, code))
+			return reasons[i].help;
+	}
+	return NULL;
 }
 
 static enum request_reason classify_content(const struct tail_message *message)

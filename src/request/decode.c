@@ -2,79 +2,71 @@
  * decode.c - undoes a request's content coding, for looking only.
  *
  *      PLAIN      hands on
- *      COMPRESSED ──first byte──> INFLATING ──> FAILED   `status` says why
+ *      COMPRESSED ──first byte──> RUNNING ──> FAILED      `status` says why
  *                                  │     ^
- *                                  v     │ the next gzip member
- *                                MEMBER_ENDED ──> ENDED  the rest is ignored
+ *                                  v     │ the next stream, where the coding allows several
+ *                                STREAM_ENDED ──> ENDED   the rest is ignored
  *      FAILED     from the start, if the coding is unknown
  */
 #include "request/decode.h"
 
-#include <stdint.h>
-#include <zlib.h>
+#include "request/coding.h"
 
-enum {
-	OUTPUT_BYTES = 32 * 1024,
-	INPUT_BYTES_MAX = 1 << 30, /* zlib counts in an int */
-	GZIP_MAGIC = 0x1f,
+enum { OUTPUT_BYTES = 32 * 1024 };
+
+static const struct coding *const codings[] = {
+	&coding_gzip,
+	&coding_deflate,
+#ifdef HAVE_ZSTD
+	&coding_zstd,
+#endif
+#ifdef HAVE_BROTLI
+	&coding_brotli,
+#endif
 };
 
-/* zlib's window bits: the largest window, with a gzip or zlib header, or none. */
-enum { WINDOW_DETECT = 15 + 32, WINDOW_BARE = -15 };
-
 struct decoder {
-	enum { PLAIN, COMPRESSED, INFLATING, MEMBER_ENDED, ENDED, FAILED } state;
+	enum { PLAIN, COMPRESSED, RUNNING, STREAM_ENDED, ENDED, FAILED } state;
 	enum decode_status status;
-	bool gzip;
+	const struct coding *coding; /* NULL: none */
+	void *stream;                /* the coding's, while RUNNING */
 	decode_sink_fn sink;
 	void *arg;
-	z_stream z; /* open while INFLATING */
 	size_t in, out;
 };
 
-static void leave_inflating(struct decoder *d, int state, enum decode_status status)
+static const struct coding *coding_find(struct span name)
 {
-	inflateEnd(&d->z);
-	d->state = state;
-	d->status = status;
+	for (size_t i = 0; i < ARRAY_SIZE(codings); i++) {
+		if (span_ieq(name, codings[i]->names[0]) || span_ieq(name, codings[i]->names[1]))
+			return codings[i];
+	}
+	return NULL;
 }
 
 /* The codings of all such fields, in a row; "identity" is none. */
 static void choose_coding(struct decoder *d, const struct headers *headers)
 {
 	for (size_t i = 0; i < headers->count; i++) {
-		struct span rest = headers->fields[i].value, coding;
+		struct span rest = headers->fields[i].value, name;
 
 		if (!span_ieq(headers->fields[i].name, SPAN("content-encoding")))
 			continue;
-		while (span_next(&rest, ',', &coding)) {
-			bool gzip =
-				span_ieq(coding, SPAN("gzip")) || span_ieq(coding, SPAN("x-gzip"));
-
-			if (!coding.len || span_ieq(coding, SPAN("identity")))
+		while (span_next(&rest, ',', &name)) {
+			if (!name.len || span_ieq(name, SPAN("identity")))
 				continue;
-			if (d->state == PLAIN && (gzip || span_ieq(coding, SPAN("deflate")))) {
-				d->state = COMPRESSED;
-				d->gzip = gzip;
-			} else {
-				d->state = FAILED;
-				d->status = DECODE_UNKNOWN;
-			}
+			d->coding = d->state == PLAIN ? coding_find(name) : NULL;
+			d->state = d->coding ? COMPRESSED : FAILED;
+			d->status = d->coding ? DECODE_OK : DECODE_UNKNOWN;
 		}
 	}
 }
 
-/*
- * RFC 1950: the low bits of the first byte are the method, 8. A bare stream begins so only if its
- * first block is a stored one and padded with ones, which no encoder does.
- */
-static void start_inflating(struct decoder *d, char first)
+static void leave_running(struct decoder *d, int state, enum decode_status status)
 {
-	bool bare = !d->gzip && (first & 0x0f) != 8;
-
-	d->z = (z_stream){ 0 };
-	must(inflateInit2(&d->z, bare ? WINDOW_BARE : WINDOW_DETECT) == Z_OK);
-	d->state = INFLATING;
+	d->coding->close(steal(&d->stream));
+	d->state = state;
+	d->status = status;
 }
 
 static bool too_large(const struct decoder *d)
@@ -83,30 +75,25 @@ static bool too_large(const struct decoder *d)
 	       (d->out > DECODE_RATIO_FROM && d->out / DECODE_RATIO_MAX > d->in);
 }
 
-/* One call of zlib; false when it needs more input, or has left INFLATING. */
-static bool inflate_some(struct decoder *d)
+/* One step of the coding; false when it needs more input, or has left RUNNING. */
+static bool decode_some(struct decoder *d, struct span *in)
 {
 	char output[OUTPUT_BYTES];
-	size_t len, before = d->z.avail_in;
-	int r;
+	size_t len = 0, before = in->len;
+	enum coding_step step = d->coding->step(d->stream, in, output, sizeof output, &len);
 
-	d->z.next_out = (Bytef *)output;
-	d->z.avail_out = sizeof output;
-	r = inflate(&d->z, Z_NO_FLUSH);
-	len = sizeof output - d->z.avail_out;
-	d->in += before - d->z.avail_in;
+	d->in += before - in->len;
 	d->out += len;
-	if (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR) {
-		must(r != Z_MEM_ERROR && r != Z_STREAM_ERROR);
-		leave_inflating(d, FAILED, DECODE_BROKEN);
-	} else if (too_large(d)) {
-		leave_inflating(d, FAILED, DECODE_TOO_LARGE);
+	if (step == CODING_BROKEN) {
+		leave_running(d, FAILED, DECODE_BROKEN);
+	} else if (step == CODING_TOO_LARGE || too_large(d)) {
+		leave_running(d, FAILED, DECODE_TOO_LARGE);
 	} else {
 		d->sink(d->arg, output, len);
-		if (r == Z_STREAM_END)
-			leave_inflating(d, d->gzip ? MEMBER_ENDED : ENDED, DECODE_OK);
+		if (step == CODING_ENDED)
+			leave_running(d, d->coding->continues ? STREAM_ENDED : ENDED, DECODE_OK);
 	}
-	return d->state == INFLATING && (d->z.avail_in || !d->z.avail_out);
+	return d->state == RUNNING && (in->len != before || len);
 }
 
 struct decoder *decoder_new(const struct headers *headers, decode_sink_fn sink, void *arg)
@@ -119,47 +106,44 @@ struct decoder *decoder_new(const struct headers *headers, decode_sink_fn sink, 
 	return d;
 }
 
-/* Where a stream may begin: the first one, or a further gzip member (RFC 1952, section 2.2). */
-static void maybe_start(struct decoder *d, char first)
+/* Where a stream may begin: the first one, or a further one. */
+static void maybe_start(struct decoder *d, unsigned char first)
 {
-	if (d->state == COMPRESSED || (d->state == MEMBER_ENDED && first == GZIP_MAGIC))
-		start_inflating(d, first);
-	else if (d->state == MEMBER_ENDED)
+	if (d->state == COMPRESSED || (d->state == STREAM_ENDED && d->coding->continues(first))) {
+		d->stream = d->coding->open(first);
+		d->state = RUNNING;
+	} else if (d->state == STREAM_ENDED) {
 		d->state = ENDED;
+	}
 }
 
 void decode_feed(struct decoder *d, const char *data, size_t len)
 {
+	struct span in = { data, len };
+
 	if (d->state == PLAIN) {
 		d->sink(d->arg, data, len);
 		return;
 	}
-	while (len && d->state != ENDED && d->state != FAILED) {
-		size_t n = MIN(len, (size_t)INPUT_BYTES_MAX);
-
-		maybe_start(d, data[0]);
-		if (d->state != INFLATING)
-			return;
-		d->z.next_in = (Bytef *)(uintptr_t)data;
-		d->z.avail_in = (uInt)n;
-		while (inflate_some(d))
+	while (in.len && d->state != ENDED && d->state != FAILED) {
+		maybe_start(d, (unsigned char)in.ptr[0]);
+		while (d->state == RUNNING && decode_some(d, &in))
 			;
-		n -= d->z.avail_in;
-		data += n;
-		len -= n;
+		if (d->state == RUNNING)
+			return; /* it took what it could */
 	}
 }
 
 enum decode_status decode_finish(const struct decoder *d)
 {
-	bool cut_short = d->state == COMPRESSED || d->state == INFLATING;
+	bool cut_short = d->state == COMPRESSED || d->state == RUNNING;
 
 	return cut_short ? DECODE_BROKEN : d->status;
 }
 
 void decoder_free(struct decoder *d)
 {
-	if (d && d->state == INFLATING)
-		inflateEnd(&d->z);
+	if (d && d->stream)
+		d->coding->close(d->stream);
 	free(d);
 }

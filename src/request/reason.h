@@ -10,9 +10,11 @@
 enum request_kind {
 	KIND_OTHER,        /* not looked at: other method or path, or the queue is off */
 	KIND_USER_MESSAGE, /* real user input: gated */
+	KIND_EXEMPT,       /* would be gated, but the configuration lets it pass */
 	KIND_TOOL_RESULT,
 	KIND_NOT_USER,   /* the last message isn't the user's, or there is none */
 	KIND_UNREADABLE, /* not JSON, or a content coding that isn't looked into */
+	KIND_COUNT,
 };
 
 /* X(enum name, code, kind, explanation) */
@@ -28,6 +30,19 @@ enum request_kind {
 	  "the user's content is neither a string nor a list")                                   \
 	X(TOO_DEEP, "too_deep", KIND_USER_MESSAGE,                                               \
 	  "nested too deeply to be read to its end: gated to be safe")                           \
+	X(EXEMPT_PROBE, "exempt_probe", KIND_EXEMPT, "queue.exempt has probe: max_tokens is 1")  \
+	X(EXEMPT_TITLE, "exempt_title", KIND_EXEMPT,                                             \
+	  "queue.exempt has title: no tools, and a JSON schema that asks for a title")           \
+	X(EXEMPT_SUBAGENT, "exempt_subagent", KIND_EXEMPT,                                       \
+	  "queue.exempt has subagent: sent with X-Claude-Code-Agent-Id")                         \
+	X(EXEMPT_CLASSIFIER, "exempt_classifier", KIND_EXEMPT,                                   \
+	  "queue.exempt has classifier: a <transcript>, to be answered without a stream")        \
+	X(EXEMPT_NOTIFICATION, "exempt_notification", KIND_EXEMPT,                               \
+	  "queue.exempt has notification: the text is a <task-notification>")                    \
+	X(EXEMPT_HEADER, "exempt_header", KIND_EXEMPT, "a header: rule of queue.exempt holds")   \
+	X(EXEMPT_MODEL, "exempt_model", KIND_EXEMPT, "a model: rule of queue.exempt holds")      \
+	X(EXEMPT_ACCOUNT, "exempt_account", KIND_EXEMPT,                                         \
+	  "the account's section says enabled = false")                                          \
 	X(TOOL_RESULT, "tool_result", KIND_TOOL_RESULT,                                          \
 	  "the user's message holds a tool's result")                                            \
 	X(OTHER_ROLE, "other_role", KIND_NOT_USER, "the last message isn't the user's")          \
@@ -36,7 +51,7 @@ enum request_kind {
 	X(NO_MESSAGES, "no_messages", KIND_NOT_USER, "\"messages\" is absent, empty or no list") \
 	X(NOT_JSON, "not_json", KIND_UNREADABLE, "the body isn't JSON, or was cut short")        \
 	X(CONTENT_CODING, "content_coding", KIND_UNREADABLE,                                     \
-	  "a content coding other than gzip and deflate, or several of them")                    \
+	  "a content coding that isn't looked into, or several of them")                         \
 	X(CODING_BROKEN, "coding_broken", KIND_UNREADABLE,                                       \
 	  "the compressed body is damaged or was cut short")                                     \
 	X(CODING_TOO_LARGE, "coding_too_large", KIND_UNREADABLE,                                 \
@@ -54,3 +69,6 @@ struct request_reason_info {
 
 /* The row of a reason. Static; `reason` is less than REQUEST_REASON_COUNT. */
 const struct request_reason_info *request_reason_info(enum request_reason reason);
+
+/* What the reason of that code means; NULL if there is no such code. Static. */
+const char *request_reason_meaning(const char *code);

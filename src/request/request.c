@@ -1,14 +1,18 @@
 /*
  * request.c - the door to the room: which requests are looked at, and the look at one of them.
  *
- *      body ─> decode.c ─> tail.c ─> facts ─> classify.c ─> reason ─┐
- *                                      └─ metadata ─> account.c ────┴─> verdict
+ *      body ─> decode.c ─> tail.c ─> facts ─> classify.c ─> exempt.c ─> reason ─┐
+ *                                      └─ metadata ─> account.c ────────────────┴─> verdict
  */
 #include "request/request.h"
 
 #include "request/classify.h"
 #include "request/decode.h"
+#include "request/exempt.h"
 #include "request/tail.h"
+
+/* Of what a client waits, this is left for our answer to arrive: a tenth, but no more than 2 s. */
+enum { MARGIN_SHARE = 10, MARGIN_MAX_MS = 2000, BUDGET_DIGITS_MAX = 9 };
 
 struct look {
 	struct decoder *decoder;
@@ -19,11 +23,9 @@ struct look {
 const char *request_kind_name(enum request_kind kind)
 {
 	static const char *const names[] = {
-		[KIND_OTHER] = "other",
-		[KIND_USER_MESSAGE] = "user_message",
-		[KIND_TOOL_RESULT] = "tool_result",
-		[KIND_NOT_USER] = "not_user",
-		[KIND_UNREADABLE] = "unreadable",
+		[KIND_OTHER] = "other",       [KIND_USER_MESSAGE] = "user_message",
+		[KIND_EXEMPT] = "exempt",     [KIND_TOOL_RESULT] = "tool_result",
+		[KIND_NOT_USER] = "not_user", [KIND_UNREADABLE] = "unreadable",
 	};
 
 	must(kind < ARRAY_SIZE(names));
@@ -34,7 +36,7 @@ bool request_is_looked_at(const struct config *config, struct span method, struc
 {
 	const char *query = target.len ? memchr(target.ptr, '?', target.len) : NULL;
 
-	if (!config->queue.enabled || !span_eq(method, SPAN("POST")))
+	if (config_queue_mode(config) == QUEUE_MODE_OFF || !span_eq(method, SPAN("POST")))
 		return false;
 	if (query)
 		target.len = (size_t)(query - target.ptr);
@@ -45,22 +47,20 @@ bool request_is_looked_at(const struct config *config, struct span method, struc
 	return false;
 }
 
-/* A verdict without an account. */
-static void verdict_set(struct request_verdict *ret, enum request_reason reason)
+static void verdict_reason(struct request_verdict *v, enum request_reason reason)
 {
 	const struct request_reason_info *info = request_reason_info(reason);
 
-	*ret = (struct request_verdict){
-		.gated = info->kind == KIND_USER_MESSAGE,
-		.kind = info->kind,
-		.reason = info->code,
-		.account_from = ACCOUNT_NONE,
-	};
+	v->gated = info->kind == KIND_USER_MESSAGE;
+	v->kind = info->kind;
+	v->why = reason;
+	v->reason = info->code;
 }
 
 void request_not_looked_at(struct request_verdict *ret)
 {
-	verdict_set(ret, REASON_NOT_LOOKED_AT);
+	*ret = (struct request_verdict){ .account_from = ACCOUNT_NONE };
+	verdict_reason(ret, REASON_NOT_LOOKED_AT);
 }
 
 static void look_sink(void *arg, const char *data, size_t len)
@@ -90,17 +90,66 @@ static enum request_reason look_reason(const struct look *look, const struct tai
 	}
 }
 
-void look_finish(struct look *look, const struct config *config, const struct headers *headers,
-		 struct span body, struct request_verdict *ret)
+/* A user message that the configuration lets pass gets another reason. */
+static void apply_exemptions(const struct config *config, const struct account_evidence *evidence,
+			     const struct tail_facts *facts, struct request_verdict *v)
 {
+	bool trusted = config_trusts(config, evidence->client);
+	const struct exempt_rule *rule =
+		exempt_find(config->queue.exempt, evidence->headers, trusted, facts);
+	struct account_terms terms;
+
+	account_terms_of(config, v->account, &terms);
+	if (rule) {
+		verdict_reason(v, exempt_reason(rule->kind));
+		v->exempt = 1 + (size_t)(rule - config->queue.exempt);
+	} else if (!terms.enabled) {
+		verdict_reason(v, REASON_EXEMPT_ACCOUNT);
+	}
+}
+
+void look_finish(struct look *look, const struct config *config, const struct headers *headers,
+		 const char *client, struct span body, struct request_verdict *ret)
+{
+	struct account_evidence evidence = { .headers = headers, .client = client };
 	struct tail_facts facts;
 
 	must(look->fed == body.len);
 	tail_finish(&look->tail, &facts);
-	verdict_set(ret, look_reason(look, &facts));
+	evidence.metadata = facts.members[TAIL_METADATA].json;
+	*ret = (struct request_verdict){ 0 };
+	verdict_reason(ret, look_reason(look, &facts));
+	account_find(config, &evidence, ret->account, &ret->account_from);
 	if (ret->gated)
-		account_find(config->account.source, headers, facts.metadata, ret->account,
-			     &ret->account_from);
+		apply_exemptions(config, &evidence, &facts, ret);
+}
+
+/* What the client says it waits; -1 if it doesn't, or says it in another way than SDKs do. */
+static int64_t client_budget_ms(const struct headers *headers)
+{
+	struct span s = span_trim(headers_get(headers, SPAN("x-stainless-timeout")));
+	int64_t seconds = 0;
+
+	if (!s.len || s.len > BUDGET_DIGITS_MAX)
+		return -1;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return -1;
+		seconds = seconds * 10 + s.ptr[i] - '0';
+	}
+	return seconds ? seconds * 1000 : -1;
+}
+
+void request_terms(const struct config *config, const struct headers *headers, const char *account,
+		   int64_t elapsed_ms, struct account_terms *ret)
+{
+	int64_t budget = config->queue.client_budget ? client_budget_ms(headers) : -1;
+
+	account_terms_of(config, account, ret);
+	if (budget < 0)
+		return;
+	budget -= MIN(budget / MARGIN_SHARE, MARGIN_MAX_MS) + elapsed_ms;
+	ret->timeout_ms = MAX(1, MIN(ret->timeout_ms, budget));
 }
 
 struct look *look_new(const struct headers *headers)

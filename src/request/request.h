@@ -7,7 +7,8 @@
  *      headers ─> request_is_looked_at? ─no─> passes, unseen
  *                        │yes
  *      body ───> look_feed(), piece by piece ──> look_finish() ──> verdict: gated? kind, reason,
- *                (decode.c, tail.c)              (classify.c, account.c)      account
+ *                (decode.c, tail.c)              (classify.c, exempt.c,       account
+ *                                                 account.c)
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 
 #include "base/header.h"
 #include "base/mem.h"
+#include "config/accounts.h"
 #include "config/config.h"
 #include "request/account.h"
 #include "request/reason.h"
@@ -22,12 +24,14 @@
 struct request_verdict {
 	bool gated;
 	enum request_kind kind;
-	const char *reason;                    /* a stable code of reason.h, such as "text" */
-	char account[ACCOUNT_NAME_MAX];        /* as in account.h; only where gated, else "" */
+	enum request_reason why;
+	const char *reason;                    /* its code, such as "text" */
+	char account[ACCOUNT_NAME_MAX];        /* as in account.h; "" where it wasn't looked at */
 	enum account_source_kind account_from; /* ACCOUNT_NONE: nothing yielded, "default" */
+	size_t exempt; /* which rule of queue.exempt holds, counted from 1; 0: none */
 };
 
-/* "other", "user_message", "tool_result", "not_user", "unreadable". */
+/* "other", "user_message", "exempt", "tool_result", "not_user", "unreadable". */
 const char *request_kind_name(enum request_kind kind);
 
 /* The ungated verdict on a request that request_is_looked_at() doesn't want to see. */
@@ -35,7 +39,7 @@ void request_not_looked_at(struct request_verdict *ret);
 
 /*
  * Whether the body decides: a POST whose path (the target up to "?") ends with an entry of
- * queue.paths, while the queue is enabled. Paths are compared byte for byte.
+ * queue.paths, unless queue.mode is off. Paths are compared byte for byte.
  */
 bool request_is_looked_at(const struct config *config, struct span method, struct span target);
 
@@ -52,8 +56,17 @@ void look_feed(struct look *look, const char *data, size_t len);
 
 /*
  * The body has ended; call it once. `body` is all of it, and as long as what was fed: a verdict
- * on a part of a body would be a wrong one. The headers are needed for the account.
- * Never fails: what can't be read is a verdict too.
+ * on a part of a body would be a wrong one. The headers and the client's address (as in account.h)
+ * are needed for the account and for exemptions. Never fails: what can't be read is a verdict too.
  */
 void look_finish(struct look *look, const struct config *config, const struct headers *headers,
-		 struct span body, struct request_verdict *ret);
+		 const char *client, struct span body, struct request_verdict *ret);
+
+/*
+ * How a gated request is queued: as its account is, but no longer than its client waits
+ * (queue.client_budget). Clients of Anthropic's SDKs say so in X-Stainless-Timeout, in seconds from
+ * the start of the request, `elapsed_ms` ago; a margin is left for our answer to arrive. Where
+ * nothing is left, the wait is 1 ms: who gets the turn at once is served all the same.
+ */
+void request_terms(const struct config *config, const struct headers *headers, const char *account,
+		   int64_t elapsed_ms, struct account_terms *ret);

@@ -18,6 +18,7 @@
 #include "request/tail.h"
 
 #include "request/plain.h"
+#include "request/word.h"
 
 enum state {
 	START, /* 0: of a zeroed scanner */
@@ -48,16 +49,35 @@ enum state {
 /* The containers on the path: values of `path`. */
 enum place { NOWHERE, ROOT, MESSAGES, MESSAGE, CONTENT, BLOCK };
 
-enum key { KEY_OTHER, KEY_MESSAGES, KEY_METADATA, KEY_ROLE, KEY_CONTENT, KEY_TYPE };
+/* From KEY_KEPT on: KEY_KEPT + an enum tail_member. */
+enum key { KEY_OTHER, KEY_MESSAGES, KEY_ROLE, KEY_CONTENT, KEY_TYPE, KEY_TEXT, KEY_KEPT };
 
 static const struct {
 	enum place place;
-	enum key key;
+	int key;
 	struct span word;
 } keys[] = {
-	{ ROOT, KEY_MESSAGES, { "messages", 8 } }, { ROOT, KEY_METADATA, { "metadata", 8 } },
-	{ MESSAGE, KEY_ROLE, { "role", 4 } },      { MESSAGE, KEY_CONTENT, { "content", 7 } },
+	{ ROOT, KEY_MESSAGES, { "messages", 8 } },
+	{ ROOT, KEY_KEPT + TAIL_METADATA, { "metadata", 8 } },
+	{ ROOT, KEY_KEPT + TAIL_MODEL, { "model", 5 } },
+	{ ROOT, KEY_KEPT + TAIL_MAX_TOKENS, { "max_tokens", 10 } },
+	{ ROOT, KEY_KEPT + TAIL_STREAM, { "stream", 6 } },
+	{ ROOT, KEY_KEPT + TAIL_TOOLS, { "tools", 5 } },
+	{ ROOT, KEY_KEPT + TAIL_OUTPUT_CONFIG, { "output_config", 13 } },
+	{ MESSAGE, KEY_ROLE, { "role", 4 } },
+	{ MESSAGE, KEY_CONTENT, { "content", 7 } },
 	{ BLOCK, KEY_TYPE, { "type", 4 } },
+	{ BLOCK, KEY_TEXT, { "text", 4 } },
+};
+
+/* Beyond this many bytes, a member that is kept says nothing that we ask for. */
+static const size_t member_max[TAIL_MEMBERS] = {
+	[TAIL_METADATA] = TAIL_METADATA_MAX,
+	[TAIL_MODEL] = 1024,
+	[TAIL_MAX_TOKENS] = 64,
+	[TAIL_STREAM] = 16,
+	[TAIL_TOOLS] = 64,
+	[TAIL_OUTPUT_CONFIG] = 16 * 1024,
 };
 
 /* What a container must be to lie on the path, by the place it is in. */
@@ -76,36 +96,24 @@ static const char escapes[256] = {
 	['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
 };
 
-static void word_add(struct tail_word *w, const char *data, size_t len)
+static struct tail_text *text_of(struct tail *t)
 {
-	w->total += len;
-	if (len > TAIL_WORD_MAX) {
-		data += len - TAIL_WORD_MAX;
-		len = TAIL_WORD_MAX;
-	}
-	if (w->used + len > sizeof w->last) {
-		memmove(w->last, w->last + w->used - TAIL_WORD_MAX, TAIL_WORD_MAX);
-		w->used = TAIL_WORD_MAX;
-	}
-	memcpy(w->last + w->used, data, len);
-	w->used += len;
+	return t->path == BLOCK ? &t->block_text : &t->message.text;
 }
 
-static bool word_is(const struct tail_word *w, struct span s)
+static void text_add(struct tail *t, const char *data, size_t len)
 {
-	return w->total == s.len && !memcmp(w->last, s.ptr, s.len);
+	struct tail_text *text = text_of(t);
+
+	len = MIN(len, sizeof text->first - text->len);
+	memcpy(text->first + text->len, data, len);
+	text->len += len;
+	t->catching_text = text->len < sizeof text->first;
 }
 
-static bool word_ends(const struct tail_word *w, struct span s)
+static bool is_reminder(const struct tail_text *text)
 {
-	return w->total >= s.len && !memcmp(w->last + w->used - s.len, s.ptr, s.len);
-}
-
-/* Results of the client's tools, and of the server's ("web_search_tool_result"). */
-static bool word_is_tool_result(const struct tail_word *w)
-{
-	return word_is(w, SPAN("tool_result")) || word_is(w, SPAN("tool_use_result")) ||
-	       word_ends(w, SPAN("_tool_result"));
+	return span_starts((struct span){ text->first, text->len }, SPAN("<system-reminder>"));
 }
 
 static bool on_path(const struct tail *t)
@@ -122,6 +130,13 @@ static void catch_string(struct tail *t)
 {
 	t->catching = true;
 	t->word.used = t->word.total = 0;
+}
+
+/* A value that may be a text begins: one that came before doesn't count any more. */
+static void catch_text(struct tail *t, char first)
+{
+	text_of(t)->len = 0;
+	t->catching_text = first == '"';
 }
 
 static enum tail_content content_of(char first)
@@ -144,10 +159,10 @@ static void member_begins(struct tail *t)
 	if (t->key == KEY_MESSAGES) {
 		t->messages = 0;
 		t->found = false;
-	} else if (t->key == KEY_METADATA) {
-		t->in_metadata = true;
-		t->metadata_too_long = false;
-		t->metadata.len = 0;
+	} else if (t->key >= KEY_KEPT) {
+		t->keeping = 1 + t->key - KEY_KEPT;
+		t->members[t->keeping - 1].json.len = 0;
+		t->members[t->keeping - 1].too_long = false;
 	}
 }
 
@@ -170,16 +185,20 @@ static void value_begins(struct tail *t, char first)
 		} else if (t->key == KEY_CONTENT) {
 			t->message.content = content_of(first);
 			t->message.tool_result = false;
+			catch_text(t, first);
 		}
 		break;
 	case CONTENT:
 		t->block_is_result = false;
+		t->block_text.len = 0;
 		break;
 	case BLOCK:
 		if (t->key == KEY_TYPE) {
 			t->block_is_result = false;
 			if (first == '"')
 				catch_string(t);
+		} else if (t->key == KEY_TEXT) {
+			catch_text(t, first);
 		}
 		break;
 	case NOWHERE:
@@ -207,14 +226,24 @@ static void key_caught(struct tail *t)
 	}
 }
 
-static void metadata_add(struct tail *t, const char *data, const char *end)
+static void member_add(struct tail *t, int member, const char *data, const char *end)
 {
 	size_t len = (size_t)(end - data);
 
-	if (t->metadata.len + len > TAIL_METADATA_MAX)
-		t->metadata_too_long = true;
-	else
-		buf_append(&t->metadata, data, len);
+	if (t->members[member].json.len + len <= member_max[member]) {
+		buf_append(&t->members[member].json, data, len);
+		return;
+	}
+	t->members[member].too_long = true;
+	t->keeping = 0;
+}
+
+static void block_ended(struct tail *t)
+{
+	if (t->block_is_result)
+		t->message.tool_result = true;
+	if (t->block_text.len && !is_reminder(&t->block_text))
+		t->message.text = t->block_text;
 }
 
 /* A value has ended; its container is the innermost one again. */
@@ -224,12 +253,12 @@ static void value_ended(struct tail *t)
 	if (!on_path(t))
 		return;
 	if (t->path == ROOT) {
-		t->in_metadata = false;
+		t->keeping = 0;
 	} else if (t->path == MESSAGES && t->message.role != TAIL_ROLE_SYSTEM) {
 		t->last = t->message;
 		t->found = true;
-	} else if (t->path == CONTENT && t->block_is_result) {
-		t->message.tool_result = true;
+	} else if (t->path == CONTENT) {
+		block_ended(t);
 	}
 }
 
@@ -329,7 +358,7 @@ static void string_ended(struct tail *t)
 {
 	bool caught = t->catching;
 
-	t->catching = false;
+	t->catching = t->catching_text = false;
 	if (t->in_key) {
 		t->in_key = false;
 		t->state = COLON;
@@ -357,6 +386,8 @@ static const char *in_string(struct tail *t, const char *p, const char *end)
 
 		if (t->catching)
 			word_add(&t->word, p, (size_t)(stop - p));
+		if (t->catching_text)
+			text_add(t, p, (size_t)(stop - p));
 		if (stop == end)
 			return end;
 		if (*stop == '"') {
@@ -367,7 +398,7 @@ static const char *in_string(struct tail *t, const char *p, const char *end)
 			t->state = BROKEN;
 			return end;
 		}
-		p = t->catching ? stop : skip_escapes(stop, end);
+		p = t->catching || t->catching_text ? stop : skip_escapes(stop, end);
 		if (p == stop) {
 			t->state = ESCAPE;
 			return stop + 1;
@@ -388,6 +419,8 @@ static void in_escape(struct tail *t, char c)
 	t->state = decoded ? STRING : BROKEN;
 	if (t->catching)
 		word_add(&t->word, &decoded, 1);
+	if (t->catching_text)
+		text_add(t, &decoded, 1);
 }
 
 static void in_hex(struct tail *t, char c)
@@ -409,6 +442,8 @@ static void in_hex(struct tail *t, char c)
 	decoded = t->hex < 0x80 ? (char)t->hex : '\xff'; /* our words are ASCII: that can't match */
 	if (t->catching)
 		word_add(&t->word, &decoded, 1);
+	if (t->catching_text)
+		text_add(t, &decoded, 1);
 }
 
 static void in_literal(struct tail *t, char c)
@@ -510,11 +545,11 @@ void tail_feed(struct tail *t, const char *data, size_t len)
 
 	while (p < end) {
 		const char *from = p;
-		bool before = t->in_metadata;
+		int before = t->keeping;
 
 		p = step(t, p, end);
-		if (before || t->in_metadata)
-			metadata_add(t, from, p);
+		if (before || t->keeping)
+			member_add(t, (before ? before : t->keeping) - 1, from, p);
 	}
 }
 
@@ -531,14 +566,19 @@ void tail_finish(struct tail *t, struct tail_facts *ret)
 		return;
 	ret->messages = t->messages;
 	ret->only_system = t->messages && !t->found;
-	ret->last = t->last;
-	if (t->metadata.len && !t->metadata_too_long)
-		ret->metadata = buf_span(&t->metadata);
+	if (t->found)
+		ret->last = t->last;
+	for (int i = 0; i < TAIL_MEMBERS; i++) {
+		ret->members[i].too_long = t->members[i].too_long;
+		if (t->members[i].json.len && !t->members[i].too_long)
+			ret->members[i].json = buf_span(&t->members[i].json);
+	}
 }
 
 void tail_clear(struct tail *t)
 {
 	free(t->levels);
-	buf_clear(&t->metadata);
+	for (int i = 0; i < TAIL_MEMBERS; i++)
+		buf_clear(&t->members[i].json);
 	*t = (struct tail){ 0 };
 }

@@ -4,14 +4,14 @@
  * One pass, any split, no tree. It validates the whole body as JSON and remembers facts along one
  * path only; all else is skipped at memory speed:
  *
- *      { "messages": [ { "role": …, "content": [ { "type": … }, … ] }, … ], "metadata": … }
- *      1             2 3                       4 5                          (kept, if small)
+ *      { "messages": [ { "role": …, "content": [ { "type": …, "text": … }, … ] }, … ], "model": … }
+ *      1             2 3                       4 5                                     (kept, if short)
  *
  * The facts are those of the last element of the last "messages" whose role isn't "system", so
  * nothing has to be parsed again when the body has ended, however large that message is. Within
  * every object on the path the last duplicate of a key counts; keys and words are compared after
  * decoding their escapes, exactly (case, length, and "\u0000" too). Memory: this struct, a bit a
- * nesting level, and the bytes of `metadata`; all three are bounded.
+ * nesting level, and the bytes of the members that are kept; all three are bounded.
  *
  * What counts as JSON: the grammar of RFC 8259, to the letter (structure, literals, numbers,
  * escapes, no control characters in strings, nothing but white space behind the value). On
@@ -36,6 +36,18 @@ enum {
 	TAIL_DEPTH_MAX = 1 << 20,      /* levels; a bit each */
 	TAIL_METADATA_MAX = 64 * 1024, /* bytes as received; a longer `metadata` counts as absent */
 	TAIL_WORD_MAX = 16,            /* no word that we look for is longer */
+	TAIL_TEXT_MAX = 32,            /* of a text, decoded bytes from its beginning */
+};
+
+/* Members of the body that are kept as received, if they aren't too long for what they say. */
+enum tail_member {
+	TAIL_METADATA,
+	TAIL_MODEL,
+	TAIL_MAX_TOKENS,
+	TAIL_STREAM,
+	TAIL_TOOLS,
+	TAIL_OUTPUT_CONFIG,
+	TAIL_MEMBERS,
 };
 
 enum tail_status {
@@ -53,11 +65,18 @@ enum tail_content {
 	TAIL_CONTENT_OTHER,
 };
 
+/* How a text begins: bytes beyond ASCII that were written as \u escapes stand there as 0xff. */
+struct tail_text {
+	char first[TAIL_TEXT_MAX];
+	size_t len; /* 0: there is none, or it is empty */
+};
+
 struct tail_message {
 	bool is_object;
 	enum tail_role role;
 	enum tail_content content;
-	bool tool_result; /* content is an array, and one of its objects is a tool's result */
+	bool tool_result;      /* content is an array, and one of its objects is a tool's result */
+	struct tail_text text; /* content, or the last `text` in it but for <system-reminder>s */
 };
 
 struct tail_facts {
@@ -65,7 +84,10 @@ struct tail_facts {
 	size_t messages;          /* elements of "messages", 0 if it is absent or no array */
 	bool only_system;         /* there are some, but none counts: `last` isn't set */
 	struct tail_message last; /* the last one that isn't a system message */
-	struct span metadata;     /* its JSON, owned by the scanner; NULL ptr: absent or too long */
+	struct {
+		struct span json; /* owned by the scanner; NULL ptr: absent or too long */
+		bool too_long;
+	} members[TAIL_MEMBERS]; /* by enum tail_member */
 };
 
 /* The end of a string's decoded bytes: enough to compare it with the words that we look for. */
@@ -86,6 +108,7 @@ struct tail {
 	int key;             /* the last key, if its object is on the path */
 	bool in_key;         /* the string being read is a key */
 	bool catching;       /* … and its bytes go to `word` */
+	bool catching_text;  /* … and to the text, while that isn't full */
 	unsigned hex, left;  /* of a \u escape: value so far, digits to come */
 	const char *literal; /* what has to come of a literal or byte order mark */
 	struct tail_word word;
@@ -94,9 +117,13 @@ struct tail {
 	bool found;                        /* `last` is set */
 	struct tail_message message, last; /* the one being read; the last one that counts */
 	bool block_is_result;              /* the content block being read is a tool's result */
+	struct tail_text block_text;       /* … and its text */
 
-	bool in_metadata, metadata_too_long;
-	struct buf metadata;
+	int keeping; /* 1 + the member whose value is being read; 0: none, or not any more */
+	struct {
+		struct buf json;
+		bool too_long;
+	} members[TAIL_MEMBERS];
 };
 
 /* The next bytes. Doesn't keep `data`. Never fails: errors are told by tail_finish(). */

@@ -18,7 +18,7 @@
 #include "reference.h"
 #include "request/classify.h"
 
-enum { BYTEWISE_MAX = 2000, NUMBER_MAX = 60 };
+enum { BYTEWISE_MAX = 2000, NUMBER_MAX = 60, KEPT_IN_ANY_CASE = 16 };
 
 static const cJSON *cjson_get(const cJSON *object, const char *name)
 {
@@ -108,8 +108,37 @@ static void feed_piece(struct tail *t, const char *data, size_t len)
 
 struct opinion {
 	enum request_reason reason;
-	struct span metadata; /* in the reference's body, or the scanner's memory */
+	struct span members[TAIL_MEMBERS]; /* in the body */
+	struct span text;                  /* decoded */
 };
+
+/* Up to the first byte beyond ASCII: the scanner doesn't decode those. */
+static struct span ascii_start(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.len && n < TAIL_TEXT_MAX && !(s.ptr[n] & 0x80))
+		n++;
+	return (struct span){ s.ptr, n };
+}
+
+static void compare_facts(const struct opinion *want, const struct tail_facts *facts,
+			  const char *data, size_t len)
+{
+	const struct tail_text *text = &facts->last.text;
+
+	for (int i = 0; i < TAIL_MEMBERS; i++) {
+		struct span kept = facts->members[i].json;
+
+		if (facts->members[i].too_long
+			    ? kept.len || want->members[i].len <= KEPT_IN_ANY_CASE
+			    : !span_eq(kept, want->members[i]))
+			finding("a member that is kept differs", data, len);
+	}
+	if (facts->last.is_object &&
+	    !span_eq(ascii_start((struct span){ text->first, text->len }), ascii_start(want->text)))
+		finding("the text differs", data, len);
+}
 
 static void compare(const struct opinion *want, const char *data, size_t len, size_t piece_max)
 {
@@ -129,8 +158,8 @@ static void compare(const struct opinion *want, const char *data, size_t len, si
 		finding("too deep, though the reference could read it", data, len);
 	if (classify(&facts) != want->reason)
 		finding(request_reason_info(classify(&facts))->code, data, len);
-	if (want->metadata.len <= TAIL_METADATA_MAX && !span_eq(facts.metadata, want->metadata))
-		finding("metadata differs", data, len);
+	if (facts.status == TAIL_OK)
+		compare_facts(want, &facts, data, len);
 	tail_clear(&t);
 }
 
@@ -149,18 +178,35 @@ static void ask_cjson(const struct opinion *scanned, const char *data, size_t le
 	free(text);
 }
 
+static void ask_reference(const struct node *root, struct opinion *ret)
+{
+	static const char *const names[TAIL_MEMBERS] = {
+		[TAIL_METADATA] = "metadata",     [TAIL_MODEL] = "model",
+		[TAIL_MAX_TOKENS] = "max_tokens", [TAIL_STREAM] = "stream",
+		[TAIL_TOOLS] = "tools",           [TAIL_OUTPUT_CONFIG] = "output_config",
+	};
+	const struct node *text = reference_text(root);
+
+	*ret = (struct opinion){ .reason = reference_reason(root) };
+	for (int i = 0; i < TAIL_MEMBERS; i++) {
+		const struct node *n = node_get(root, names[i]);
+
+		if (n)
+			ret->members[i] = (struct span){ n->begin, (size_t)(n->end - n->begin) };
+	}
+	if (text)
+		ret->text = (struct span){ text->string, text->length };
+}
+
 const char *differential(const char *data, size_t len)
 {
 	bool deep;
 	struct node *root = reference_parse(data, len, &deep);
-	const struct node *metadata = node_get(root, "metadata");
-	struct opinion want = { .reason = reference_reason(root) };
+	struct opinion want;
 
 	if (deep) /* the reference has no opinion */
 		return "deep";
-	if (metadata)
-		want.metadata =
-			(struct span){ metadata->begin, (size_t)(metadata->end - metadata->begin) };
+	ask_reference(root, &want);
 	compare(&want, data, len, len ? len : 1);
 	compare(&want, data, len, 7);
 	if (len <= BYTEWISE_MAX)

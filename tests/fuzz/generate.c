@@ -147,9 +147,17 @@ static void block_member(struct random *r, struct buf *b)
 				    "é_tool_result"));
 		return;
 	}
-	string(r, b, PICK(r, "text", "tool_use_id", "content", "is_error", "cache_control"));
+	string(r, b,
+	       PICK(r, "text", "text", "text", "tool_use_id", "content", "is_error",
+		    "cache_control"));
 	colon(r, b);
-	nested(r, b);
+	if (chance(r, 2))
+		nested(r, b);
+	else
+		string(r, b,
+		       PICK(r, "<system-reminder>x", "<system-reminder", "<transcript>\\n{}", "",
+			    "<task-notification>", "<session>", "what is a turnstile, and why?",
+			    "0123456789abcdef0123456789abcdef0123456789abcdef"));
 }
 
 static void block(struct random *r, struct buf *b)
@@ -255,7 +263,9 @@ static void body_member(struct random *r, struct buf *b)
 		colon(r, b);
 		metadata(r, b);
 	} else {
-		string(r, b, PICK(r, "model", "system", "tools", "max_tokens", "stream", ""));
+		string(r, b,
+		       PICK(r, "model", "system", "tools", "max_tokens", "stream", "output_config",
+			    "Stream", "tool", ""));
 		colon(r, b);
 		nested(r, b);
 	}

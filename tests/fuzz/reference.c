@@ -279,21 +279,50 @@ static enum request_reason content_reason(const struct node *content)
 	return REASON_BLOCKS;
 }
 
+/* The last message that isn't a system message; NULL if there is none. */
+static const struct node *last_message(const struct node *messages)
+{
+	size_t n = messages && messages->type == NODE_ARRAY ? messages->count : 0;
+
+	while (n && is_string(node_get(messages->members[n - 1].value, "role"), "system"))
+		n--;
+	return n ? messages->members[n - 1].value : NULL;
+}
+
+static bool is_text(const struct node *n)
+{
+	static const char reminder[] = "<system-reminder>";
+
+	return n && n->type == NODE_STRING && n->length &&
+	       (n->length < strlen(reminder) || memcmp(n->string, reminder, strlen(reminder)) != 0);
+}
+
+const struct node *reference_text(const struct node *root)
+{
+	const struct node *content = node_get(last_message(node_get(root, "messages")), "content");
+
+	if (content && content->type == NODE_STRING)
+		return content;
+	for (size_t i = content && content->type == NODE_ARRAY ? content->count : 0; i > 0; i--) {
+		const struct node *text = node_get(content->members[i - 1].value, "text");
+
+		if (is_text(text))
+			return text;
+	}
+	return NULL;
+}
+
 enum request_reason reference_reason(const struct node *root)
 {
 	const struct node *messages = node_get(root, "messages"), *last;
-	size_t n;
 
 	if (!root)
 		return REASON_NOT_JSON;
 	if (!messages || messages->type != NODE_ARRAY || !messages->count)
 		return REASON_NO_MESSAGES;
-	n = messages->count;
-	while (n && is_string(node_get(messages->members[n - 1].value, "role"), "system"))
-		n--;
-	if (!n)
+	last = last_message(messages);
+	if (!last)
 		return REASON_ONLY_SYSTEM;
-	last = messages->members[n - 1].value;
 	if (last->type != NODE_OBJECT)
 		return REASON_NOT_AN_OBJECT;
 	if (!is_string(node_get(last, "role"), "user"))

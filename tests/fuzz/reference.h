@@ -36,5 +36,11 @@ void node_free(struct node *n);
 /* The last member of that name; NULL if there is none, or `object` is NULL or no object. */
 const struct node *node_get(const struct node *object, const char *name);
 
+/*
+ * The text of the message that counts: its content, or the last string "text" in an object of it
+ * that is neither empty nor a <system-reminder>. NULL: there is none.
+ */
+const struct node *reference_text(const struct node *root);
+
 /* The rule. `root` is NULL for what isn't JSON. */
 enum request_reason reference_reason(const struct node *root);

@@ -34,12 +34,15 @@ static struct found find(const struct account_source *sources, const char *field
 {
 	struct header list[2];
 	struct headers headers = { list, 0 };
+	struct config config = { 0 };
 	struct found found;
 
 	for (size_t i = 0; i < 4 && fields[i]; i += 2)
 		list[headers.count++] =
 			(struct header){ span_of(fields[i]), span_of(fields[i + 1]) };
-	account_find(sources, &headers, span_of(metadata), found.name, &found.from);
+	config.account.source = (struct account_source *)(uintptr_t)sources;
+	account_find(&config, &(struct account_evidence){ &headers, "", span_of(metadata) },
+		     found.name, &found.from);
 	return found;
 }
 #define FIND(sources, metadata, ...) find(sources, (const char *[4]){ __VA_ARGS__ }, metadata)
@@ -223,7 +226,7 @@ static void test_order(void)
 	CHECK_STR(FIND(header, NULL, "x-account", "first", "x-account", "second").name, "first");
 }
 
-/* The whole way: from a body to the account of its verdict, and none where it isn't gated. */
+/* The whole way: from a body to the account of its verdict. */
 static void test_verdict(void)
 {
 	static const char gated[] = "{\"messages\":[{\"role\":\"user\"}],\"metadata\":"
@@ -231,7 +234,7 @@ static void test_verdict(void)
 	static const char ungated[] = "{\"messages\":[],\"metadata\":"
 				      "{\"user_id\":\"user_a_account_b_session_c\"}}";
 	static const char *const texts[] = { gated, ungated };
-	struct config config = { .account = { several } };
+	struct config config = { .queue = { .enabled = true }, .account = { several } };
 	struct headers headers = { NULL, 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -240,9 +243,9 @@ static void test_verdict(void)
 		struct request_verdict verdict;
 
 		look_feed(look, body.ptr, body.len);
-		look_finish(look, &config, &headers, body, &verdict);
-		CHECK_STR(verdict.account, i == 0 ? "b" : "");
-		CHECK_INT(verdict.account_from, i == 0 ? ACCOUNT_ACCOUNT_UUID : ACCOUNT_NONE);
+		look_finish(look, &config, &headers, "", body, &verdict);
+		CHECK_STR(verdict.account, "b"); /* also where nobody waits */
+		CHECK_INT(verdict.account_from, ACCOUNT_ACCOUNT_UUID);
 		look_free(look);
 	}
 }

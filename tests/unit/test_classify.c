@@ -252,7 +252,7 @@ static char *read_file(const char *path, size_t *ret_len)
 /* The verdict on a body fed in two pieces, the second one in pieces of `step`. */
 static struct request_verdict verdict_on(struct span body, size_t split, size_t step)
 {
-	struct config config = { .account = { no_sources } };
+	struct config config = { .queue = { .enabled = true }, .account = { no_sources } };
 	struct headers headers = { NULL, 0 };
 	struct request_verdict verdict;
 	struct look *look = look_new(&headers);
@@ -260,7 +260,7 @@ static struct request_verdict verdict_on(struct span body, size_t split, size_t 
 	look_feed(look, body.ptr, split);
 	for (size_t at = split; at < body.len; at += step)
 		look_feed(look, body.ptr + at, MIN(step, body.len - at));
-	look_finish(look, &config, &headers, body, &verdict);
+	look_finish(look, &config, &headers, "", body, &verdict);
 	look_free(look);
 	return verdict;
 }
@@ -274,7 +274,7 @@ static void check_body(const char *name, struct span body, const char *reason)
 		fprintf(stderr, "%s:\n", name);
 	CHECK_STR(verdict.reason, reason);
 	CHECK_INT(verdict.gated, verdict.kind == KIND_USER_MESSAGE);
-	CHECK_STR(verdict.account, verdict.gated ? "default" : "");
+	CHECK_STR(verdict.account, "default");
 	verdict = verdict_on(body, 0, 1);
 	CHECK_STR(verdict.reason, reason);
 	for (size_t split = 0; split < body.len; split += every) {

@@ -113,8 +113,9 @@ static void test_metadata(void)
 			struct tail_facts facts = scan(&t, body, piece);
 
 			CHECK_INT(facts.status, TAIL_OK);
-			CHECK(span_eq(facts.metadata, span_of(rows[i].metadata)));
-			CHECK_INT(!facts.metadata.ptr, !rows[i].metadata);
+			CHECK(span_eq(facts.members[TAIL_METADATA].json,
+				      span_of(rows[i].metadata)));
+			CHECK_INT(!facts.members[TAIL_METADATA].json.ptr, !rows[i].metadata);
 			tail_clear(&t);
 		}
 	}
@@ -138,14 +139,17 @@ static void test_metadata_limit(void)
 {
 	struct tail t = { 0 };
 
-	CHECK_INT(scan_long_metadata(&t, TAIL_METADATA_MAX, "").metadata.len, TAIL_METADATA_MAX);
+	CHECK_INT(scan_long_metadata(&t, TAIL_METADATA_MAX, "").members[TAIL_METADATA].json.len,
+		  TAIL_METADATA_MAX);
 	tail_clear(&t);
-	CHECK(!scan_long_metadata(&t, TAIL_METADATA_MAX + 1, "").metadata.ptr);
+	CHECK(!scan_long_metadata(&t, TAIL_METADATA_MAX + 1, "").members[TAIL_METADATA].json.ptr);
 	tail_clear(&t);
-	CHECK(!scan_long_metadata(&t, 100 * TAIL_METADATA_MAX, "").metadata.ptr);
-	CHECK(t.metadata.cap <= 2 * TAIL_METADATA_MAX);
+	CHECK(!scan_long_metadata(&t, 100 * TAIL_METADATA_MAX, "").members[TAIL_METADATA].json.ptr);
+	CHECK(t.members[TAIL_METADATA].json.cap <= 2 * TAIL_METADATA_MAX);
 	tail_clear(&t);
-	CHECK_INT(scan_long_metadata(&t, TAIL_METADATA_MAX + 1, ",\"metadata\":{}").metadata.len,
+	CHECK_INT(scan_long_metadata(&t, TAIL_METADATA_MAX + 1, ",\"metadata\":{}")
+			  .members[TAIL_METADATA]
+			  .json.len,
 		  2);
 	tail_clear(&t);
 }
