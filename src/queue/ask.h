@@ -12,15 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/runtime.h"
 #include "queue/lock.h"
 
 enum lock_verb {
-	LOCK_LIST,     /* a page of the accounts in use, or lately so: without waiters and samples */
-	LOCK_LOOK,     /* `account`, with everything; one that nobody uses is idle, not an error */
-	LOCK_FORCE,    /* ends the turn of `account`, whoever has it, and serves the next; -ENOENT */
-	LOCK_PAUSE,    /* from now on nobody of `account` gets a turn, over restarts; again: nothing */
-	LOCK_RESUME,   /* ends that; -ENOENT if it isn't paused */
-	LOCK_REMOVE,   /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
+	LOCK_LIST,  /* a page of the accounts in use, or lately so: without waiters and samples */
+	LOCK_LOOK,  /* `account`, with everything; one that nobody uses is idle, not an error */
+	LOCK_FORCE, /* ends the turn of `account`, whoever has it, and serves the next; -ENOENT */
+	LOCK_PAUSE, /* from now on nobody of `account` gets a turn, over restarts; again: nothing */
+	LOCK_RESUME, /* ends that; -ENOENT if it isn't paused */
+	LOCK_REMOVE, /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
 	LOCK_SETTINGS, /* stores `settings`; see lock_settings_fn */
 };
 
@@ -32,13 +33,8 @@ enum {
 	LOCK_LATELY_MS = 60 * 1000, /* an account that was in use so lately is listed */
 };
 
-/* A setting made at run time, shared by all processes: its name, and its value or NULL for none. */
-struct lock_setting {
-	const char *name, *value;
-};
-
 /* All settings there are, whenever they may have changed. They live during the call. */
-typedef void (*lock_settings_fn)(void *arg, const struct lock_setting *settings, size_t count);
+typedef void (*lock_settings_fn)(void *arg, const struct runtime_setting *settings, size_t count);
 
 struct lock_waiter {
 	char ticket[LOCK_TICKET_MAX], client[LOCK_CLIENT_MAX];
@@ -52,12 +48,13 @@ struct lock_sample {
 
 struct lock_view {
 	char account[LOCK_ACCOUNT_MAX];
-	struct lock_waiter holder; /* an empty ticket: nobody. waited_ms: from joining to its turn */
-	int64_t held_ms;           /* since the turn's start; less than 0: in the delay before; */
-	bool held_known;           /* false: the holder is another program's */
-	int64_t ttl_raw_ms;        /* as Redis' PTTL: -1 no lease, -2 no lock */
-	int64_t last_at_ms;        /* wall clock of the backend: the last completion; 0: none known */
-	int64_t paused_at_ms;      /* the same; 0: not paused */
+	struct lock_waiter
+		holder;       /* an empty ticket: nobody. waited_ms: from joining to its turn */
+	int64_t held_ms;      /* since the turn's start; less than 0: in the delay before; */
+	bool held_known;      /* false: the holder is another program's */
+	int64_t ttl_raw_ms;   /* as Redis' PTTL: -1 no lease, -2 no lock */
+	int64_t last_at_ms;   /* wall clock of the backend: the last completion; 0: none known */
+	int64_t paused_at_ms; /* the same; 0: not paused */
 	int64_t waiting;
 	int64_t oldest_wait_ms; /* of the first waiter; 0: nobody waits, -1: not known */
 	struct lock_waiter *waiters;
@@ -67,7 +64,7 @@ struct lock_view {
 };
 
 struct lock_answer {
-	int error;              /* 0, -ENOTCONN, -EIO or as the verb says */
+	int error;               /* 0, -ENOTCONN, -EIO or as the verb says */
 	struct lock_view *views; /* LOCK_LIST: any number; LOCK_LOOK: one */
 	size_t count;
 	int64_t next; /* LOCK_LIST: the `offset` of the next page; 0: this was the last */
@@ -78,7 +75,7 @@ struct lock_question {
 	enum lock_verb verb;
 	const char *account, *ticket;
 	int64_t offset, limit; /* LOCK_LIST: where to begin; at most LOCK_LIST_MAX */
-	const struct lock_setting *settings;
+	const struct runtime_setting *settings;
 	size_t setting_count;
 	void (*answered)(struct lock_question *q, const struct lock_answer *answer);
 

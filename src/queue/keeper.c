@@ -192,6 +192,7 @@ static struct keeper_call *new_call(struct keeper *k, enum redis_script script, 
 	struct keeper_call *c = xcalloc(1, sizeof *c);
 
 	c->script = script;
+	snprintf(c->account, sizeof c->account, "%s", account);
 	redis_script_account(&c->command, k->names, account);
 	list_append(&k->calls, &c->link);
 	return c;
@@ -221,16 +222,12 @@ static void collect_touches(struct keeper *k, struct account *a)
 	}
 }
 
-/* Copies out what is due; what is tried now is due again after the pause for a failure. */
+/*
+ * Copies out what is due; what is tried now is due again after the pause for a failure. Turns come
+ * first: where Redis has lost its data, a holder is to be there again before a waiter is.
+ */
 static void collect(struct keeper *k, int64_t now)
 {
-	for (struct account *a = k->accounts; a; a = a->hh.next) {
-		if (now < a->touch_at_ms)
-			continue;
-		collect_touches(k, a);
-		a->tried_at_ms = now;
-		a->touch_at_ms = now + RETRY_MS;
-	}
 	for (struct kept *e = k->table; e; e = e->hh.next) {
 		struct keeper_call *c;
 
@@ -245,6 +242,13 @@ static void collect(struct keeper *k, int64_t now)
 		redis_arg_str(&c->command, e->id);
 		redis_arg_int(&c->command, e->turn.ttl_ms);
 		e->turn.renew_at_ms = now + RETRY_MS;
+	}
+	for (struct account *a = k->accounts; a; a = a->hh.next) {
+		if (now < a->touch_at_ms)
+			continue;
+		collect_touches(k, a);
+		a->tried_at_ms = now;
+		a->touch_at_ms = now + RETRY_MS;
 	}
 }
 
@@ -292,8 +296,7 @@ static void take_answer(void *arg, struct keeper_call *c, const struct redis_ans
 
 	pthread_mutex_lock(&k->mutex);
 	if (a->granted.len)
-		mail(k, a->granted.ptr,
-		     (struct keeper_news){ KEEPER_HAS, .elapsed_ms = a->elapsed_ms });
+		mail(k, a->granted.ptr, (struct keeper_news){ KEEPER_HAS });
 	if (a->dropped)
 		mail(k, "", (struct keeper_news){ KEEPER_DROPPED, .count = a->dropped });
 	if (c->script == SCRIPT_RENEW)
@@ -301,6 +304,24 @@ static void take_answer(void *arg, struct keeper_call *c, const struct redis_ans
 	else
 		touched(k, a);
 	pthread_mutex_unlock(&k->mutex);
+}
+
+/* Waiters whose lease can't be renewed (Redis is out of memory, say) will be dropped. */
+static void report_refused(struct keeper *k)
+{
+	struct keeper_news news = { KEEPER_REFUSED };
+	struct keeper_call *c;
+	struct account *a;
+	struct kept *e;
+
+	list_for_each (c, &k->calls, link) {
+		HASH_FIND_STR(k->accounts, c->account, a);
+		if (c->script != SCRIPT_TOUCH || !*c->refusal || !a)
+			continue;
+		memcpy(news.refusal, c->refusal, sizeof news.refusal);
+		list_for_each (e, &a->waiters, link)
+			mail(k, e->id, news);
+	}
 }
 
 /* Accounts whose touch was answered have time until the next; the others are due again soon. */
@@ -325,11 +346,13 @@ static void run_round(struct keeper *k)
 	bool ok;
 
 	k->live_at_ms = now + KEEPER_LIVE_EVERY_MS;
+	report_lost(k); /* what ran out while this process was stopped isn't taken again */
 	collect(k, now);
 	pthread_mutex_unlock(&k->mutex);
 	ok = keeper_wire_talk(k->wire, timeout_ms, &k->calls, take_answer, k);
-	free_calls(k);
 	pthread_mutex_lock(&k->mutex);
+	report_refused(k);
+	free_calls(k);
 	settle(k, ok, now);
 }
 
@@ -381,6 +404,11 @@ static void on_async(uv_async_t *async)
 	}
 }
 
+void keeper_aim(struct keeper *k, const struct redis_place *place)
+{
+	keeper_wire_aim(k->wire, place);
+}
+
 void keeper_set_timeout(struct keeper *k, int64_t timeout_ms)
 {
 	pthread_mutex_lock(&k->mutex);
@@ -426,14 +454,28 @@ void keeper_drop(struct keeper *k, const char *id)
 	pthread_mutex_unlock(&k->mutex);
 }
 
-void keeper_touch_now(struct keeper *k)
+void keeper_refresh(struct keeper *k)
 {
 	pthread_mutex_lock(&k->mutex);
 	for (struct account *a = k->accounts; a; a = a->hh.next)
 		a->touch_at_ms = clock_ms();
-	if (k->accounts)
+	for (struct kept *e = k->table; e; e = e->hh.next)
+		e->turn.renew_at_ms = MIN(e->turn.renew_at_ms, clock_ms());
+	if (k->table)
 		wake_by(k, clock_ms());
 	pthread_mutex_unlock(&k->mutex);
+}
+
+bool keeper_lease_lasts(struct keeper *k, const char *id)
+{
+	struct kept *e;
+	bool lasts;
+
+	pthread_mutex_lock(&k->mutex);
+	e = find(k, id);
+	lasts = e && is_turn(e) && clock_ms() < e->turn.lease_until_ms;
+	pthread_mutex_unlock(&k->mutex);
+	return lasts;
 }
 
 int64_t keeper_held(struct keeper *k)
@@ -468,7 +510,8 @@ static void start_thread(struct keeper *k)
 }
 
 struct keeper *keeper_new(struct loop *loop, const struct redis_address *address,
-			  const struct redis_names *names, keeper_fn fn, void *arg)
+			  struct redis_tls *tls, const struct redis_names *names, keeper_fn fn,
+			  void *arg)
 {
 	struct keeper *k = xcalloc(1, sizeof *k);
 	pthread_condattr_t monotonic;
@@ -476,7 +519,7 @@ struct keeper *keeper_new(struct loop *loop, const struct redis_address *address
 	k->fn = fn;
 	k->arg = arg;
 	k->names = names;
-	k->wire = keeper_wire_new(address, names);
+	k->wire = keeper_wire_new(address, tls, names);
 	k->timeout_ms = IO_MAX_MS;
 	k->wake_at_ms = INT64_MAX;
 	list_init(&k->mails);

@@ -16,7 +16,9 @@
 #include "base/loop.h"
 #include "queue/lock.h"
 #include "queue/redis_address.h"
+#include "queue/redis_find.h"
 #include "queue/redis_script.h"
+#include "queue/redis_tls.h"
 
 enum {
 	KEEPER_LIVE_MS = 750, /* the lease of the live key */
@@ -28,32 +30,38 @@ struct keeper;
 
 enum keeper_news_kind {
 	KEEPER_LOST,    /* the turn `id` isn't ours any more, or can't be known to be */
-	KEEPER_HAS,     /* the waiter `id` has the turn; `elapsed_ms` since the last completion */
+	KEEPER_HAS,     /* the waiter `id` has the turn */
 	KEEPER_UNKNOWN, /* the waiter `id` has neither place nor turn */
 	KEEPER_TROUBLE, /* Redis doesn't answer; it did at `answered_ms` (clock_ms()) */
 	KEEPER_DROPPED, /* `count` dead waiters were dropped */
+	KEEPER_REFUSED, /* the lease of the waiter `id` can't be renewed: Redis says `refusal` */
 };
 
 struct keeper_news {
 	enum keeper_news_kind kind;
 	char id[LOCK_TICKET_MAX];
-	int64_t elapsed_ms, answered_ms, count;
+	int64_t answered_ms, count;
+	char refusal[80];
 };
 
 typedef void (*keeper_fn)(void *arg, const struct keeper_news *news);
 
 /*
- * Starts the thread. `address` and `names` outlive it. `fn` is called from the loop, never from
+ * Starts the thread. `address`, `tls` (or NULL) and `names` outlive it. `fn` is called from the loop, never from
  * within a call. Aborts if there is no thread to be had.
  */
 struct keeper *keeper_new(struct loop *loop, const struct redis_address *address,
-			  const struct redis_names *names, keeper_fn fn, void *arg) MUST_USE;
+			  struct redis_tls *tls, const struct redis_names *names, keeper_fn fn,
+			  void *arg) MUST_USE;
 
 /*
  * Ends the thread and waits for it; a transfer in progress is cut. Blocks no longer than it takes
- * to connect (the I/O timeout), or to resolve a host name. Takes NULL.
+ * to connect (the I/O timeout). Takes NULL.
  */
 void keeper_free(struct keeper *k);
+
+/* Where Redis is from now on, as the loop's link has found it; not needed with a Unix socket. */
+void keeper_aim(struct keeper *k, const struct redis_place *place);
 
 /* How long one read or write may take. */
 void keeper_set_timeout(struct keeper *k, int64_t timeout_ms);
@@ -74,8 +82,11 @@ void keeper_wait(struct keeper *k, const char *account, const char *id);
 /* Keeps `id` no longer. It may be unknown. */
 void keeper_drop(struct keeper *k, const char *id);
 
-/* Touches every waiter at once: something may have been missed. */
-void keeper_touch_now(struct keeper *k);
+/* Renews every turn and touches every waiter at once: something may have been missed. */
+void keeper_refresh(struct keeper *k);
+
+/* Whether the turn `id` is kept, and its lease not over. */
+bool keeper_lease_lasts(struct keeper *k, const char *id);
 
 /* How many turns are kept. */
 int64_t keeper_held(struct keeper *k);

@@ -9,10 +9,12 @@
 
 struct keeper_wire {
 	const struct redis_address *address;
+	struct redis_tls *tls;
 	char *live_key;
 	redisContext *redis; /* the keeper thread's own */
 
 	pthread_mutex_t mutex;
+	struct redis_place place;
 	int fd; /* of `redis`, for another thread to cut; -1: none */
 	bool cut;
 };
@@ -54,10 +56,17 @@ static bool connect_redis(struct keeper_wire *w, int64_t timeout_ms)
 {
 	const struct redis_address *a = w->address;
 	struct timeval io = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	struct redis_place place;
 
+	pthread_mutex_lock(&w->mutex);
+	place = w->place;
+	pthread_mutex_unlock(&w->mutex);
+	if (!a->path && !place.port)
+		return false; /* nobody has found it yet */
 	w->redis = a->path ? redisConnectUnixWithTimeout(a->path, io)
-			   : redisConnectWithTimeout(a->host, a->port, io);
-	if (!w->redis || w->redis->err || redisSetTimeout(w->redis, io) != REDIS_OK) {
+			   : redisConnectWithTimeout(place.ip, place.port, io);
+	if (!w->redis || w->redis->err || redisSetTimeout(w->redis, io) != REDIS_OK ||
+	    (w->tls && redis_tls_start(w->tls, w->redis) < 0)) {
 		disconnect(w);
 		return false;
 	}
@@ -104,6 +113,8 @@ static bool take_reply(struct keeper_wire *w, struct keeper_call *c, int64_t sen
 	c->answered = redis_answer_read(reply, &answer);
 	if (c->answered)
 		fn(arg, c, &answer, sent_ms);
+	else if (reply->type == REDIS_REPLY_ERROR && !c->by_text)
+		snprintf(c->refusal, sizeof c->refusal, "%s", reply->str);
 	freeReplyObject(reply);
 	return true;
 }
@@ -169,6 +180,13 @@ bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, struct list *ca
 	return false;
 }
 
+void keeper_wire_aim(struct keeper_wire *w, const struct redis_place *place)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->place = *place;
+	pthread_mutex_unlock(&w->mutex);
+}
+
 void keeper_wire_cut(struct keeper_wire *w)
 {
 	pthread_mutex_lock(&w->mutex);
@@ -178,12 +196,13 @@ void keeper_wire_cut(struct keeper_wire *w)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-struct keeper_wire *keeper_wire_new(const struct redis_address *address,
+struct keeper_wire *keeper_wire_new(const struct redis_address *address, struct redis_tls *tls,
 				    const struct redis_names *names)
 {
 	struct keeper_wire *w = xcalloc(1, sizeof *w);
 
 	w->address = address;
+	w->tls = tls;
 	w->live_key = xasprintf("%s_live:%s", names->prefix, names->owner);
 	w->fd = -1;
 	pthread_mutex_init(&w->mutex, NULL);

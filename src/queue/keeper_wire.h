@@ -5,25 +5,32 @@
 
 #include "queue/lock.h"
 #include "queue/redis_address.h"
+#include "queue/redis_find.h"
 #include "queue/redis_script.h"
+#include "queue/redis_tls.h"
 
 /* One call to a script within a round. */
 struct keeper_call {
 	struct list link;
 	enum redis_script script; /* RENEW or TOUCH */
 	struct redis_command command;
+	char account[LOCK_ACCOUNT_MAX];
 	char id[LOCK_TICKET_MAX]; /* RENEW */
 	bool by_text, answered;
+	char refusal[80]; /* what the server says instead of an answer; empty: nothing */
 };
 
 struct keeper_wire;
 
-/* `address` and `names` outlive it. Doesn't connect yet. */
-struct keeper_wire *keeper_wire_new(const struct redis_address *address,
+/* All outlive it; `tls` may be NULL. Doesn't connect yet. */
+struct keeper_wire *keeper_wire_new(const struct redis_address *address, struct redis_tls *tls,
 				    const struct redis_names *names) MUST_USE;
 
 /* Takes NULL. */
 void keeper_wire_free(struct keeper_wire *w);
+
+/* From another thread: where the next connection goes. */
+void keeper_wire_aim(struct keeper_wire *w, const struct redis_place *place);
 
 /* From another thread: a talk in progress fails at once, and every later one. */
 void keeper_wire_cut(struct keeper_wire *w);
@@ -36,7 +43,7 @@ typedef void (*keeper_answer_fn)(void *arg, struct keeper_call *call,
  * Refreshes the live key, makes all `calls` (a list of keeper_call), and tells their answers.
  * Blocks, for `timeout_ms` in a read or write. A connection that was closed meanwhile is made
  * again; a server that is silent isn't tried twice. False: it can't be asked, and what hasn't
- * been told is unknown. A call that got an error is not told, either.
+ * been told is unknown. A call that got an error isn't told, either, but says so in `refusal`.
  */
 bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, struct list *calls,
 		      keeper_answer_fn fn, void *arg) MUST_USE;

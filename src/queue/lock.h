@@ -28,7 +28,7 @@
 
 enum {
 	LOCK_TICKET_MAX = 128,  /* "<instance>.<boot>:<uuid>" with its NUL */
-	LOCK_ACCOUNT_MAX = 129, /* an account's name with its NUL (account.h sees to it) */
+	LOCK_ACCOUNT_MAX = 137, /* an account's name with its NUL (account.h), with "observe:" */
 	LOCK_CLIENT_MAX = 46,   /* a client's address with its NUL, longer ones are cut */
 };
 
@@ -74,7 +74,7 @@ struct lock_ticket {
 
 struct lock_backend;
 struct lock_question; /* ask.h */
-struct lock_setting;
+struct runtime_setting;
 
 struct lock_stats {
 	int64_t active_renewals; /* turns that the keeper keeps alive right now */
@@ -105,6 +105,13 @@ struct lock_ops {
 	 */
 	void (*give_back)(struct lock_backend *b, struct lock_ticket *t, bool completed);
 
+	/*
+	 * Whether a GRANTED ticket still has its turn, as far as this process can know without
+	 * asking: false if its lease is over, which a process that was stopped finds out late.
+	 * LOST follows then. For whoever didn't use the turn at once.
+	 */
+	bool (*holds)(struct lock_backend *b, struct lock_ticket *t);
+
 	void (*stats)(const struct lock_backend *b, struct lock_stats *ret);
 
 	/* lock_ask() and lock_ask_cancel() of ask.h, where `q` is open for the second. */
@@ -116,7 +123,7 @@ struct lock_ops {
 	 * this, and then within a second of each change by any process. NULL: nobody any more.
 	 */
 	void (*watch_settings)(struct lock_backend *b,
-			       void (*fn)(void *arg, const struct lock_setting *s, size_t count),
+			       void (*fn)(void *arg, const struct runtime_setting *s, size_t count),
 			       void *arg);
 
 	/*
@@ -158,4 +165,9 @@ static inline void lock_enter(struct lock_backend *b, struct lock_ticket *t)
 static inline void lock_give_back(struct lock_backend *b, struct lock_ticket *t, bool completed)
 {
 	b->ops->give_back(b, t, completed);
+}
+
+static inline bool lock_holds(struct lock_backend *b, struct lock_ticket *t)
+{
+	return b->ops->holds(b, t);
 }

@@ -29,6 +29,7 @@ struct redis {
 	struct loop *loop;
 	const struct config *config;
 	struct redis_address address;
+	struct redis_tls *tls; /* NULL: without */
 	struct redis_turns turns;
 	struct redis_ask ask;
 	struct redis_link *sub;
@@ -48,7 +49,7 @@ static void grace_over(void *arg)
 {
 	struct redis *r = arg;
 
-	redis_turns_fail_waiters(&r->turns);
+	redis_turns_lose_patience(&r->turns);
 }
 
 static void cmd_up(void *arg)
@@ -57,6 +58,7 @@ static void cmd_up(void *arg)
 
 	timer_stop(r->grace);
 	r->answered_ms = 0;
+	keeper_aim(r->turns.keeper, redis_link_place(r->turns.cmd.link));
 	redis_turns_link_up(&r->turns);
 	redis_ask_link_up(&r->ask);
 	if (r->state == RUNNING)
@@ -72,6 +74,7 @@ static void cmd_down(void *arg)
 	if (r->answered_ms && now - r->answered_ms < 2 * patience_ms)
 		patience_ms -= now - r->answered_ms;
 	timer_start(r->grace, patience_ms);
+	redis_turns_link_down(&r->turns);
 	redis_ask_link_down(&r->ask);
 	redis_link_reset(r->sub, "the other link is down");
 }
@@ -81,7 +84,7 @@ static void sub_up(void *arg)
 {
 	struct redis *r = arg;
 
-	keeper_touch_now(r->turns.keeper);
+	keeper_refresh(r->turns.keeper);
 }
 
 static void sub_down(void *arg)
@@ -131,6 +134,13 @@ static void redis_give_back(struct lock_backend *b, struct lock_ticket *t, bool 
 	struct redis *r = container_of(b, struct redis, backend);
 
 	redis_turns_give_back(&r->turns, t, completed);
+}
+
+static bool redis_holds(struct lock_backend *b, struct lock_ticket *t)
+{
+	struct redis *r = container_of(b, struct redis, backend);
+
+	return redis_turns_holds(&r->turns, t);
 }
 
 static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
@@ -220,6 +230,7 @@ static void redis_free(struct lock_backend *b)
 	shut(r);
 	job_cancel(&r->stop_job);
 	redis_address_clear(&r->address);
+	redis_tls_free(r->tls);
 	free(r);
 }
 
@@ -254,6 +265,7 @@ static void open_links(struct redis *r)
 	CLEANUP(freep) char *name = xasprintf("turnstile:%s", r->turns.names.owner);
 	struct redis_link_terms terms = {
 		.address = &r->address,
+		.tls = r->tls,
 		.timeout_ms = &r->config->redis.command_timeout_ms,
 		.name = name,
 		.arg = r,
@@ -282,6 +294,7 @@ static const struct lock_ops redis_ops = {
 	.name = "redis",
 	.enter = redis_enter,
 	.give_back = redis_give_back,
+	.holds = redis_holds,
 	.stats = redis_stats,
 	.ask = redis_ask,
 	.ask_cancel = redis_ask_forget,
@@ -294,13 +307,16 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 		   struct lock_backend **ret)
 {
 	struct redis_address address = { 0 };
+	struct redis_tls *tls = NULL;
 	char *owner = NULL;
 	struct redis *r;
 
 	if (redis_address_parse(config->redis.url, errors, &address) < 0)
 		return -EINVAL;
-	if (name_owner(config->redis.instance, errors, &owner) < 0) {
+	if ((address.tls && redis_tls_new(config, address.host, errors, &tls) < 0) ||
+	    name_owner(config->redis.instance, errors, &owner) < 0) {
 		redis_address_clear(&address);
+		redis_tls_free(tls);
 		return -EINVAL;
 	}
 	r = xcalloc(1, sizeof *r);
@@ -308,6 +324,7 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 	r->loop = loop;
 	r->config = config;
 	r->address = address;
+	r->tls = tls;
 	r->stop_job.run = stopped;
 	r->grace = timer_new(loop, grace_over, r);
 	redis_turns_open(&r->turns, loop,
@@ -320,10 +337,12 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 				     .fn = swept,
 				     .arg = r };
 	redis_ask_open(&r->ask);
-	r->turns.keeper = keeper_new(loop, &r->address, &r->turns.names, keeper_says, r);
+	r->turns.keeper = keeper_new(loop, &r->address, r->tls, &r->turns.names, keeper_says, r);
 	keeper_set_timeout(r->turns.keeper, config->redis.command_timeout_ms / 2);
 	r->sweep = sweep_new(loop, config, &r->turns.names, &r->turns.cmd, swept, r);
 	open_links(r);
+	redis_turns_link_down(&r->turns);
+	timer_start(r->grace, config->redis.command_timeout_ms);
 	*ret = &r->backend;
 	return 0;
 }

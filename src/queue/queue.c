@@ -5,7 +5,7 @@
  * its timer made it; the one who owns the place hears of it by a job, never in the middle of
  * somebody else's give-back.
  *
- *      joined ─────────────────────────────── deadline (queue.timeout_ms)
+ *      joined ─────────────────────────────── deadline (terms.timeout_ms)
  *              GRANTED ── delay left ── go
  *
  * There is one timer a place: while it waits, for the deadline; while it paces, for what comes
@@ -63,11 +63,14 @@ static void give_back(struct queue_place *p, bool completed)
 
 static int64_t left_ms(const struct queue_place *p)
 {
-	return p->joined_ms + p->queue->config->queue.timeout_ms - clock_ms();
+	return p->joined_ms + p->terms.timeout_ms - clock_ms();
 }
 
+/* A process that was stopped during the delay may have lost its turn: LOCK_LOST comes instead. */
 static void start_turn(struct queue_place *p)
 {
+	if (!lock_holds(p->backend, &p->ticket))
+		return;
 	timer_clear(&p->timer);
 	p->turn_ms = clock_ms();
 	move(p, PLACE_TURN);
@@ -117,6 +120,26 @@ static void on_failed(struct queue_place *p)
 	move(p, policy == ON_BACKEND_ERROR_FORWARD ? PLACE_PASS : PLACE_FAILED);
 }
 
+/* Before the turn was used nothing is lost but its place: it joins again, at the end. */
+static void on_lost(struct queue_place *p)
+{
+	struct lock_backend *backend = p->backend;
+	bool used = p->state == PLACE_TURN;
+
+	log_warn(used ? "a turn was lost: its lease ended while it was held"
+		      : "a turn was lost before it was used: joining again",
+		 LOG_STR("account", p->ticket.account), LOG_STR("ticket", p->ticket.id));
+	if (used) {
+		give_back(p, false);
+		move(p, PLACE_LOST);
+		return;
+	}
+	lock_give_back(steal(&p->backend), &p->ticket, false);
+	move(p, PLACE_WAITING);
+	timer_start(p->timer, left_ms(p));
+	enter(p, backend);
+}
+
 static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *news)
 {
 	struct queue_place *p = container_of(ticket, struct queue_place, ticket);
@@ -133,10 +156,7 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 		move(p, PLACE_FULL);
 		break;
 	case LOCK_LOST:
-		log_warn("a turn was lost: its lease ended while it was held",
-			 LOG_STR("account", ticket->account), LOG_STR("ticket", ticket->id));
-		give_back(p, false);
-		move(p, PLACE_LOST);
+		on_lost(p);
 		break;
 	case LOCK_REMOVED:
 		give_back(p, false);
@@ -152,10 +172,10 @@ static void enter(struct queue_place *p, struct lock_backend *backend)
 {
 	const struct config *c = p->queue->config;
 	struct lock_ticket t = {
-		.terms = { .delay_ms = c->queue.delay_ms,
+		.terms = { .delay_ms = p->terms.delay_ms,
 			   .ttl_ms = c->queue.lock_ttl_ms,
 			   .max_hold_ms = c->queue.max_hold_ms,
-			   .max_waiting = c->queue.max_waiting },
+			   .max_waiting = p->terms.max_waiting },
 		.on_event = on_lock_event,
 	};
 
@@ -166,16 +186,18 @@ static void enter(struct queue_place *p, struct lock_backend *backend)
 	lock_enter(backend, &p->ticket);
 }
 
-void queue_join(struct queue *q, struct queue_place *p, const char *account)
+void queue_join(struct queue *q, struct queue_place *p, const char *account,
+		const struct account_terms *terms)
 {
 	must(p->state == PLACE_NONE && strlen(account) < LOCK_ACCOUNT_MAX);
 	strcpy(p->ticket.account, account);
+	p->terms = *terms;
 	p->queue = q;
 	p->state = PLACE_WAITING;
 	p->tell.run = tell_owner;
 	p->joined_ms = clock_ms();
 	p->timer = timer_new(q->loop, on_timer, p);
-	timer_start(p->timer, q->config->queue.timeout_ms);
+	timer_start(p->timer, terms->timeout_ms);
 	enter(p, q->backend);
 }
 
@@ -196,7 +218,8 @@ void queue_leave(struct queue_place *p, bool completed)
 int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
 {
 	int64_t before = p && p->position > 0 ? p->position : 1;
-	int64_t each_ms = q->turn_length_ms + q->config->queue.delay_ms;
+	int64_t delay_ms = p && p->joined_ms ? p->terms.delay_ms : q->config->queue.delay_ms;
+	int64_t each_ms = q->turn_length_ms + delay_ms;
 
 	return (int)MAX(RETRY_AFTER_MIN_S, MIN(RETRY_AFTER_MAX_S, (before * each_ms + 999) / 1000));
 }
@@ -204,6 +227,11 @@ int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
 void queue_stats(const struct queue *q, struct lock_stats *ret)
 {
 	q->backend->ops->stats(q->backend, ret);
+}
+
+void queue_watch_settings(struct queue *q, lock_settings_fn fn, void *arg)
+{
+	q->backend->ops->watch_settings(q->backend, fn, arg);
 }
 
 struct lock_backend *queue_backend(const struct queue *q)

@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #include "base/loop.h"
+#include "config/accounts.h"
 #include "config/config.h"
+#include "queue/ask.h"
 #include "queue/lock.h"
 
 struct queue;
@@ -25,8 +27,8 @@ enum place_state {
 	PLACE_PACING,    /* has the turn; the delay after the last completion isn't over */
 	PLACE_TURN,      /* has the turn: go */
 	PLACE_LOST,      /* had the turn; the lease is over, somebody else may have it */
-	PLACE_TIMED_OUT, /* queue.timeout_ms are over; place or turn is given back */
-	PLACE_FULL,      /* queue.max_waiting wait already */
+	PLACE_TIMED_OUT, /* terms.timeout_ms are over; place or turn is given back */
+	PLACE_FULL,      /* terms.max_waiting wait already */
 	PLACE_REMOVED,   /* an operator took it out of the line */
 	PLACE_FAILED,    /* the backend can't be asked, and the policy is to refuse */
 	PLACE_PASS,      /* the backend can't be asked, and the policy is to pass ungated */
@@ -38,6 +40,7 @@ struct queue_place {
 	void *x;
 	const char *client; /* its address, for operators; NULL: not known; must stay */
 
+	struct account_terms terms; /* as it joined with */
 	enum place_state state;
 	int64_t position;  /* how many were to be served first, when it joined */
 	int64_t joined_ms; /* clock_ms(); 0 while it never joined */
@@ -56,8 +59,9 @@ struct queue_place {
 int queue_new(struct loop *loop, const struct config *config, struct buf *errors,
 	      struct queue **ret) MUST_USE;
 
-/* Joins `account`'s line at its end. */
-void queue_join(struct queue *q, struct queue_place *p, const char *account);
+/* Joins `account`'s line at its end, on these terms (copied; `enabled` isn't looked at). */
+void queue_join(struct queue *q, struct queue_place *p, const char *account,
+		const struct account_terms *terms);
 
 /*
  * Gives back place or turn, whatever there is; idempotent, and fine for a place that never joined.
@@ -73,6 +77,9 @@ int queue_retry_after_s(const struct queue *q, const struct queue_place *p);
 
 void queue_stats(const struct queue *q, struct lock_stats *ret);
 const char *queue_backend_name(const struct queue *q);
+
+/* See watch_settings in lock.h. */
+void queue_watch_settings(struct queue *q, lock_settings_fn fn, void *arg);
 
 /* For an operator's questions (ask.h). */
 struct lock_backend *queue_backend(const struct queue *q);

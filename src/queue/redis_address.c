@@ -73,7 +73,7 @@ static const char *parse_login(struct redis_address *a, struct span login)
 	return NULL;
 }
 
-static const char *parse_host(struct redis_address *a, struct span at)
+static const char *parse_host(struct span at, char **ret_host, int *ret_port)
 {
 	struct span host = at;
 	bool port = false;
@@ -89,30 +89,76 @@ static const char *parse_host(struct redis_address *a, struct span at)
 	} else {
 		port = split(&at, ':', &host);
 	}
-	if (!set(&a->host, host))
+	if (!set(ret_host, host))
 		return "the host is missing";
-	if (port && (!parse_number(at, 65535, &a->port) || !a->port))
+	if (port && (!parse_number(at, 65535, ret_port) || !*ret_port))
 		return "the port must be 1 to 65535";
 	return NULL;
 }
 
+/* Takes "login@" off an authority, if there is one. */
+static const char *take_login(struct redis_address *a, struct span *authority)
+{
+	const char *at = memrchr(authority->ptr, '@', authority->len);
+	struct span login;
+
+	if (!at)
+		return NULL;
+	login = (struct span){ authority->ptr, (size_t)(at - authority->ptr) };
+	*authority = (struct span){ at + 1, authority->len - login.len - 1 };
+	return parse_login(a, login);
+}
+
+static const char *parse_db(struct redis_address *a, struct span db)
+{
+	return !db.len || parse_number(db, 65535, &a->db)
+		       ? NULL
+		       : "what follows the last \"/\" must be the number of a database";
+}
+
 static const char *parse_tcp(struct redis_address *a, struct span rest)
 {
-	struct span login, authority = rest;
+	struct span authority = rest;
 	bool db = split(&rest, '/', &authority);
-	const char *wrong = NULL, *at = memrchr(authority.ptr, '@', authority.len);
+	const char *wrong = take_login(a, &authority);
 
 	a->port = 6379;
-	if (at) {
-		login = (struct span){ authority.ptr, (size_t)(at - authority.ptr) };
-		authority = (struct span){ at + 1, authority.len - login.len - 1 };
-		wrong = parse_login(a, login);
-	}
 	if (!wrong)
-		wrong = parse_host(a, authority);
-	if (!wrong && db && rest.len && !parse_number(rest, 65535, &a->db))
-		wrong = "what follows the \"/\" must be the number of a database";
+		wrong = parse_host(authority, &a->host, &a->port);
+	if (!wrong && db)
+		wrong = parse_db(a, rest);
 	return wrong;
+}
+
+static const char *add_sentinel(struct redis_address *a, struct span at)
+{
+	struct redis_host *h;
+
+	a->sentinels = xrealloc(a->sentinels, (a->sentinel_count + 1) * sizeof *a->sentinels);
+	h = &a->sentinels[a->sentinel_count++];
+	*h = (struct redis_host){ NULL, 26379 };
+	return parse_host(at, &h->name, &h->port);
+}
+
+static const char *parse_sentinel(struct redis_address *a, struct span rest)
+{
+	struct span authority, sentinel, master;
+	const char *wrong;
+
+	if (!split(&rest, '/', &authority))
+		return "the master's name is missing: redis+sentinel://host:port,host:port/master";
+	wrong = take_login(a, &authority);
+	while (!wrong && span_next(&authority, ',', &sentinel))
+		wrong = add_sentinel(a, sentinel);
+	if (!wrong && !a->sentinel_count)
+		wrong = "the sentinels are missing";
+	if (!split(&rest, '/', &master)) {
+		master = rest;
+		rest.len = 0;
+	}
+	if (!wrong && !set(&a->master, master))
+		wrong = "the master's name is missing behind the sentinels";
+	return wrong ? wrong : parse_db(a, rest);
 }
 
 static const char *parse_unix(struct redis_address *a, struct span rest)
@@ -153,10 +199,12 @@ int redis_address_parse(const char *url, struct buf *errors, struct redis_addres
 		wrong = parse_tcp(&a, behind(url, SPAN("redis://")));
 	else if (span_starts(span_of(url), SPAN("unix:")))
 		wrong = parse_unix(&a, behind(url, SPAN("unix:")));
+	else if (span_starts(span_of(url), SPAN("redis+sentinel://")))
+		wrong = parse_sentinel(&a, behind(url, SPAN("redis+sentinel://")));
 	else if (span_starts(span_of(url), SPAN("rediss://")))
-		wrong = "this build has no TLS to Redis; use redis:// or unix:";
+		wrong = parse_tcp(&a, behind(url, SPAN("rediss://"))), a.tls = true;
 	else
-		wrong = "must be redis://[user:password@]host[:port][/db] or unix:PATH";
+		wrong = "must be redis[s]://[user:password@]host[:port][/db], redis+sentinel:// or unix:PATH";
 	if (wrong) {
 		buf_printf(errors, "redis.url: %s\n", wrong);
 		redis_address_clear(&a);
@@ -166,8 +214,33 @@ int redis_address_parse(const char *url, struct buf *errors, struct redis_addres
 	return 0;
 }
 
+static char *copy(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+void redis_address_copy(const struct redis_address *a, struct redis_address *ret)
+{
+	*ret = (struct redis_address){
+		.path = copy(a->path),
+		.master = copy(a->master),
+		.host = copy(a->host),
+		.port = a->port,
+		.sentinels = xcalloc(a->sentinel_count + 1, sizeof *a->sentinels),
+		.sentinel_count = a->sentinel_count,
+		.db = a->db,
+	};
+	for (size_t i = 0; i < a->sentinel_count; i++)
+		ret->sentinels[i] =
+			(struct redis_host){ xstrdup(a->sentinels[i].name), a->sentinels[i].port };
+}
+
 void redis_address_clear(struct redis_address *a)
 {
+	for (size_t i = 0; i < a->sentinel_count; i++)
+		free(a->sentinels[i].name);
+	free(a->sentinels);
+	free(a->master);
 	free(a->path);
 	free(a->host);
 	free(a->user);

@@ -103,6 +103,16 @@ static int64_t number_of(const redisReply *r)
 	return text_of(r).len ? strtoll(r->str, NULL, 10) : 0; /* hiredis terminates strings */
 }
 
+/* Other programs may put anything there: what isn't printable ASCII becomes "?". */
+static void copy_text(struct span from, char *to, size_t size)
+{
+	size_t n = MIN(from.len, size - 1);
+
+	for (size_t i = 0; i < n; i++)
+		to[i] = from.ptr[i] > ' ' && from.ptr[i] <= '~' ? from.ptr[i] : '?';
+	to[n] = '\0';
+}
+
 /* "<joined> <client> <granted>", see enter.lua. False: nobody noted who it is. */
 static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waiter *waiter,
 		     int64_t *ret_granted)
@@ -114,7 +124,7 @@ static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waite
 	span_next(&rest, ' ', &granted);
 	*ret_joined = strtoll(joined.ptr, NULL, 10);
 	*ret_granted = granted.len ? strtoll(granted.ptr, NULL, 10) : 0;
-	snprintf(waiter->client, sizeof waiter->client, "%.*s", SPAN_ARG(client));
+	copy_text(client, waiter->client, sizeof waiter->client);
 	return *ret_joined > 0;
 }
 
@@ -124,7 +134,7 @@ static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
 	int64_t joined, granted;
 
 	v->ttl_raw_ms = number_of(e[1]);
-	snprintf(v->holder.ticket, sizeof v->holder.ticket, "%.*s", SPAN_ARG(id));
+	copy_text(id, v->holder.ticket, sizeof v->holder.ticket);
 	v->holder.waited_ms = -1;
 	if (!id.len || !read_who(e[5], &joined, &v->holder, &granted) || !granted)
 		return;
@@ -141,9 +151,9 @@ static void read_waiters(const redisReply *list, int64_t now, struct lock_view *
 		struct span id = text_of(list->element[i]);
 		int64_t joined, granted;
 
-		snprintf(w->ticket, sizeof w->ticket, "%.*s", SPAN_ARG(id));
-		w->waited_ms = read_who(list->element[i + 1], &joined, w, &granted) ? now - joined
-										    : -1;
+		copy_text(id, w->ticket, sizeof w->ticket);
+		w->waited_ms =
+			read_who(list->element[i + 1], &joined, w, &granted) ? now - joined : -1;
 	}
 	v->oldest_wait_ms = v->waiter_count ? v->waiters[0].waited_ms : 0;
 }
@@ -316,7 +326,7 @@ static void pulse_answered(struct redis_call *call, const redisReply *reply)
 {
 	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
 	struct redis_ask *a = c->in->owner;
-	CLEANUP(freep) struct lock_setting *all = NULL;
+	CLEANUP(freep) struct runtime_setting *all = NULL;
 	size_t n = 0;
 
 	a->pulsing = false;
@@ -325,8 +335,8 @@ static void pulse_answered(struct redis_call *call, const redisReply *reply)
 		histogram_add(&a->round_trips, a->round_trip_us);
 		all = xcalloc(reply->elements / 2 + 1, sizeof *all);
 		for (size_t i = 0; i + 1 < reply->elements; i += 2)
-			all[n++] = (struct lock_setting){ text_of(reply->element[i]).ptr,
-							  text_of(reply->element[i + 1]).ptr };
+			all[n++] = (struct runtime_setting){ text_of(reply->element[i]).ptr,
+							     text_of(reply->element[i + 1]).ptr };
 		settings_replace(&a->settings, all, n);
 	}
 	if (reply)

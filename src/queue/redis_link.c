@@ -19,13 +19,12 @@
 
 #include <errno.h>
 #include <hiredis/async.h>
-#include <netdb.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "queue/redis_script.h"
 
-enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 500 };
+enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 500, RECHECK_MS = 1000 };
 
 enum state { BACKOFF, RESOLVING, CONNECTING, GREETING, UP };
 
@@ -45,12 +44,6 @@ struct wire {
 	bool flushing; /* hiredis is writing: if it asks for more, the socket is full */
 };
 
-/* A resolution can't be called back for sure, so it is its own object. */
-struct lookup {
-	uv_getaddrinfo_t uv;
-	struct redis_link *owner; /* NULL: nobody waits for it any more */
-};
-
 struct redis_link {
 	struct loop *loop;
 	struct redis_link_terms terms;
@@ -58,9 +51,11 @@ struct redis_link {
 	struct buf greeting;
 	enum state state;
 	struct wire *wire;
-	struct lookup *lookup;
+	struct redis_find *find;
+	struct redis_place place; /* where the last connection went */
 	struct list pending;
-	struct timer *timer; /* BACKOFF: try; else: a deadline may have passed */
+	struct timer *timer;   /* BACKOFF: try; else: a deadline may have passed */
+	struct timer *recheck; /* UP, with sentinels: whether this still is the master */
 	bool timer_runs;
 	struct job flush_job, broken_job;
 	char cause[160]; /* why broken_job will run */
@@ -88,11 +83,7 @@ static void drop_wire(struct redis_link *l)
 	if (w)
 		redisAsyncFree(w->ac); /* calls wire_closed() */
 	must(!l->wire);
-	if (l->lookup) {
-		uv_cancel((uv_req_t *)&l->lookup->uv);
-		l->lookup->owner = NULL;
-		l->lookup = NULL;
-	}
+	redis_find_cancel(steal(&l->find));
 }
 
 /* Answers may send more, which fails as the link isn't up: so this ends. */
@@ -142,9 +133,32 @@ static void broken(struct job *job)
 		l->terms.on_down(l->terms.arg);
 }
 
+/* A former master goes on to serve for seconds, until a sentinel tells it that it is a replica now. */
+static void on_rechecked(void *arg, const char *error, const struct redis_place *place)
+{
+	struct redis_link *l = arg;
+
+	l->find = NULL;
+	if (!error && (place->port != l->place.port || strcmp(place->ip, l->place.ip)))
+		break_link(l, "another server is the master now");
+	else
+		timer_start(l->recheck, RECHECK_MS);
+}
+
+static void recheck(void *arg)
+{
+	struct redis_link *l = arg;
+
+	if (l->state == UP && !l->find)
+		l->find = redis_find_start(l->loop, l->terms.address, l->attempts++,
+					   *l->terms.timeout_ms, on_rechecked, l);
+}
+
 static void link_is_up(struct redis_link *l)
 {
 	l->state = UP;
+	if (l->terms.address->master)
+		timer_start(l->recheck, RECHECK_MS);
 	if (l->complained)
 		log_info("redis is reachable again", LOG_STR("link", l->name));
 	l->complained = false;
@@ -254,6 +268,14 @@ static void wire_free(uv_handle_t *poll)
 	free(container_of((uv_poll_t *)poll, struct wire, poll));
 }
 
+/* Why a connection ended; hiredis knows less of a certificate than we do. */
+static const char *cause_of(const struct redis_link *l, const redisAsyncContext *ac)
+{
+	const char *refusal = l->terms.tls ? redis_tls_refusal(l->terms.tls) : NULL;
+
+	return refusal ? refusal : ac->c.errstr;
+}
+
 /* hiredis is about to close the descriptor, in every way a connection ends. */
 static void wire_closed(void *arg)
 {
@@ -262,7 +284,7 @@ static void wire_closed(void *arg)
 
 	if (!l)
 		return;
-	break_link(l, w->ac->errstr);
+	break_link(l, cause_of(l, w->ac));
 	l->wire = NULL;
 	w->owner = NULL;
 	w->ac = NULL;
@@ -377,6 +399,11 @@ static void attach(struct redis_link *l, redisAsyncContext *ac)
 			redisAsyncFree(ac);
 		return;
 	}
+	if (l->terms.tls && redis_tls_start(l->terms.tls, &ac->c) < 0) {
+		break_link(l, cause_of(l, ac));
+		redisAsyncFree(ac);
+		return;
+	}
 	l->wire = w = xcalloc(1, sizeof *w);
 	w->owner = l;
 	w->ac = ac;
@@ -392,40 +419,22 @@ static void attach(struct redis_link *l, redisAsyncContext *ac)
 	add_write(w);
 }
 
-static void on_lookup(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
+static void on_found(void *arg, const char *error, const struct redis_place *place)
 {
-	struct lookup *lookup = container_of(uv, struct lookup, uv);
-	struct redis_link *l = lookup->owner;
-	struct addrinfo *ai = found;
-	char ip[NI_MAXHOST];
-	unsigned n = 0;
+	struct redis_link *l = arg;
 
-	free(lookup);
-	if (!l) {
-		uv_freeaddrinfo(found);
+	l->find = NULL;
+	if (error) {
+		break_link(l, error);
 		return;
 	}
-	l->lookup = NULL;
+	l->place = *place;
 	l->state = CONNECTING;
-	for (struct addrinfo *i = found; i; i = i->ai_next)
-		n++;
-	/* One address an attempt, in turns. */
-	for (unsigned skip = n ? l->attempts++ % n : 0; skip; skip--)
-		ai = ai->ai_next;
-	if (status < 0 || !ai)
-		break_link(l, status < 0 ? uv_strerror(status) : "host has no address");
-	else if (getnameinfo(ai->ai_addr, ai->ai_addrlen, ip, sizeof ip, NULL, 0, NI_NUMERICHOST))
-		break_link(l, "host has an odd address");
-	else
-		attach(l, redisAsyncConnect(ip, l->terms.address->port));
-	uv_freeaddrinfo(found);
+	attach(l, redisAsyncConnect(l->place.ip, l->place.port));
 }
 
 static void try(struct redis_link *l)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	int r;
-
 	watch(l, *l->terms.timeout_ms);
 	if (l->terms.address->path) {
 		l->state = CONNECTING;
@@ -433,14 +442,8 @@ static void try(struct redis_link *l)
 		return;
 	}
 	l->state = RESOLVING;
-	l->lookup = xcalloc(1, sizeof *l->lookup);
-	l->lookup->owner = l;
-	r = uv_getaddrinfo(&l->loop->uv, &l->lookup->uv, on_lookup, l->terms.address->host, NULL,
-			   &hints);
-	if (r < 0) {
-		free(steal(&l->lookup));
-		break_link(l, uv_strerror(r));
-	}
+	l->find = redis_find_start(l->loop, l->terms.address, l->attempts++, *l->terms.timeout_ms,
+				   on_found, l);
 }
 
 /* --- the door ---------------------------------------------------------------------------- */
@@ -448,6 +451,11 @@ static void try(struct redis_link *l)
 bool redis_link_is_up(const struct redis_link *l)
 {
 	return l->state == UP && list_empty(&l->broken_job.link);
+}
+
+const struct redis_place *redis_link_place(const struct redis_link *l)
+{
+	return &l->place;
 }
 
 bool redis_link_is_idle(const struct redis_link *l)
@@ -462,10 +470,11 @@ int redis_link_send(struct redis_link *l, struct span command, redis_reply_fn fn
 	return submit(l, command, fn, arg);
 }
 
-static void ignore(void *arg, const redisReply *reply)
+/* A server that answers may still be of no use by now, a replica for one. */
+static void probed(void *arg, const redisReply *reply)
 {
-	(void)arg;
-	(void)reply;
+	if (redis_is_unusable(reply))
+		break_link(arg, reply->str);
 }
 
 /* Answers come in order: nothing that was sent before may take longer than the probe, either. */
@@ -474,7 +483,7 @@ void redis_link_probe(struct redis_link *l, int64_t in_ms)
 	int64_t deadline_ms = clock_ms() + MAX(in_ms, 0);
 	struct pending *p;
 
-	if (redis_link_send(l, SPAN("*1\r\n$4\r\nPING\r\n"), ignore, NULL) < 0)
+	if (redis_link_send(l, buf_span(&l->greeting), probed, l) < 0)
 		return;
 	list_for_each (p, &l->pending, link)
 		p->deadline_ms = MIN(p->deadline_ms, deadline_ms);
@@ -500,6 +509,7 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_ter
 	l->flush_job.run = flush;
 	l->broken_job.run = broken;
 	l->timer = timer_new(loop, timer_fired, l);
+	l->recheck = timer_new(loop, recheck, l);
 	l->timer_runs = true;
 	timer_start(l->timer, 0); /* so that no callback comes before this has returned */
 	return l;
@@ -515,6 +525,7 @@ void redis_link_free(struct redis_link *l)
 	job_cancel(&l->flush_job);
 	job_cancel(&l->broken_job);
 	timer_clear(&l->timer);
+	timer_clear(&l->recheck);
 	buf_clear(&l->greeting);
 	free(l->name);
 	free(l->channel);

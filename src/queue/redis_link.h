@@ -5,7 +5,8 @@
  *         ^            │             │             │          │
  *         └────────────┴─────────────┴─────────────┴──────────┘  whatever goes wrong
  *
- * Host names are resolved on libuv's thread pool, so nothing here blocks. A link is UP when the
+ * Host names and sentinels are asked on libuv's thread pool (redis_find.h), anew for each attempt, so
+ * nothing here blocks and a failover is followed. A link is UP when the
  * server has accepted the login, the database and the greeting: so a server that is frozen, still
  * loading, or a read-only replica never counts as up. Commands are answered in the order in which
  * they were sent, each within `timeout_ms`; one that isn't means that the link is down.
@@ -17,6 +18,8 @@
 
 #include "base/loop.h"
 #include "queue/redis_address.h"
+#include "queue/redis_find.h"
+#include "queue/redis_tls.h"
 
 struct redis_link;
 
@@ -25,6 +28,7 @@ typedef void (*redis_reply_fn)(void *arg, const redisReply *reply);
 
 struct redis_link_terms {
 	const struct redis_address *address; /* outlives the link */
+	struct redis_tls *tls;               /* NULL: without; outlives the link */
 	const int64_t *timeout_ms;           /* read at each use */
 	const char *name;                    /* CLIENT SETNAME, and the word for logs */
 
@@ -51,6 +55,8 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_ter
 void redis_link_free(struct redis_link *link);
 
 bool redis_link_is_up(const struct redis_link *link);
+/* Where it is connected to, if it is up and not on a Unix socket. */
+const struct redis_place *redis_link_place(const struct redis_link *link);
 bool redis_link_is_idle(const struct redis_link *link); /* no command is waiting for its answer */
 
 /*
@@ -60,7 +66,10 @@ bool redis_link_is_idle(const struct redis_link *link); /* no command is waiting
 int redis_link_send(struct redis_link *link, struct span command, redis_reply_fn fn, void *arg)
 	MUST_USE;
 
-/* Asks for a sign of life: if none comes `in_ms` from now, the link goes down. */
+/*
+ * Sends the greeting again (there must be one): if no answer comes `in_ms` from now, or one that
+ * says the server is of no use, the link goes down.
+ */
 void redis_link_probe(struct redis_link *link, int64_t in_ms);
 
 /* Gives up the connection, for `cause`, and connects again. */

@@ -120,14 +120,19 @@ bool redis_is_error(const redisReply *reply, const char *kind)
 	return reply && reply->type == REDIS_REPLY_ERROR && strstr(reply->str, kind);
 }
 
-bool redis_is_unusable(const redisReply *reply)
+bool redis_error_is_unusable(const char *error)
 {
 	static const char *const kinds[] = { "READONLY", "LOADING",   "MASTERDOWN",
 					     "NOAUTH",   "WRONGPASS", "invalid password" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (redis_is_error(reply, kinds[i]))
+		if (strstr(error, kinds[i]))
 			return true;
 	}
 	return false;
+}
+
+bool redis_is_unusable(const redisReply *reply)
+{
+	return reply && reply->type == REDIS_REPLY_ERROR && redis_error_is_unusable(reply->str);
 }

@@ -16,8 +16,6 @@
 enum {
 	/* A waiter that isn't touched for so long is dead. The same number is in prelude.lua. */
 	REDIS_LEASE_MS = 3000,
-	/* A turn handed over lasts so long unless it is confirmed. The same number is there, too. */
-	REDIS_CONFIRM_MS = 3000,
 };
 
 enum redis_script {
@@ -89,3 +87,4 @@ bool redis_is_error(const redisReply *reply, const char *kind);
 
 /* Errors after which a connection is of no use: the server isn't a master that serves us. */
 bool redis_is_unusable(const redisReply *reply);
+bool redis_error_is_unusable(const char *error);

@@ -9,10 +9,13 @@
  *      other processes' give_back ──PUBLISH──> sub ─┼──> by_id ──> place ──post──> ticket
  *      keeper: renewals, touches ──uv_async─────────┘
  *
- *      ENTERING ──> WAITING ──> HELD ──> UNSURE (lost; failed while waiting)
- *          └──────────┴─────────┴──> NONE (full; failed before it joined)
+ *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; failed while waiting)
+ *          │          │  ^──────────┘ lost      │
+ *          └──────────┴─────────────────────────┴──> NONE (full; failed before it joined)
  *
- * A grant is used at once; if it came from a hand-over, it is confirmed in parallel.
+ * A turn that was handed over may be news of long ago: this process may have been stopped, or the
+ * message late, and the lease over. No clock here can tell, so it is used only when Redis has
+ * confirmed it, which also begins its whole lease. Where a delay is left, that costs no time.
  */
 #include "queue/redis_turns.h"
 
@@ -30,6 +33,7 @@ enum {
 enum turn_state {
 	TURN_ENTERING, /* no answer yet */
 	TURN_WAITING,
+	TURN_CONFIRMING, /* handed over to us; the keeper still takes it for a waiter */
 	TURN_HELD,
 	TURN_UNSURE, /* told that it is over; Redis may still have it */
 	TURN_NONE,   /* Redis doesn't have it */
@@ -53,6 +57,7 @@ struct errand {
 	int64_t sent_ms, sent_us, ttl_ms, delay_ms;
 	int64_t until_ms; /* a debt is forgotten then */
 	bool completed;
+	bool again; /* sent before, and maybe done then */
 };
 
 static void send_enter(struct place *p);
@@ -112,15 +117,14 @@ static void remove_place(struct place *p)
 	tell(p, (struct lock_news){ LOCK_REMOVED });
 }
 
-/* The lease of a turn that was renewed for its whole ttl at `sent_ms`, or before it is confirmed. */
-static void keep(struct place *p, int64_t sent_ms, bool confirmed)
+/* The lease of a turn that was renewed for its whole ttl by a call sent at `sent_ms`. */
+static void keep(struct place *p, int64_t sent_ms)
 {
 	const struct lock_ticket *t = p->box.ticket;
-	int64_t interval_ms = keeper_interval_ms(t->terms.ttl_ms);
 	struct keeper_turn turn = {
 		.ttl_ms = t->terms.ttl_ms,
-		.lease_until_ms = sent_ms + (confirmed ? t->terms.ttl_ms : REDIS_CONFIRM_MS),
-		.renew_at_ms = sent_ms + (confirmed ? interval_ms : MIN(interval_ms, 1000)),
+		.lease_until_ms = sent_ms + t->terms.ttl_ms,
+		.renew_at_ms = sent_ms + keeper_interval_ms(t->terms.ttl_ms),
 		.hold_until_ms = p->hold_until_ms,
 	};
 
@@ -174,20 +178,25 @@ static void errand_free(struct errand *e)
 	check_settled(r);
 }
 
-/* Errors that say the server is no use end the link, which logs; others are logged here, once. */
-static void take_error(struct redis_turns *r, const redisReply *reply)
+/* Says once what it is that Redis answers instead of what was asked for. */
+static void complain(struct redis_turns *r, const char *error)
 {
-	struct span word = { reply->str, strcspn(reply->str, " ") };
+	struct span word = { error, strcspn(error, " ") };
 
-	if (redis_is_unusable(reply)) {
-		redis_link_reset(r->cmd.link, reply->str);
-		return;
-	}
 	word.len = MIN(word.len, sizeof r->error - 1);
 	if (span_eq(word, span_of(r->error)))
 		return;
 	snprintf(r->error, sizeof r->error, "%.*s", SPAN_ARG(word));
-	log_warn("redis refuses", LOG_STR("cause", reply->str));
+	log_warn("redis refuses", LOG_STR("cause", error));
+}
+
+/* Errors that say the server is no use end the link, which logs. */
+static void take_error(struct redis_turns *r, const redisReply *reply)
+{
+	if (redis_is_unusable(reply))
+		redis_link_reset(r->cmd.link, reply->str);
+	else
+		complain(r, reply->str);
 }
 
 static void take_success(struct redis_turns *r)
@@ -199,24 +208,48 @@ static void take_success(struct redis_turns *r)
 
 /* --- grants ------------------------------------------------------------------------------ */
 
+static void confirm(struct place *p);
+
+/*
+ * `sent_ms`: when the call was sent that got the turn for its whole ttl. If that is longer ago than
+ * the ttl, the answer is no news.
+ */
+static void grant(struct place *p, int64_t elapsed_ms, int64_t sent_ms)
+{
+	const struct lock_terms *terms = &p->box.ticket->terms;
+	int64_t delay_ms = elapsed_ms < 0 ? 0 : MAX(terms->delay_ms - elapsed_ms, 0);
+	int64_t now = clock_ms();
+
+	if (now >= sent_ms + terms->ttl_ms) {
+		confirm(p);
+		return;
+	}
+	p->state = TURN_HELD;
+	p->starts_ms = now + delay_ms;
+	p->hold_until_ms = p->starts_ms + terms->max_hold_ms;
+	keep(p, sent_ms);
+	tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
+}
+
 static void confirmed(struct redis_call *call, const redisReply *reply)
 {
 	struct errand *e = container_of(call, struct errand, call);
 	struct redis_turns *r = e->turns;
 	struct place *p = find_str(r, e->id);
-	struct redis_answer a;
+	struct redis_answer a = { 0 };
+	bool answered = redis_answer_read(reply, &a);
 
 	r->open--;
-	if (!redis_answer_read(reply, &a)) {
-		if (reply)
-			take_error(r, reply);
-	} else if (p && p->state == TURN_HELD) {
-		if (span_eq(a.what, SPAN("renewed")))
-			keep(p, e->sent_ms, true);
-		else
-			lose(p);
+	if (reply && !answered)
+		take_error(r, reply);
+	if (p && p->state == TURN_CONFIRMING) {
+		p->state = TURN_WAITING;
+		if (answered && span_eq(a.what, SPAN("renewed")))
+			grant(p, a.elapsed_ms, e->sent_ms);
+		else if (answered)
+			send_enter(p); /* too late: to the end of the line */
 	}
-	errand_free(e); /* without an answer: the keeper goes on trying until the lease is over */
+	errand_free(e); /* without an answer: the next touch hears of it again */
 }
 
 static void confirm(struct place *p)
@@ -224,25 +257,18 @@ static void confirm(struct place *p)
 	struct errand *e = new_errand(p->turns, SCRIPT_RENEW, p->box.ticket, confirmed);
 
 	redis_arg_int(&e->call.command, e->ttl_ms);
-	if (send_errand(e) < 0)
-		errand_free(e);
+	p->state = TURN_CONFIRMING;
+	keeper_wait(p->turns->keeper, e->account, e->id);
+	if (send_errand(e) == 0)
+		return;
+	p->state = TURN_WAITING;
+	errand_free(e);
 }
 
-/* `sent_ms`: when the enter was sent that got the turn for its whole ttl; 0: handed over. */
-static void grant(struct place *p, int64_t elapsed_ms, int64_t sent_ms)
+/* Redis says, or said some time ago, that it has the turn; maybe before the answer to its enter. */
+static void handed_over(struct place *p)
 {
-	const struct lock_terms *terms = &p->box.ticket->terms;
-	int64_t delay_ms = elapsed_ms < 0 ? 0 : MAX(terms->delay_ms - elapsed_ms, 0);
-	int64_t now = clock_ms();
-
-	if (p->state != TURN_ENTERING && p->state != TURN_WAITING)
-		return;
-	p->state = TURN_HELD;
-	p->starts_ms = now + delay_ms;
-	p->hold_until_ms = p->starts_ms + terms->max_hold_ms;
-	keep(p, sent_ms ? sent_ms : now, sent_ms);
-	tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
-	if (!sent_ms)
+	if (p->state == TURN_ENTERING || p->state == TURN_WAITING)
 		confirm(p);
 }
 
@@ -253,10 +279,10 @@ void redis_turns_answer(struct redis_turns *r, const struct redis_answer *a)
 
 	r->dropped += a->dropped;
 	if (p)
-		grant(p, a->elapsed_ms, 0);
+		handed_over(p);
 }
 
-/* "<ticket> <elapsed>", "<ticket> removed", "<ticket> lost": from tell() in prelude.lua. */
+/* "<ticket> granted", "<ticket> removed", "<ticket> lost": from tell() in prelude.lua. */
 void redis_turns_message(struct redis_turns *r, struct span payload)
 {
 	const char *blank = payload.len ? memchr(payload.ptr, ' ', payload.len) : NULL;
@@ -269,7 +295,7 @@ void redis_turns_message(struct redis_turns *r, struct span payload)
 	else if (!strcmp(blank, " lost"))
 		lose(p);
 	else
-		grant(p, strtoll(blank, NULL, 10), 0);
+		handed_over(p);
 }
 
 /* --- giving back ------------------------------------------------------------------------- */
@@ -296,7 +322,7 @@ static void given_back(struct redis_call *call, const redisReply *reply)
 	r->open--;
 	if (redis_answer_read(reply, &a)) {
 		redis_turns_answer(r, &a);
-		r->lost += e->completed && !a.number;
+		r->lost += e->completed && !a.number && !e->again;
 		if (a.number)
 			histogram_add(&r->hand_offs, clock_us() - e->sent_us);
 		errand_free(e);
@@ -304,6 +330,8 @@ static void given_back(struct redis_call *call, const redisReply *reply)
 	}
 	if (reply)
 		take_error(r, reply);
+	else
+		e->again = true;
 	owe(e);
 }
 
@@ -357,6 +385,15 @@ void redis_turns_give_back(struct redis_turns *r, struct lock_ticket *t, bool co
 	place_free(p);
 }
 
+bool redis_turns_holds(struct redis_turns *r, struct lock_ticket *t)
+{
+	struct place *p = t->entry;
+
+	if (p && p->state == TURN_HELD && !keeper_lease_lasts(r->keeper, t->id))
+		lose(p);
+	return p && p->state == TURN_HELD;
+}
+
 void redis_turns_settle(struct redis_turns *r, struct job *when_settled)
 {
 	post_close(&r->post);
@@ -371,7 +408,8 @@ void redis_turns_settle(struct redis_turns *r, struct job *when_settled)
 static void take_place(struct place *p, const struct redis_answer *a, int64_t sent_ms)
 {
 	if (span_eq(a->what, SPAN("granted"))) {
-		grant(p, a->elapsed_ms, sent_ms);
+		if (p->state == TURN_ENTERING || p->state == TURN_WAITING)
+			grant(p, a->elapsed_ms, sent_ms);
 	} else if (span_eq(a->what, SPAN("waiting")) && p->state == TURN_ENTERING) {
 		p->state = TURN_WAITING;
 		keeper_wait(p->turns->keeper, p->box.ticket->account, p->box.ticket->id);
@@ -431,7 +469,7 @@ static void send_enter(struct place *p)
 	if (send_errand(e) == 0)
 		return;
 	errand_free(e);
-	if (p->state == TURN_ENTERING)
+	if (p->state == TURN_ENTERING && !p->turns->patient)
 		fail(p, TURN_NONE);
 }
 
@@ -453,6 +491,18 @@ void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t)
 
 /* --- what else happens ------------------------------------------------------------------- */
 
+/* Its lease can't be renewed, so that it would lose its place; unless the link finds a better server. */
+static void refused(struct place *p, const char *error)
+{
+	if (redis_error_is_unusable(error)) {
+		redis_link_reset(p->turns->cmd.link, error);
+		return;
+	}
+	complain(p->turns, error);
+	if (p->state == TURN_WAITING)
+		fail(p, TURN_UNSURE);
+}
+
 void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *news)
 {
 	struct place *p = find_str(r, news->id);
@@ -462,24 +512,44 @@ void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *ne
 	else if (p && news->kind == KEEPER_LOST)
 		lose(p);
 	else if (p && news->kind == KEEPER_HAS)
-		grant(p, news->elapsed_ms, 0);
+		handed_over(p);
+	else if (p && news->kind == KEEPER_REFUSED)
+		refused(p, news->refusal);
 	else if (p && news->kind == KEEPER_UNKNOWN && p->state == TURN_WAITING)
 		send_enter(p);
 }
 
-/* Scripts and data may be gone as well, if the server was started anew. */
-void redis_turns_link_up(struct redis_turns *r)
+void redis_turns_link_down(struct redis_turns *r)
 {
-	redis_presence_reset(&r->presence);
-	pay_debts(r);
-	keeper_touch_now(r->keeper);
+	r->patient = true;
 }
 
-void redis_turns_fail_waiters(struct redis_turns *r)
+/*
+ * Scripts and data may be gone as well, if the server was started anew. Enters that had been sent
+ * failed with the old link; those that are still to be sent go in the order in which they came.
+ */
+void redis_turns_link_up(struct redis_turns *r)
 {
+	r->patient = false;
+	redis_presence_reset(&r->presence);
+	pay_debts(r);
 	for (struct place *p = r->by_id; p; p = p->hh.next) {
-		if (p->state == TURN_WAITING)
+		if (p->state != TURN_ENTERING)
+			continue;
+		redis_presence_note(&r->presence, p->box.ticket->account);
+		send_enter(p);
+	}
+	keeper_refresh(r->keeper);
+}
+
+void redis_turns_lose_patience(struct redis_turns *r)
+{
+	r->patient = false;
+	for (struct place *p = r->by_id; p; p = p->hh.next) {
+		if (p->state == TURN_WAITING || p->state == TURN_CONFIRMING)
 			fail(p, TURN_UNSURE);
+		else if (p->state == TURN_ENTERING)
+			fail(p, TURN_NONE);
 	}
 }
 

@@ -23,6 +23,7 @@ struct redis_turns {
 	int64_t lost, dropped;
 	struct histogram hand_offs;
 	int open;                 /* errands that are under way */
+	bool patient;             /* the link isn't up, but may be soon: who enters waits for it */
 	char error[24];           /* the first word of the error that enters get, "" if none */
 	struct job *when_settled; /* asked for when nothing is open or owed; NULL: not awaited */
 };
@@ -37,6 +38,9 @@ void redis_turns_close(struct redis_turns *r);
 void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t);
 void redis_turns_give_back(struct redis_turns *r, struct lock_ticket *t, bool completed);
 
+/* lock_holds(). */
+bool redis_turns_holds(struct redis_turns *r, struct lock_ticket *t) MUST_USE;
+
 /* Gives back all there are, and asks for the job once that is known to have arrived. */
 void redis_turns_settle(struct redis_turns *r, struct job *when_settled);
 
@@ -45,8 +49,11 @@ void redis_turns_message(struct redis_turns *r, struct span payload);
 void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *news);
 void redis_turns_answer(struct redis_turns *r, const struct redis_answer *answer);
 
-/* The link is up: pays debts, and has every waiter touched. */
+/* The link isn't up yet, or no longer: who waits or enters is patient for a while. */
+void redis_turns_link_down(struct redis_turns *r);
+
+/* The link is up: pays debts, sends enters that had to wait, and has every waiter touched. */
 void redis_turns_link_up(struct redis_turns *r);
 
-/* The link has been down for too long: waiters fail. */
-void redis_turns_fail_waiters(struct redis_turns *r);
+/* The link has been down for too long: waiters fail, and until it is up, whoever enters. */
+void redis_turns_lose_patience(struct redis_turns *r);

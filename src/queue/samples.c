@@ -27,9 +27,8 @@ void samples_view(const struct samples *s, int64_t now_ms, struct lock_view *vie
 		const struct sample *x = &s->ring[i];
 
 		if (now_ms - x->at_ms <= LOCK_RECENT_MS)
-			view->samples[view->sample_count++] = (struct lock_sample){
-				now_ms - x->at_ms, x->wait_ms, x->hold_ms
-			};
+			view->samples[view->sample_count++] =
+				(struct lock_sample){ now_ms - x->at_ms, x->wait_ms, x->hold_ms };
 	}
 }
 

@@ -11,7 +11,7 @@
 struct samples {
 	struct sample {
 		int64_t at_ms, wait_ms, hold_ms;
-	} *ring;
+	} * ring;
 	size_t cap, at, count; /* at: where the next goes */
 };
 

@@ -15,10 +15,10 @@ static void tell(struct job *job)
 {
 	struct settings *s = container_of(job, struct settings, tell);
 	size_t n = 0, count = HASH_COUNT(s->entries);
-	CLEANUP(freep) struct lock_setting *all = xcalloc(count + 1, sizeof *all);
+	CLEANUP(freep) struct runtime_setting *all = xcalloc(count + 1, sizeof *all);
 
 	for (struct settings_entry *e = s->entries; e; e = e->hh.next)
-		all[n++] = (struct lock_setting){ e->name, e->value };
+		all[n++] = (struct runtime_setting){ e->name, e->value };
 	if (s->fn)
 		s->fn(s->arg, all, n);
 }
@@ -78,7 +78,7 @@ static bool set(struct settings *s, const char *name, const char *value)
 	return true;
 }
 
-void settings_change(struct settings *s, const struct lock_setting *changes, size_t count)
+void settings_change(struct settings *s, const struct runtime_setting *changes, size_t count)
 {
 	bool different = false;
 
@@ -88,7 +88,7 @@ void settings_change(struct settings *s, const struct lock_setting *changes, siz
 		changed(s);
 }
 
-void settings_replace(struct settings *s, const struct lock_setting *all, size_t count)
+void settings_replace(struct settings *s, const struct runtime_setting *all, size_t count)
 {
 	struct settings_entry *e, *next;
 	bool different = false;

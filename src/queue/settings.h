@@ -18,10 +18,10 @@ struct settings {
 void settings_watch(struct settings *s, struct loop *loop, lock_settings_fn fn, void *arg);
 
 /* Sets what has a value, drops what has none; the rest stays. */
-void settings_change(struct settings *s, const struct lock_setting *changes, size_t count);
+void settings_change(struct settings *s, const struct runtime_setting *changes, size_t count);
 
 /* From now on these and no others; all have values. Told only if something is different. */
-void settings_replace(struct settings *s, const struct lock_setting *all, size_t count);
+void settings_replace(struct settings *s, const struct runtime_setting *all, size_t count);
 
 /* Forgets everything; nobody is told. May be called twice. */
 void settings_clear(struct settings *s);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/accounts.h"
 #include "queue/keeper.h"
 #include "queue/lock.h"
 
@@ -290,7 +291,7 @@ static void period_over(void *arg)
 	struct sweep *s = arg;
 
 	timer_start(s->period, s->config->queue.cleanup_interval_ms);
-	if (s->run == IDLE && !s->open && s->config->queue.enabled)
+	if (s->run == IDLE && !s->open && config_queue_mode(s->config) != QUEUE_MODE_OFF)
 		begin(s, PERIODIC);
 }
 

@@ -36,6 +36,15 @@ static void open_fixture(struct fixture *f)
 	}
 }
 
+/* On the terms that the configuration has now. */
+static void join(struct fixture *f, struct queue_place *p, const char *account)
+{
+	struct account_terms terms;
+
+	account_terms_of(&f->config, account, &terms);
+	queue_join(f->queue, p, account, &terms);
+}
+
 static void close_fixture(struct fixture *f)
 {
 	int stopped = 0;
@@ -56,11 +65,11 @@ static void test_turns(void)
 
 	open_fixture(&f);
 	for (int i = 0; i < 3; i++) {
-		queue_join(f.queue, &f.places[i], "a");
+		join(&f, &f.places[i], "a");
 		CHECK_INT(f.places[i].state, PLACE_WAITING);
 	}
 	CHECK_INT(f.told, 0); /* never from within the call */
-	queue_join(f.queue, &f.places[3], "b");
+	join(&f, &f.places[3], "b");
 	CHECK(REACHES(&f, 0, PLACE_TURN));
 	CHECK(REACHES(&f, 3, PLACE_TURN)); /* another account doesn't wait */
 	CHECK_INT(f.places[1].state, PLACE_WAITING);
@@ -79,18 +88,18 @@ static void test_pacing(void)
 
 	open_fixture(&f);
 	f.config.queue.delay_ms = 150;
-	queue_join(f.queue, &f.places[0], "a");
+	join(&f, &f.places[0], "a");
 	CHECK(REACHES(&f, 0, PLACE_TURN)); /* nobody was before: no delay */
-	queue_join(f.queue, &f.places[1], "a");
+	join(&f, &f.places[1], "a");
 	start = clock_ms();
 	queue_leave(&f.places[0], true);
 	CHECK(REACHES(&f, 1, PLACE_PACING));
 	CHECK(REACHES(&f, 1, PLACE_TURN));
 	CHECK(clock_ms() - start >= 149);
 	/* an unused turn doesn't start the delay */
-	queue_join(f.queue, &f.places[2], "b");
+	join(&f, &f.places[2], "b");
 	CHECK(REACHES(&f, 2, PLACE_TURN));
-	queue_join(f.queue, &f.places[3], "b");
+	join(&f, &f.places[3], "b");
 	queue_leave(&f.places[2], false);
 	start = clock_ms();
 	CHECK(REACHES(&f, 3, PLACE_TURN));
@@ -104,14 +113,14 @@ static void test_timeout(void)
 
 	open_fixture(&f);
 	f.config.queue.timeout_ms = 100;
-	queue_join(f.queue, &f.places[0], "a");
-	queue_join(f.queue, &f.places[1], "a");
-	queue_join(f.queue, &f.places[2], "a");
+	join(&f, &f.places[0], "a");
+	join(&f, &f.places[1], "a");
+	join(&f, &f.places[2], "a");
 	CHECK(REACHES(&f, 1, PLACE_TIMED_OUT));
 	CHECK(REACHES(&f, 2, PLACE_TIMED_OUT));
 	CHECK_INT(f.places[0].state, PLACE_TURN); /* counts for waiting only */
 	/* the places are free: the next is served right behind the holder */
-	queue_join(f.queue, &f.places[3], "a");
+	join(&f, &f.places[3], "a");
 	queue_leave(&f.places[0], true);
 	CHECK(REACHES(&f, 3, PLACE_TURN));
 	close_fixture(&f);
@@ -126,11 +135,11 @@ static void test_deadline_while_pacing(void)
 	open_fixture(&f);
 	f.config.queue.delay_ms = 5000;
 	f.config.queue.timeout_ms = 120;
-	queue_join(f.queue, &f.places[0], "a");
+	join(&f, &f.places[0], "a");
 	CHECK(REACHES(&f, 0, PLACE_TURN));
 	queue_leave(&f.places[0], true);
 	start = clock_ms();
-	queue_join(f.queue, &f.places[1], "a");
+	join(&f, &f.places[1], "a");
 	CHECK(REACHES(&f, 1, PLACE_PACING));
 	CHECK(REACHES(&f, 1, PLACE_TIMED_OUT));
 	CHECK(clock_ms() - start >= 119 && clock_ms() - start < 2000);
@@ -144,10 +153,10 @@ static void test_full(void)
 	open_fixture(&f);
 	f.config.queue.max_waiting = 2;
 	for (int i = 0; i < 4; i++)
-		queue_join(f.queue, &f.places[i], "a");
+		join(&f, &f.places[i], "a");
 	CHECK(REACHES(&f, 3, PLACE_FULL));
 	CHECK_INT(f.places[2].state, PLACE_WAITING);
-	queue_join(f.queue, &f.places[4], "b");
+	join(&f, &f.places[4], "b");
 	CHECK(REACHES(&f, 4, PLACE_TURN));
 	close_fixture(&f);
 }
@@ -158,13 +167,13 @@ static void test_lost(void)
 
 	open_fixture(&f);
 	f.config.queue.max_hold_ms = 100;
-	queue_join(f.queue, &f.places[0], "a");
-	queue_join(f.queue, &f.places[1], "a");
+	join(&f, &f.places[0], "a");
+	join(&f, &f.places[1], "a");
 	CHECK(REACHES(&f, 0, PLACE_TURN));
 	CHECK(REACHES(&f, 0, PLACE_LOST));
 	CHECK(REACHES(&f, 1, PLACE_TURN));
 	queue_leave(&f.places[0], true); /* doesn't touch the turn of the next */
-	queue_join(f.queue, &f.places[2], "a");
+	join(&f, &f.places[2], "a");
 	CHECK(!RUN_UNTIL(&f.loop, f.places[2].state == PLACE_TURN, 30));
 	close_fixture(&f);
 }
@@ -189,12 +198,12 @@ static void test_silence(void)
 	int done = 0;
 
 	open_fixture(&f);
-	queue_join(f.queue, &f.places[0], "a");
+	join(&f, &f.places[0], "a");
 	queue_leave(&f.places[0], false);
-	queue_join(f.queue, &f.places[1], "a");
+	join(&f, &f.places[1], "a");
 	CHECK(REACHES(&f, 1, PLACE_TURN));
 	CHECK(RUN_UNTIL(&f.loop, f.told == 1, 1000));
-	queue_join(f.queue, &f.places[2], "a");
+	join(&f, &f.places[2], "a");
 	queue_leave(&f.places[1], true);
 	queue_leave(&f.places[2], false); /* granted, but not yet told */
 	CHECK(!RUN_UNTIL(&f.loop, done, 30));

@@ -47,6 +47,33 @@ static void test_good(void)
 	}
 }
 
+static void test_sentinels(void)
+{
+	struct redis_address a = { 0 }, copy = { 0 };
+	struct buf errors = { 0 };
+
+	CHECK_INT(
+		redis_address_parse("redis+sentinel://me:pw@a,[::1]:7,c:26380/main/3", &errors, &a),
+		0);
+	CHECK_STR(or_none(a.master), "main");
+	CHECK_INT(a.db, 3);
+	CHECK_STR(or_none(a.user), "me");
+	CHECK_STR(or_none(a.password), "pw");
+	redis_address_copy(&a, &copy);
+	redis_address_clear(&a);
+	CHECK_INT(copy.sentinel_count, 3);
+	CHECK_STR(copy.sentinels[0].name, "a");
+	CHECK_INT(copy.sentinels[0].port, 26379);
+	CHECK_STR(copy.sentinels[1].name, "::1");
+	CHECK_INT(copy.sentinels[1].port, 7);
+	CHECK_INT(copy.sentinels[2].port, 26380);
+	CHECK(!copy.password);
+	redis_address_clear(&copy);
+	CHECK_INT(redis_address_parse("rediss://h:7", &errors, &a), 0);
+	CHECK(a.tls);
+	redis_address_clear(&a);
+}
+
 static void test_bad(void)
 {
 	static const char *const urls[] = {
@@ -80,7 +107,15 @@ static void test_bad(void)
 		"unix:/s?db",
 		"unix:/s?secret=1",
 		"unix:/s?",
-		"rediss://:secret@h",
+		"rediss://secret@h",
+		"redis+sentinel://",
+		"redis+sentinel://h",
+		"redis+sentinel://h/",
+		"redis+sentinel:///m",
+		"redis+sentinel://h:0/m",
+		"redis+sentinel://h,i:x/m",
+		"redis+sentinel://h/m/x",
+		"redis+sentinel://secret@h/m",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
@@ -98,6 +133,7 @@ static void test_bad(void)
 int main(void)
 {
 	test_good();
+	test_sentinels();
 	test_bad();
 	return check_done();
 }

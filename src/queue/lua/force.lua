@@ -7,7 +7,8 @@ if not holder then
 	return reply('unknown')
 end
 redis.call('DEL', LOCK)
-forget_all(holder)
+forget(holder)
+note_who(holder, string.format('removed %.0f', NOW)) -- so that it doesn't take it again
 tell(holder, 'lost')
 advance()
 return reply('done')

@@ -13,8 +13,10 @@ local PREFIX, ME = ARGV[1], ARGV[2]
 
 -- A waiter that hasn't been touched for so long is dead; lock_redis.h has the same number.
 local LEASE_MS = 3000
--- A turn that was handed over lasts so long unless its process confirms it by renewing.
-local CONFIRM_MS = 3000
+-- A turn that was handed over lasts so long unless its process confirms it by renewing: time for two
+-- touches, if the message is lost. With the touch that follows its end, a dead waiter at the head
+-- costs those behind it no more than a lease.
+local CONFIRM_MS = 2000
 
 local t = redis.call('TIME')
 local NOW = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -108,7 +110,7 @@ local function advance()
 	if owner(id) == ME then
 		granted_here = id
 	else
-		tell(id, elapsed())
+		tell(id, 'granted')
 	end
 end
 

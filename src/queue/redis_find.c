@@ -1,0 +1,144 @@
+#include "queue/redis_find.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+enum { SENTINEL_TIMEOUT_MIN_MS = 50 };
+
+/* While its work runs, the pool's thread has all of it but `fn` and `arg`, which are the loop's. */
+struct redis_find {
+	uv_work_t work;
+	struct redis_address address;
+	unsigned attempt;
+	int64_t timeout_ms;
+	char error[128]; /* empty: `place` is found */
+	struct redis_place place;
+
+	redis_found_fn fn; /* NULL: cancelled */
+	void *arg;
+};
+
+/* --- on the pool's thread ---------------------------------------------------------------- */
+
+/* One address an attempt, in turns. */
+static void resolve(struct redis_find *f, const char *host, int port)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL, *ai;
+	int r = getaddrinfo(host, NULL, &hints, &found);
+	unsigned n = 0, skip;
+
+	if (r) {
+		snprintf(f->error, sizeof f->error, "%s", gai_strerror(r));
+		return;
+	}
+	for (ai = found; ai; ai = ai->ai_next)
+		n++;
+	ai = found;
+	for (skip = f->attempt % n; skip; skip--)
+		ai = ai->ai_next;
+	r = getnameinfo(ai->ai_addr, ai->ai_addrlen, f->place.ip, sizeof f->place.ip, NULL, 0,
+			NI_NUMERICHOST);
+	if (r)
+		snprintf(f->error, sizeof f->error, "%s", gai_strerror(r));
+	f->place.port = port;
+	freeaddrinfo(found);
+}
+
+static bool is_place(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_ARRAY && r->elements == 2 &&
+	       r->element[0]->type == REDIS_REPLY_STRING &&
+	       r->element[1]->type == REDIS_REPLY_STRING;
+}
+
+/* True if this sentinel names the master, whether or not that can be resolved. */
+static bool take_place(struct redis_find *f, const redisReply *r)
+{
+	if (r->type == REDIS_REPLY_ERROR) {
+		snprintf(f->error, sizeof f->error, "sentinel: %s", r->str);
+		return false;
+	}
+	if (!is_place(r)) {
+		snprintf(f->error, sizeof f->error, "sentinels know no master %s",
+			 f->address.master);
+		return false;
+	}
+	f->error[0] = '\0';
+	resolve(f, r->element[0]->str, (int)strtol(r->element[1]->str, NULL, 10));
+	return true;
+}
+
+static bool ask_sentinel(struct redis_find *f, const struct redis_host *at)
+{
+	int64_t each_ms = f->timeout_ms / (int64_t)(f->address.sentinel_count + 1);
+	int64_t ms = MAX(each_ms, SENTINEL_TIMEOUT_MIN_MS);
+	struct timeval io = { ms / 1000, ms % 1000 * 1000 };
+	redisContext *c = redisConnectWithTimeout(at->name, at->port, io);
+	redisReply *r = NULL;
+	bool found = false;
+
+	if (c && !c->err && redisSetTimeout(c, io) == REDIS_OK)
+		r = redisCommand(c, "SENTINEL get-master-addr-by-name %s", f->address.master);
+	if (r) {
+		found = take_place(f, r);
+		freeReplyObject(r);
+	}
+	if (c)
+		redisFree(c);
+	return found;
+}
+
+static void search(uv_work_t *work)
+{
+	struct redis_find *f = container_of(work, struct redis_find, work);
+	const struct redis_address *a = &f->address;
+
+	if (!a->master) {
+		resolve(f, a->host, a->port);
+		return;
+	}
+	snprintf(f->error, sizeof f->error, "no sentinel answers");
+	for (size_t i = 0; i < a->sentinel_count; i++) {
+		if (ask_sentinel(f, &a->sentinels[(f->attempt + i) % a->sentinel_count]))
+			return;
+	}
+}
+
+/* --- on the loop ------------------------------------------------------------------------- */
+
+static void searched(uv_work_t *work, int status)
+{
+	struct redis_find *f = container_of(work, struct redis_find, work);
+
+	if (status < 0)
+		snprintf(f->error, sizeof f->error, "%s", uv_strerror(status));
+	if (f->fn && f->error[0])
+		f->fn(f->arg, f->error, NULL);
+	else if (f->fn)
+		f->fn(f->arg, NULL, &f->place);
+	redis_address_clear(&f->address);
+	free(f);
+}
+
+struct redis_find *redis_find_start(struct loop *loop, const struct redis_address *address,
+				    unsigned attempt, int64_t timeout_ms, redis_found_fn fn,
+				    void *arg)
+{
+	struct redis_find *f = xcalloc(1, sizeof *f);
+
+	redis_address_copy(address, &f->address);
+	f->attempt = attempt;
+	f->timeout_ms = timeout_ms;
+	f->fn = fn;
+	f->arg = arg;
+	must(uv_queue_work(&loop->uv, &f->work, search, searched) == 0);
+	return f;
+}
+
+void redis_find_cancel(struct redis_find *f)
+{
+	if (!f)
+		return;
+	f->fn = NULL;
+	uv_cancel((uv_req_t *)&f->work); /* if it hasn't begun: searched() comes in any case */
+}
