@@ -4,10 +4,12 @@
  * exchange_advance() runs as a job: never within a callback of MHD, curl or hiredis. It looks at
  * the facts and does what is due, until nothing is. What may happen in which state:
  *
- *      READING     the body is complete: classify it; join the queue or ask the upstream
+ *      READING     the body is complete: classify it; join the queue or ask the upstream, or
+ *                  both, where the queue is only observed
  *      WAITING     the place has moved: turn, pacing, timeout, full, failed, pass
  *      PACING      the same
  *      FORWARDING  the upstream's status is there: answer with it
+ *      FORWARDING, STREAMING  the turn is lost: cut, if that is wanted
  *      STREAMING   the upstream's response has ended: give the turn back
  *      DRAINING    the client has got everything: answered
  *      any         the client is gone
@@ -17,11 +19,11 @@
  */
 #include "proxy/exchange.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -29,6 +31,8 @@
 #include "proxy/front.h"
 
 #define TO(state) (1u << (state))
+
+enum { RATE_WINDOW_MS = 10 * 1000 }; /* over which listen.min_rate_bytes_s counts, at most */
 
 static const struct {
 	const char *name;
@@ -97,31 +101,102 @@ static int64_t limit_ms(const struct exchange *x)
 						  : c->listen.stall_timeout_ms;
 }
 
+static int64_t rate_window_ms(const struct exchange *x)
+{
+	return MIN(RATE_WINDOW_MS, x->proxy->config->listen.stall_timeout_ms);
+}
+
+static void start_rate_window(struct exchange *x)
+{
+	x->rate_since_ms = clock_ms();
+	x->rate_bytes = x->bytes_in;
+}
+
+/*
+ * Whether the client sent too little in the window that ends now. Bytes that we don't take from it, as
+ * the upstream takes none from us, aren't its fault; with an answer, nobody needs the rest; and one
+ * that fell silent isn't slow, but stalls.
+ */
+static bool is_slow(struct exchange *x)
+{
+	int64_t min = x->proxy->config->listen.min_rate_bytes_s, now = clock_ms();
+	int64_t elapsed = now - x->rate_since_ms, came = x->bytes_in - x->rate_bytes;
+	bool unanswered = x->state == X_READING || x->state == X_FORWARDING;
+	bool sends = unanswered && x->client == CLIENT_SENDING && !x->upload.len;
+
+	if (sends && elapsed < rate_window_ms(x))
+		return false;
+	start_rate_window(x);
+	return sends && now - x->moved_ms < elapsed / 2 && came * 1000 < min * elapsed;
+}
+
 /* The one to move may change without the watchdog hearing of it: it looks often enough for both. */
 static void start_watchdog(struct exchange *x)
 {
 	const struct config *c = x->proxy->config;
 	int64_t left = x->moved_ms + limit_ms(x) - clock_ms();
 
+	if (x->client == CLIENT_SENDING)
+		left = MIN(left, rate_window_ms(x));
 	timer_start(x->watchdog, MIN(MAX(left, 1), MIN(c->listen.stall_timeout_ms,
 						       c->upstream.request_timeout_ms)));
+}
+
+/* What has gone on for too long, or OUTCOME_ANSWERED: nothing. */
+static enum outcome overdue(struct exchange *x)
+{
+	enum mover mover = who_must_move(x);
+
+	if (is_slow(x))
+		return OUTCOME_CLIENT_SLOW;
+	if (mover == MOVER_QUEUE || clock_ms() < x->moved_ms + limit_ms(x))
+		return OUTCOME_ANSWERED;
+	return mover == MOVER_UPSTREAM ? OUTCOME_UPSTREAM_TIMEOUT : OUTCOME_CLIENT_STALLED;
 }
 
 static void on_watchdog(void *arg)
 {
 	struct exchange *x = arg;
-	enum mover mover = who_must_move(x);
+	enum outcome outcome = overdue(x);
 
-	if (mover != MOVER_QUEUE && clock_ms() >= x->moved_ms + limit_ms(x)) {
+	if (outcome) {
 		if (x->state == X_DYING && x->request)
 			http_request_cut(x->request); /* it doesn't even take its error */
-		exchange_finish(x, mover == MOVER_UPSTREAM ? OUTCOME_UPSTREAM_TIMEOUT
-							   : OUTCOME_CLIENT_STALLED);
+		exchange_finish(x, outcome);
 	}
 	start_watchdog(x);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
+
+static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
+{
+	struct proxy_counters *c = &x->proxy->counters;
+
+	c->requests[x->verdict.kind][x->outcome]++;
+	c->reasons[x->verdict.why]++;
+	c->bytes_in += x->bytes_in;
+	c->bytes_out += x->bytes_out;
+	if (!gated)
+		return;
+	histogram_add(&c->wait, wait_ms * 1000);
+	if (x->hold_ms >= 0)
+		histogram_add(&c->hold, x->hold_ms * 1000);
+	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
+		  x->hold_ms < 0 ? -1 : x->hold_ms * 1000);
+}
+
+/* Of those that were in line, or would have been. */
+static bool has_account(const struct exchange *x)
+{
+	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
+}
+
+/* A field that lines of few exchanges have, at the end: less than 0 ends the line before it. */
+static struct log_field known(const char *key, int64_t n)
+{
+	return n < 0 ? (struct log_field){ 0 } : LOG_INT(key, n);
+}
 
 /* One line an exchange, when all is over: so the bytes are those that really went out. */
 static void log_end(const struct exchange *x)
@@ -137,11 +212,14 @@ static void log_end(const struct exchange *x)
 		 LOG_STR("client", x->client_address),
 		 LOG_STR("kind", request_kind_name(x->verdict.kind)),
 		 LOG_STR("reason", x->verdict.reason),
-		 LOG_STR("account", gated ? x->verdict.account : NULL),
+		 LOG_STR("account", has_account(x) ? x->verdict.account : NULL),
 		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
 		 LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
 		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
-		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error));
+		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error),
+		 known("would_position", x->would_position),
+		 known("would_wait_ms", x->would_wait_ms));
+	count_end(x, gated, wait);
 }
 
 /* Place or turn; the turn counts as used if the upstream may have seen the request. */
@@ -153,6 +231,11 @@ static void give_back(struct exchange *x)
 	if (x->place.turn_ms && x->hold_ms < 0)
 		x->hold_ms = clock_ms() - x->place.turn_ms;
 	queue_leave(&x->place, used);
+	if (x->shadow) {
+		x->would_position = shadow_position(x->shadow);
+		x->would_wait_ms = shadow_wait_ms(x->shadow);
+	}
+	shadow_release(&x->shadow, used);
 }
 
 static void drop_body(struct exchange *x)
@@ -168,7 +251,7 @@ static void tell_client(struct exchange *x, bool responded)
 {
 	if (!x->request)
 		return;
-	if (x->client == CLIENT_GONE || x->outcome == OUTCOME_CLIENT_STALLED)
+	if (x->client == CLIENT_GONE || !outcome_info[x->outcome].type)
 		http_request_cut(x->request);
 	else if (responded)
 		http_request_wake(x->request); /* takes what is there, then is cut: front.c */
@@ -236,8 +319,13 @@ static bool on_transfer_gives(void *arg, const char *data, size_t len)
 static ssize_t on_transfer_takes(void *arg, char *to, size_t max)
 {
 	struct exchange *x = arg;
+	bool was_held_up = !pipe_room(&x->upload);
 	size_t n = pipe_read(&x->upload, to, max);
 
+	if (was_held_up) /* only from now on it is the client's turn to send */
+		start_rate_window(x);
+	if (!n && x->client != CLIENT_SENDING && x->client != CLIENT_WAITING)
+		return -ECANCELED; /* it left: what it sent must not look like all of it */
 	if (!n)
 		return x->client == CLIENT_SENDING ? -EAGAIN : 0;
 	exchange_moved(x);
@@ -300,21 +388,34 @@ void exchange_stream_up(struct exchange *x)
 
 /* --- advancing -------------------------------------------------------------------------------- */
 
+/* Stands in line; or lets a shadow do so, and goes on. */
+static void join(struct exchange *x)
+{
+	struct proxy *p = x->proxy;
+
+	request_terms(p->config, http_request_headers(x->request), x->verdict.account,
+		      clock_ms() - x->started_ms, &x->terms);
+	if (config_queue_mode(p->config) == QUEUE_MODE_OBSERVE) {
+		x->shadow = shadow_join(p->shadows, x->verdict.account, &x->terms, x->id);
+		return;
+	}
+	queue_join(p->queue, &x->place, x->verdict.account, &x->terms);
+	move(x, X_WAITING);
+}
+
 static void advance_reading(struct exchange *x)
 {
 	if (x->client != CLIENT_WAITING)
 		return;
 	if (x->look) {
 		look_finish(x->look, x->proxy->config, http_request_headers(x->request),
-			    buf_span(&x->body), &x->verdict);
+			    x->client_address, buf_span(&x->body), &x->verdict);
 		look_free(steal(&x->look));
 	}
-	if (!x->verdict.gated) {
+	if (x->verdict.gated)
+		join(x);
+	if (x->state == X_READING)
 		ask_upstream(x);
-		return;
-	}
-	queue_join(x->proxy->queue, &x->place, x->verdict.account);
-	move(x, X_WAITING);
 }
 
 static void advance_waiting(struct exchange *x)
@@ -331,9 +432,12 @@ static void advance_waiting(struct exchange *x)
 	case PLACE_PASS:
 		ask_upstream(x);
 		break;
-	case PLACE_LOST: /* while pacing: it never reached the upstream, so nothing is lost */
+	case PLACE_LOST: /* in the moment in which it began */
 	case PLACE_FAILED:
 		exchange_finish(x, OUTCOME_BACKEND_ERROR);
+		break;
+	case PLACE_REMOVED:
+		exchange_finish(x, OUTCOME_QUEUE_REMOVED);
 		break;
 	case PLACE_TIMED_OUT:
 		exchange_finish(x, OUTCOME_QUEUE_TIMEOUT);
@@ -344,28 +448,52 @@ static void advance_waiting(struct exchange *x)
 	}
 }
 
+static void count_response(struct exchange *x)
+{
+	int first_digit = x->status / 100;
+
+	if (first_digit < STATUS_CLASSES)
+		x->proxy->counters.upstream_responses[first_digit]++;
+}
+
 static enum outcome outcome_of(enum upstream_error error)
 {
 	return error == UPSTREAM_UNREACHABLE ? OUTCOME_UPSTREAM_UNREACHABLE
 					     : OUTCOME_UPSTREAM_BROKEN;
 }
 
+/* Somebody else may have the turn by now; whether that is worth a response is the operator's to say. */
+static bool must_abort(const struct exchange *x)
+{
+	return x->place.state == PLACE_LOST &&
+	       x->proxy->config->queue.on_lock_lost == ON_LOCK_LOST_ABORT;
+}
+
 static void advance_forwarding(struct exchange *x)
 {
+	if (must_abort(x)) {
+		exchange_finish(x, OUTCOME_LOCK_LOST);
+		return;
+	}
 	if (!transfer_status(x->transfer)) {
 		if (transfer_state(x->transfer) == TRANSFER_ENDED)
 			exchange_finish(x, outcome_of(transfer_error(x->transfer)));
 		return;
 	}
 	x->status = transfer_status(x->transfer);
+	count_response(x);
 	move(x, X_STREAMING);
-	if (x->proxy->config->queue.release_on == RELEASE_ON_HEADERS)
+	if (x->terms.release_on == RELEASE_ON_HEADERS)
 		give_back(x);
 	front_respond(x);
 }
 
 static void advance_streaming(struct exchange *x)
 {
+	if (must_abort(x)) {
+		exchange_finish(x, OUTCOME_LOCK_LOST);
+		return;
+	}
 	if (transfer_state(x->transfer) != TRANSFER_ENDED)
 		return;
 	if (transfer_error(x->transfer) != UPSTREAM_OK) {
@@ -408,17 +536,6 @@ static void advance(struct job *job)
 		exchange_free(x);
 }
 
-static void name_request(struct exchange *x)
-{
-	unsigned char random[12];
-	size_t n = 0;
-
-	must(getrandom(random, sizeof random, 0) == sizeof random);
-	n = (size_t)snprintf(x->id, sizeof x->id, "req_");
-	for (size_t i = 0; i < sizeof random; i++)
-		n += (size_t)snprintf(x->id + n, sizeof x->id - n, "%02x", random[i]);
-}
-
 struct exchange *exchange_new(struct proxy *p, struct http_request *request)
 {
 	struct exchange *x = xcalloc(1, sizeof *x);
@@ -429,16 +546,19 @@ struct exchange *exchange_new(struct proxy *p, struct http_request *request)
 	x->advance.run = advance;
 	x->place.changed = on_transfer_changed;
 	x->place.x = x;
-	x->wait_ms = x->hold_ms = -1;
+	x->place.client = x->client_address;
+	x->wait_ms = x->hold_ms = x->would_position = x->would_wait_ms = -1;
 	x->started_ms = clock_ms();
 	x->method = xstrndup(method.ptr, method.len);
 	x->path = xstrndup(target.ptr, strcspn(target.ptr, "?"));
 	snprintf(x->client_address, sizeof x->client_address, "%s", http_request_client(request));
 	request_not_looked_at(&x->verdict);
-	name_request(x);
+	snprintf(x->id, sizeof x->id, "req_%012" PRIx64 "%012" PRIx64, p->id_of_boot,
+		 ++p->requests);
 	list_append(&p->in_state[X_READING], &x->link);
 	p->count_in_state[X_READING]++;
 	exchange_moved(x);
+	x->rate_since_ms = x->started_ms;
 	x->watchdog = timer_new(p->loop, on_watchdog, x);
 	start_watchdog(x);
 	return x;

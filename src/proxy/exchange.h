@@ -21,8 +21,10 @@
 #include "proxy/http_server.h"
 #include "proxy/outcome.h"
 #include "proxy/pipe.h"
+#include "proxy/stats.h"
 #include "proxy/upstream.h"
 #include "queue/queue.h"
+#include "queue/shadow.h"
 #include "request/request.h"
 
 enum exchange_state {
@@ -51,11 +53,15 @@ struct proxy {
 	struct loop *loop;
 	const struct config *config;
 	struct queue *queue;
+	struct shadows *shadows; /* of requests that are only observed */
 	struct upstream *upstream;
 	struct http_server *server;
 	struct list in_state[X_STATE_COUNT];
 	int64_t count_in_state[X_STATE_COUNT];
 	int64_t buffered_bytes; /* of whole bodies, all exchanges */
+	struct proxy_counters counters;
+	struct tally *tally;
+	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */
 	bool draining;
 	struct job check_idle;
 	void (*idle)(void *arg);
@@ -80,7 +86,9 @@ struct exchange {
 	bool body_streamed; /* it goes through `upload` instead */
 	struct pipe upload, download;
 
+	struct account_terms terms; /* of a gated one */
 	struct queue_place place;
+	struct shadow *shadow; /* in place of `place` where requests are only observed */
 	struct transfer *transfer;
 
 	/* for the log */
@@ -91,7 +99,9 @@ struct exchange {
 	int64_t started_ms, moved_ms; /* moved: the last time a byte came in or went out */
 	int64_t wait_ms;              /* from joining to the upstream; -1 while that isn't over */
 	int64_t hold_ms;              /* -1 while no turn was given back */
+	int64_t would_position, would_wait_ms; /* where observed; -1: not, or not known */
 	int64_t bytes_in, bytes_out;
+	int64_t rate_since_ms, rate_bytes; /* where the watchdog's look at the rate began */
 };
 
 /* Begins in X_READING. Freed by itself, when it is DYING and its client is done. */

@@ -16,15 +16,34 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "proxy/response_head.h"
+#include "proxy/strict.h"
 
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
 enum { WHOLE_BODY_MAX = 256 * 1024 };
 
+/* Our own fields come on top of the upstream's. */
+_Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
+
 /* --- the request ------------------------------------------------------------------------------ */
 
-static bool has_body(const struct headers *h)
+/* Ends what isn't to be believed, before anything of it goes anywhere. */
+static bool is_believed(struct exchange *x)
 {
-	return headers_get(h, SPAN("Transfer-Encoding")).ptr || headers_content_length(h) > 0;
+	const struct config *c = x->proxy->config;
+	const struct strict_limits limits = {
+		.max_header_bytes = c->listen.max_header_bytes,
+		.max_headers = c->listen.max_headers,
+		.max_target_bytes = c->listen.max_target_bytes,
+	};
+	const char *why;
+	int outcome = strict_request(http_request_head(x->request), &limits, &why);
+
+	if (!outcome)
+		return true;
+	x->error = xstrdup(why);
+	exchange_finish(x, (enum outcome)outcome);
+	return false;
 }
 
 static void decide_way(struct exchange *x)
@@ -33,15 +52,20 @@ static void decide_way(struct exchange *x)
 	const struct config *c = x->proxy->config;
 	int64_t length = headers_content_length(h);
 
+	if (!is_believed(x))
+		return;
 	if (x->proxy->draining) {
 		exchange_finish(x, OUTCOME_SHUTTING_DOWN);
 	} else if (request_is_looked_at(c, http_request_method(x->request),
 					http_request_target(x->request))) {
-		if (length > c->listen.max_body_bytes)
-			exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
-		else
+		if (length <= c->listen.max_body_bytes)
 			x->look = look_new(h);
-	} else if (has_body(h) && (length < 0 || length > WHOLE_BODY_MAX)) {
+		else if (config_queue_mode(c) == QUEUE_MODE_OBSERVE)
+			exchange_stream_up(x); /* who only observes is in nobody's way */
+		else
+			exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
+	} else if (head_has_body(http_request_head(x->request)) &&
+		   (length < 0 || length > WHOLE_BODY_MAX)) {
 		exchange_stream_up(x);
 	}
 }
@@ -167,11 +191,28 @@ static void add_timing(struct exchange *x, struct buf *text, struct field_list *
 	field_list_add(fields, SPAN("server-timing"), buf_span(text));
 }
 
+/* The body of a response that is all here already: it can go out with its head in one piece. */
+static struct buf whole_response(struct exchange *x, int64_t length)
+{
+	struct buf body = { 0 };
+
+	if (length > 0 && (size_t)length == x->download.len &&
+	    transfer_state(x->transfer) == TRANSFER_ENDED &&
+	    transfer_error(x->transfer) == UPSTREAM_OK) {
+		body.len =
+			pipe_read(&x->download, buf_reserve(&body, (size_t)length), (size_t)length);
+		x->bytes_out += length;
+	}
+	return body;
+}
+
 void front_respond(struct exchange *x)
 {
+	const struct headers *from = transfer_fields(x->transfer);
+	int64_t length = headers_content_length(from);
 	CLEANUP(field_list_clear) struct field_list fields = { 0 };
 	CLEANUP(buf_clear) struct buf timing = { 0 };
-	const struct headers *from = transfer_fields(x->transfer);
+	CLEANUP(buf_clear) struct buf body = whole_response(x, length);
 
 	forward_response_fields(from, &fields);
 	add_timing(x, &timing, &fields);
@@ -179,8 +220,9 @@ void front_respond(struct exchange *x)
 						 .status = x->status,
 						 .fields = fields.fields,
 						 .count = fields.count,
-						 .streamed = true,
-						 .length = headers_content_length(from),
+						 .body = buf_span(&body),
+						 .streamed = !body.len,
+						 .length = length,
 					 });
 }
 
@@ -207,5 +249,6 @@ void front_respond_error(struct exchange *x)
 						 .fields = fields.fields,
 						 .count = fields.count,
 						 .body = buf_span(&body),
+						 .refuses = o->flags & OUTCOME_CLOSE,
 					 });
 }

@@ -9,21 +9,21 @@
  *  - A suspended connection doesn't notice that its client hung up, and reports "completed OK"
  *    later. So each connection's descriptor is watched for EPOLLRDHUP from accept to close by a
  *    poll of our own: one registration a connection, stopped at the first event.
- *  - MHD's own timeouts scan every connection whose timeout isn't the default on every run. We
- *    give it none; connections between requests are on one list here, oldest first, and
- *    share one timer.
- *  - A response can be queued only before the body or after all of it. An early one is kept until
- *    the body is in, but where the client waits for "100 Continue": it hears the answer instead
- *    and needn't send the body.
+ *  - MHD's own timeouts scan connections on every run. We give it none: see lounge.h.
+ *  - A response can be queued only before the body or after all of it. One that comes between is
+ *    written by early.c, past MHD; MHD goes on to read and we throw away what it reads.
  *  - A reader that returns 0 without suspending is called again at once, for ever.
  *  - A cut of a connection that MHD isn't about to look at takes a shutdown() of its socket.
+ *  - Before 1.0, MHD drops what follows a NUL, unfolds folded lines, takes a bare LF for a line's end
+ *    and skips spaces, without telling: see head_has_gaps(). It does the latter within chunked bodies,
+ *    too, where nobody can see it; so there the connection ends behind such a request, and
+ *    whoever hid a second one in it has hidden it from us as well.
  */
 #include "proxy/http_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,28 +31,38 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/listener.h"
+#include "proxy/door.h"
+#include "proxy/early.h"
+#include "proxy/lounge.h"
+#include "proxy/watch.h"
 
 enum {
-	MEMORY_PER_CONNECTION = 32 * 1024, /* the limit of a request's headers, too */
+	MEMORY_PER_HEADER = 72, /* what MHD notes of each, and a little more */
 	READ_INCREMENT = 8 * 1024,
 	BLOCK_SIZE = 16 * 1024, /* of a streamed response with a known length */
 	RUNS_PER_JOB = 16,
-	CLIENT_MAX = INET6_ADDRSTRLEN,
 };
+
+/* Levels of strictness came with 1.0, and so did the flag that says that we have no threads. */
+#if MHD_VERSION >= 0x01000000
+#define STRICTEST  MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1
+#define NO_THREADS MHD_USE_NO_THREAD_SAFETY
+#else
+#define STRICTEST  MHD_OPTION_STRICT_FOR_CLIENT, 1
+#define NO_THREADS 0
+#endif
 
 struct http_server {
 	struct loop *loop;
 	struct http_server_options options;
 	struct MHD_Daemon *daemon;
-	uv_poll_t *poll; /* MHD's epoll descriptor */
+	struct watch *poll; /* MHD's epoll descriptor */
 	struct job run_job;
-	struct list idle; /* connections without a request, the longest idle first */
-	struct timer *idle_timer;
-	int64_t connections;
-	int listen_fd;
+	struct door *door;
+	struct lounge *fresh, *idle; /* before the first request; between two */
+	int64_t early_responses;
 	bool quiesced;
-	char *address;
+	bool is_lax; /* MHD reads more than it should, and tells nobody */
 };
 
 enum request_state {
@@ -66,37 +76,25 @@ enum request_state {
 struct http_request {
 	struct http_server *server;
 	struct MHD_Connection *mhd;
-	uv_poll_t *watch;      /* for a hang-up; NULL after one */
-	struct list idle_link; /* on server->idle while R_NONE */
-	int64_t idle_since_ms;
-	int fd;
+	struct watch *watch; /* for a hang-up; NULL after one */
+	struct seat seat;    /* in a lounge while R_NONE; has the descriptor */
 	bool hung_up;
-	char client[CLIENT_MAX];
+	char client[DOOR_ADDRESS_MAX];
 
 	/* of the request under way */
 	enum request_state state;
-	bool parked, cut;
+	bool began; /* begin() has returned */
+	bool parked, cut, refused;
 	void *x; /* what begin() returned */
-	char *target;
-	struct span method;
-	struct headers headers;
+	char *raw_target, *path;
+	const char *target_at; /* where it stood in MHD's memory */
+	struct request_head head;
 	struct header *fields;
 	struct MHD_Response *response; /* given by respond(), not yet queued */
 	unsigned status;
+	bool ends_by_close;  /* the response does: a cut must not look like its end */
+	struct early *early; /* given while the body was still coming */
 };
-
-static void close_poll(uv_handle_t *poll)
-{
-	free(poll);
-}
-
-static void poll_clear(uv_poll_t **poll)
-{
-	uv_poll_t *p = steal(poll);
-
-	if (p)
-		uv_close((uv_handle_t *)p, close_poll);
-}
 
 /* --- running MHD ------------------------------------------------------------------------------ */
 
@@ -113,11 +111,11 @@ static void run_mhd(struct job *job)
 	loop_defer(s->loop, &s->run_job);
 }
 
-static void on_mhd_ready(uv_poll_t *poll, int status, int events)
+static void on_mhd_ready(void *arg, int error, int events)
 {
-	struct http_server *s = poll->data;
+	struct http_server *s = arg;
 
-	(void)status, (void)events;
+	(void)error, (void)events;
 	loop_defer(s->loop, &s->run_job);
 }
 
@@ -131,6 +129,7 @@ static void park(struct http_request *r)
 
 void http_request_wake(struct http_request *r)
 {
+	early_wake(r->early);
 	if (!r->parked)
 		return;
 	r->parked = false;
@@ -141,63 +140,34 @@ void http_request_wake(struct http_request *r)
 void http_request_cut(struct http_request *r)
 {
 	r->cut = true;
-	shutdown(r->fd, SHUT_RDWR);
+	shutdown(r->seat.fd, SHUT_RDWR);
 	http_request_wake(r);
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-static void on_idle_timer(void *arg)
+static void become_idle(struct http_request *r, struct lounge *l)
 {
-	struct http_server *s = arg;
-	struct http_request *r;
-	int64_t now = clock_ms(), limit = *s->options.idle_timeout_ms;
-
-	while ((r = list_first(&s->idle, struct http_request, idle_link))) {
-		if (r->idle_since_ms + limit > now) {
-			timer_start(s->idle_timer, r->idle_since_ms + limit - now);
-			return;
-		}
-		list_remove(&r->idle_link);
-		shutdown(r->fd, SHUT_RDWR);
-	}
-}
-
-static void become_idle(struct http_request *r)
-{
-	struct http_server *s = r->server;
-
 	r->state = R_NONE;
-	r->idle_since_ms = clock_ms();
-	if (list_empty(&s->idle))
-		timer_start(s->idle_timer, *s->options.idle_timeout_ms);
-	list_append(&s->idle, &r->idle_link);
-	if (s->quiesced)
-		shutdown(r->fd, SHUT_RDWR);
+	lounge_enter(l, &r->seat);
+	if (r->server->quiesced)
+		shutdown(r->seat.fd, SHUT_RDWR);
 }
 
-static void on_hang_up(uv_poll_t *poll, int status, int events)
+/* A hang-up; or the client has read something of an early response. */
+static void on_watched(void *arg, int error, int events)
 {
-	struct http_request *r = poll->data;
+	struct http_request *r = arg;
 
-	(void)status, (void)events;
-	poll_clear(&r->watch); /* level-triggered: it would fire for ever */
+	if (!error && events == UV_WRITABLE) {
+		watch_for(r->watch, UV_DISCONNECT);
+		http_request_wake(r);
+		return;
+	}
+	watch_clear(&r->watch); /* level-triggered: it would fire for ever */
 	r->hung_up = true;
 	if (r->state != R_NONE)
 		r->server->options.service->gone(r->x);
-}
-
-static void name_client(struct http_request *r)
-{
-	const struct sockaddr *a =
-		MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-
-	if (a && a->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, r->client,
-			  sizeof r->client);
-	else if (a && a->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, r->client,
-			  sizeof r->client);
 }
 
 static struct http_request *connection_opened(struct http_server *s, struct MHD_Connection *mhd)
@@ -206,41 +176,44 @@ static struct http_request *connection_opened(struct http_server *s, struct MHD_
 
 	r->server = s;
 	r->mhd = mhd;
-	r->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	name_client(r);
-	r->watch = xcalloc(1, sizeof *r->watch);
-	r->watch->data = r;
-	must(uv_poll_init(&s->loop->uv, r->watch, r->fd) == 0);
-	must(uv_poll_start(r->watch, UV_DISCONNECT, on_hang_up) == 0);
-	list_init(&r->idle_link);
-	become_idle(r);
-	s->connections++;
+	r->seat.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	door_name(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+		  r->client);
+	r->watch = watch_new(s->loop, r->seat.fd, on_watched, r);
+	watch_for(r->watch, UV_DISCONNECT);
+	become_idle(r, *s->options.header_timeout_ms < *s->options.idle_timeout_ms ? s->fresh
+										   : s->idle);
 	return r;
 }
 
 static void request_clear(struct http_request *r)
 {
-	free(r->target);
+	free(r->raw_target);
+	free(r->path);
 	free(r->fields);
 	if (r->response)
 		MHD_destroy_response(r->response);
-	r->target = NULL;
+	early_free(r->early);
+	r->raw_target = r->path = NULL;
 	r->fields = NULL;
 	r->response = NULL;
-	r->headers = (struct headers){ 0 };
+	r->early = NULL;
+	r->head = (struct request_head){ 0 };
 	r->x = NULL;
-	r->parked = r->cut = false;
+	r->began = r->parked = r->cut = r->refused = false;
 }
 
 static void connection_closed(struct http_request *r)
 {
+	struct http_server *s = r->server;
+
 	must(r->state == R_NONE);
-	poll_clear(&r->watch);
-	list_remove(&r->idle_link);
+	watch_clear(&r->watch);
+	lounge_leave(&r->seat);
 	request_clear(r);
-	r->server->connections--;
-	if (r->server->options.service->closed)
-		r->server->options.service->closed(r->server->options.ctx);
+	door_left(s->door, r->client);
+	if (s->options.service->closed)
+		s->options.service->closed(s->options.ctx);
 	free(r);
 }
 
@@ -265,7 +238,9 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 
 	(void)cls;
 	request_clear(r);
-	r->target = xstrdup(target);
+	r->target_at = target;
+	r->raw_target = xstrdup(target);
+	r->path = target_path(target);
 	return r;
 }
 
@@ -275,22 +250,36 @@ static enum MHD_Result add_field(void *cls, enum MHD_ValueKind kind, const char 
 	struct http_request *r = cls;
 
 	(void)kind;
-	r->fields[r->headers.count++] =
+	r->fields[r->head.fields.count++] =
 		(struct header){ { name, name_len }, { value ? value : "", value_len } };
 	return MHD_YES;
 }
 
-static void begin_request(struct http_request *r, const char *method)
+static void read_head(struct http_request *r, const char *method, const char *version)
 {
 	int n = MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, NULL, NULL);
 
-	r->method = span_of(method);
 	r->fields = xcalloc((size_t)n, sizeof *r->fields);
-	r->headers = (struct headers){ r->fields, 0 };
+	r->head = (struct request_head){
+		.method = span_of(method),
+		.target = span_of(r->raw_target),
+		.path = span_of(r->path),
+		.version = span_of(version),
+		.fields = { r->fields, 0 },
+		.bytes = MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+				 ->header_size,
+	};
 	MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, add_field, r);
-	list_remove(&r->idle_link);
+	r->head.altered = r->server->is_lax && head_has_gaps(&r->head, r->target_at);
+}
+
+static void begin_request(struct http_request *r, const char *method, const char *version)
+{
+	read_head(r, method, version);
+	lounge_leave(&r->seat);
 	r->state = R_RECEIVING;
 	r->x = r->server->options.service->begin(r->server->options.ctx, r);
+	r->began = true;
 	if (r->hung_up) /* seen before MHD had read the request */
 		r->server->options.service->gone(r->x);
 }
@@ -301,26 +290,11 @@ static enum MHD_Result queue_response(struct http_request *r)
 	enum MHD_Result ok;
 
 	r->state = R_SENDING;
-	if (r->server->quiesced)
+	if (r->server->quiesced || (r->server->is_lax && head_is_chunked(&r->head)))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	ok = MHD_queue_response(r->mhd, r->status, response);
 	MHD_destroy_response(response); /* MHD has its own reference now */
 	return ok;
-}
-
-/* Whether the client holds its body back until it hears "100 Continue". */
-static bool expects_continue(const struct http_request *r)
-{
-	return span_ieq(headers_get(&r->headers, SPAN("Expect")), SPAN("100-continue"));
-}
-
-static size_t take_body(struct http_request *r, const char *data, size_t len)
-{
-	size_t taken = r->server->options.service->body(r->x, data, len);
-
-	if (taken < len)
-		park(r);
-	return taken;
 }
 
 /*
@@ -333,15 +307,19 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 {
 	struct http_request *r = *context;
 
-	(void)cls, (void)mhd, (void)url, (void)version;
+	(void)cls, (void)mhd, (void)url;
 	if (r->cut)
 		return MHD_NO;
 	if (r->state == R_NONE) {
-		begin_request(r, method);
-		return r->response && expects_continue(r) ? queue_response(r) : MHD_YES;
+		begin_request(r, method, version);
+		return r->response && (r->refused || head_expects_continue(&r->head))
+			       ? queue_response(r)
+			       : MHD_YES;
 	}
 	if (*len) {
-		*len -= take_body(r, data, *len);
+		*len -= r->server->options.service->body(r->x, data, *len);
+		if (*len)
+			park(r);
 		return MHD_YES;
 	}
 	if (r->state == R_RECEIVING) {
@@ -350,6 +328,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 	}
 	if (r->response)
 		return queue_response(r);
+	if (early_done(r->early))
+		return MHD_NO; /* closes */
 	park(r);
 	return MHD_YES;
 }
@@ -365,10 +345,13 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	*context = NULL;
 	if (!r || r->state == R_NONE)
 		return;
-	sent = r->state == R_SENDING && !r->cut && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	sent = early_done(r->early) ||
+	       (r->state == R_SENDING && !r->cut && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	s->options.service->done(r->x, sent);
 	request_clear(r);
-	become_idle(r);
+	become_idle(r, s->idle);
+	if (!sent)
+		loop_defer(s->loop, &s->run_job); /* MHD closes what has failed when it runs next */
 }
 
 /* --- responses -------------------------------------------------------------------------------- */
@@ -384,8 +367,11 @@ static ssize_t on_read(void *cls, uint64_t at, char *to, size_t max)
 		return n;
 	if (n == HTTP_READ_END)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (n == HTTP_READ_CUT)
+	if (n == HTTP_READ_CUT) {
+		if (r->ends_by_close)
+			socket_reset(r->seat.fd);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
 	park(r);
 	return 0;
 }
@@ -401,37 +387,73 @@ static void add_response_field(struct MHD_Response *response, const struct heade
 		log_debug("a response field was left out", LOG_STR("name", name));
 }
 
+static void on_early(void *arg, enum early_state state)
+{
+	struct http_request *r = arg;
+
+	if (state == EARLY_DONE) {
+		shutdown(r->seat.fd, SHUT_WR);
+		http_request_wake(r);
+	} else if (state == EARLY_BLOCKED && r->watch) {
+		watch_for(r->watch, UV_DISCONNECT | UV_WRITABLE);
+	} else if (state == EARLY_CUT) {
+		socket_reset(r->seat.fd);
+		http_request_cut(r);
+	}
+}
+
+static struct MHD_Response *make_response(struct http_request *r, const struct http_response *from)
+{
+	uint64_t length = from->length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)from->length;
+	/* A chunked response is read into the connection's own memory: the block isn't used. */
+	size_t block = from->length < 0 ? 1 : (size_t)MAX(1, MIN(from->length, BLOCK_SIZE));
+	struct MHD_Response *made;
+
+	if (from->streamed)
+		made = MHD_create_response_from_callback(length, block, on_read, r, NULL);
+	else
+		made = MHD_create_response_from_buffer(from->body.len, (void *)from->body.ptr,
+						       MHD_RESPMEM_MUST_COPY);
+	must(made);
+	/* Without a body, "chunked" would be our invention; MHD leaves it out only if it closes. */
+	if (from->streamed && from->length < 0 && (head_is_head(&r->head) || from->status == 304))
+		MHD_set_response_options(made, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+	return made;
+}
+
 void http_request_respond(struct http_request *r, const struct http_response *response)
 {
-	uint64_t length = response->length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)response->length;
-
-	must(!r->response && r->state != R_SENDING);
-	if (response->streamed)
-		r->response =
-			MHD_create_response_from_callback(length, BLOCK_SIZE, on_read, r, NULL);
-	else
-		r->response = MHD_create_response_from_buffer(
-			response->body.len, (void *)response->body.ptr, MHD_RESPMEM_MUST_COPY);
-	must(r->response);
+	must(!r->response && !r->early && r->state != R_SENDING);
+	r->refused = response->refuses;
+	if (r->state == R_RECEIVING && head_has_body(&r->head) && !r->refused &&
+	    !(!r->began && head_expects_continue(&r->head))) {
+		r->server->early_responses++;
+		r->early = early_new(
+			r->server->loop,
+			&(struct early_client){
+				.fd = r->seat.fd,
+				.is_1_0 = head_is_1_0(&r->head),
+				.is_head = head_is_head(&r->head),
+				.reason = MHD_get_reason_phrase_for((unsigned)response->status),
+				.read = r->server->options.service->read,
+				.x = r->x,
+				.changed = on_early,
+				.owner = r,
+			},
+			response);
+		return;
+	}
+	r->response = make_response(r, response);
+	r->ends_by_close = response->streamed && response->length < 0 && head_is_1_0(&r->head);
 	r->status = (unsigned)response->status;
 	for (size_t i = 0; i < response->count; i++)
 		add_response_field(r->response, &response->fields[i]);
 	http_request_wake(r);
 }
 
-struct span http_request_method(const struct http_request *r)
+const struct request_head *http_request_head(const struct http_request *r)
 {
-	return r->method;
-}
-
-struct span http_request_target(const struct http_request *r)
-{
-	return span_of(r->target);
-}
-
-const struct headers *http_request_headers(const struct http_request *r)
-{
-	return &r->headers;
+	return &r->head;
 }
 
 const char *http_request_client(const struct http_request *r)
@@ -446,8 +468,6 @@ static void on_mhd_log(void *cls, const char *format, va_list args)
 	char line[256];
 
 	(void)cls;
-	if (!log_enabled(LOG_DEBUG))
-		return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	vsnprintf(line, sizeof line, format, args);
@@ -457,34 +477,41 @@ static void on_mhd_log(void *cls, const char *format, va_list args)
 
 static int start_daemon(struct http_server *s)
 {
+	const struct http_server_options *o = &s->options;
+	size_t memory = (size_t)(o->max_header_bytes + o->max_headers * MEMORY_PER_HEADER) +
+			HTTP_RESPONSE_HEAD_MAX;
+
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-			MHD_USE_SUPPRESS_DATE_NO_CLOCK,
-		0, NULL, NULL, on_request, s,                                      /**/
-		MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,                      /* first */
-		MHD_OPTION_LISTEN_SOCKET, s->listen_fd,                            /**/
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->options.max_connections, /**/
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION, /**/
-		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT,    /**/
-		MHD_OPTION_CONNECTION_TIMEOUT, 0u,                                 /**/
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,                                   /**/
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,                         /**/
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,                    /**/
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,                      /**/
+			MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_NO_LISTEN_SOCKET | NO_THREADS,
+		0, NULL, NULL, on_request, s,                                   /**/
+		MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,                   /* first */
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,                 /* door.c has it */
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                     /**/
+		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT, /**/
+		MHD_OPTION_CONNECTION_TIMEOUT, 0u,                              /**/
+		STRICTEST,                                                      /**/
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,                      /**/
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,                 /**/
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,                   /**/
 		MHD_OPTION_END);
-	return s->daemon ? 0 : -EIO;
+	if (!s->daemon)
+		return -EIO;
+	s->poll = watch_new(s->loop,
+			    MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+			    on_mhd_ready, s);
+	watch_for(s->poll, UV_READABLE);
+	return 0;
 }
 
-static int start_polling(struct http_server *s)
+static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
-	int fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	struct http_server *s = arg;
 
-	s->poll = xcalloc(1, sizeof *s->poll);
-	s->poll->data = s;
-	must(uv_poll_init(&s->loop->uv, s->poll, fd) == 0);
-	must(uv_poll_start(s->poll, UV_READABLE, on_mhd_ready) == 0);
-	loop_defer(s->loop, &s->run_job); /* MHD registers the listener when it runs first */
-	return 0;
+	if (MHD_add_connection(s->daemon, fd, from, len) != MHD_YES)
+		return false;
+	loop_defer(s->loop, &s->run_job);
+	return true;
 }
 
 static void http_server_freep(struct http_server **s)
@@ -496,18 +523,24 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		    struct buf *errors, struct http_server **ret)
 {
 	CLEANUP(http_server_freep) struct http_server *s = xcalloc(1, sizeof *s);
+	struct door_options door = {
+		.address = options->address,
+		.max_connections = options->max_connections,
+		.max_per_address = options->max_per_address,
+		.arrived = on_arrived,
+		.arg = s,
+	};
 	int r;
 
 	s->loop = loop;
 	s->options = *options;
-	s->listen_fd = -1;
+	s->is_lax = !strncmp(MHD_get_version(), "0.", 2);
 	s->run_job.run = run_mhd;
-	list_init(&s->idle);
-	s->idle_timer = timer_new(loop, on_idle_timer, s);
-	s->listen_fd = listener_open(options->address, errors, &s->address);
-	r = s->listen_fd < 0 ? s->listen_fd : start_daemon(s);
+	s->fresh = lounge_new(loop, options->header_timeout_ms);
+	s->idle = lounge_new(loop, options->idle_timeout_ms);
+	r = door_open(loop, &door, errors, &s->door);
 	if (!r)
-		r = start_polling(s);
+		r = start_daemon(s);
 	if (r)
 		return r;
 	*ret = steal(&s);
@@ -516,19 +549,23 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 
 const char *http_server_address(const struct http_server *s)
 {
-	return s->address;
+	return door_address(s->door);
+}
+
+void http_server_stats(const struct http_server *s, struct http_server_stats *ret)
+{
+	door_stats(s->door, &ret->door);
+	ret->header_timeouts = lounge_timeouts(s->fresh);
+	ret->idle_timeouts = lounge_timeouts(s->idle);
+	ret->early_responses = s->early_responses;
 }
 
 int64_t http_server_connections(const struct http_server *s)
 {
-	return s->connections;
-}
+	struct door_stats door;
 
-static void close_listener(struct http_server *s)
-{
-	if (s->listen_fd >= 0)
-		listener_close(s->listen_fd, s->address);
-	s->listen_fd = -1;
+	door_stats(s->door, &door);
+	return door.inside;
 }
 
 void http_server_quiesce(struct http_server *s)
@@ -536,33 +573,27 @@ void http_server_quiesce(struct http_server *s)
 	if (s->quiesced)
 		return;
 	s->quiesced = true;
-	MHD_quiesce_daemon(s->daemon);
-	MHD_run(s->daemon); /* takes the listener out of its epoll set */
-	close_listener(s);
+	door_shut(s->door);
 	http_server_cut_idle(s);
 }
 
 void http_server_cut_idle(struct http_server *s)
 {
-	struct http_request *r;
-
-	list_for_each (r, &s->idle, idle_link)
-		shutdown(r->fd, SHUT_RDWR);
+	lounge_clear(s->fresh);
+	lounge_clear(s->idle);
+	loop_defer(s->loop, &s->run_job);
 }
 
 void http_server_free(struct http_server *s)
 {
 	if (!s)
 		return;
-	poll_clear(&s->poll);
-	if (s->daemon) {
-		if (!s->quiesced)
-			MHD_quiesce_daemon(s->daemon);
+	watch_clear(&s->poll);
+	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
-	}
-	close_listener(s);
+	door_free(s->door);
 	job_cancel(&s->run_job);
-	timer_clear(&s->idle_timer);
-	free(s->address);
+	lounge_free(s->fresh);
+	lounge_free(s->idle);
 	free(s);
 }

@@ -21,19 +21,24 @@
 #include "base/buf.h"
 #include "base/header.h"
 #include "base/loop.h"
+#include "proxy/door.h"
+#include "proxy/head.h"
 
 struct http_server;
 struct http_request; /* from begin() until done() has returned */
 
 enum { HTTP_READ_END = -1, HTTP_READ_CUT = -2 };
 
+/* There is always room for a response's head of that size; a larger one may not fit. */
+enum { HTTP_RESPONSE_HEAD_MAX = 16 * 1024 };
+
 struct http_service {
 	/* The headers are in. What it returns is the `x` of all further calls for this request. */
 	void *(*begin)(void *ctx, struct http_request *r);
 
 	/*
-	 * Bytes of the body, also after a response was given: that goes out only when the body is
-	 * in. Returns how many it took; fewer than `len` park the request.
+	 * Bytes of the body, also after a response was given. Returns how many it took; fewer than
+	 * `len` park the request.
 	 */
 	size_t (*body)(void *x, const char *data, size_t len);
 
@@ -60,7 +65,11 @@ struct http_service {
 struct http_server_options {
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
 	int64_t max_connections;
-	const int64_t *idle_timeout_ms; /* between requests, and for their headers to be complete */
+	const int64_t *max_per_address;        /* 0: no limit */
+	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
+
+	/* From a connection's beginning to its first headers; from one request to the next's. */
+	const int64_t *header_timeout_ms, *idle_timeout_ms;
 	const struct http_service *service;
 	void *ctx;
 };
@@ -81,16 +90,36 @@ void http_server_quiesce(struct http_server *s);
 /* Connections that are open now. */
 int64_t http_server_connections(const struct http_server *s);
 
+struct http_server_stats {
+	struct door_stats door;
+	int64_t header_timeouts, idle_timeouts; /* connections closed by these limits */
+	int64_t early_responses;                /* given before the request was in */
+};
+void http_server_stats(const struct http_server *s, struct http_server_stats *ret);
+
 /* Cuts every connection that has no request under way. */
 void http_server_cut_idle(struct http_server *s);
 
 /* Stops and frees; there must be no request under way (done() was called for each). Takes NULL. */
 void http_server_free(struct http_server *s);
 
-/* What the client sent. The memory is the request's. */
-struct span http_request_method(const struct http_request *r);
-struct span http_request_target(const struct http_request *r); /* raw, as on the request line */
-const struct headers *http_request_headers(const struct http_request *r);
+/* What the client sent, from begin() on. The memory is the request's. */
+const struct request_head *http_request_head(const struct http_request *r);
+
+static inline struct span http_request_method(const struct http_request *r)
+{
+	return http_request_head(r)->method;
+}
+
+static inline struct span http_request_target(const struct http_request *r)
+{
+	return http_request_head(r)->path;
+}
+
+static inline const struct headers *http_request_headers(const struct http_request *r)
+{
+	return &http_request_head(r)->fields;
+}
 
 /* The client's address without its port, "" for a Unix socket. Lives as long as the request. */
 const char *http_request_client(const struct http_request *r);
@@ -98,9 +127,11 @@ const char *http_request_client(const struct http_request *r);
 /*
  * Answers: status, fields (without framing: Content-Length, Transfer-Encoding and Connection are
  * the server's), and a body: `body` (copied), or where `streamed`, what read() gives:
- * `length` bytes, or -1 if not known before. Once per request. Given before the body is in, it
- * waits for that; but from within begin() to a client that waits for "100 Continue", it goes at
- * once.
+ * `length` bytes, or -1 if not known before. Once per request.
+ *
+ * The client needn't have sent all of its body: it hears the response at once, and what it still
+ * sends is read and thrown away; then the connection is closed. With `refuses`, to be
+ * used within begin() only, nothing more is read.
  */
 struct http_response {
 	int status;
@@ -109,6 +140,7 @@ struct http_response {
 	struct span body;
 	bool streamed;
 	int64_t length;
+	bool refuses;
 };
 void http_request_respond(struct http_request *r, const struct http_response *response);
 

@@ -15,6 +15,8 @@
 #define OUTCOME_QUEUE 1u
 /* The client is told to try again: retry-after and x-should-retry. */
 #define OUTCOME_RETRY 2u
+/* Where the request ends can't be known, or isn't worth waiting for: the connection is closed. */
+#define OUTCOME_CLOSE 4u
 
 /* clang-format off */
 #define OUTCOMES(X)                                                                                \
@@ -24,15 +26,36 @@
 	  "the client hung up")                                                                    \
 	X(CLIENT_STALLED, "client_stalled", 499, NULL, NULL, 0,                                    \
 	  "the client stopped sending or reading and was cut off")                                 \
+	X(CLIENT_SLOW, "client_slow", 408, NULL, NULL, 0,                                          \
+	  "the client sent its request more slowly than listen.min_rate_bytes_s")                  \
+	X(BAD_REQUEST, "bad_request", 400, "invalid_request_error", "BAD_REQUEST", OUTCOME_CLOSE,  \
+	  "the request is malformed or ambiguous HTTP")                                            \
+	X(TARGET_TOO_LONG, "target_too_long", 414, "invalid_request_error", "TARGET_TOO_LONG",     \
+	  OUTCOME_CLOSE, "the request's target is longer than listen.max_target_bytes")            \
+	X(HEADERS_TOO_LARGE, "headers_too_large", 431, "invalid_request_error",                    \
+	  "HEADERS_TOO_LARGE", OUTCOME_CLOSE,                                                      \
+	  "the request's headers exceed listen.max_header_bytes or listen.max_headers")            \
+	X(NOT_IMPLEMENTED, "not_implemented", 501, "invalid_request_error", "NOT_IMPLEMENTED",     \
+	  OUTCOME_CLOSE,                                                                           \
+	  "CONNECT, and transfer codings other than chunked, are not served here")                 \
+	X(TOO_MANY_CONNECTIONS, "too_many_connections", 503, "overloaded_error",                   \
+	  "TOO_MANY_CONNECTIONS", OUTCOME_CLOSE | OUTCOME_RETRY,                                   \
+	  "too many connections from this address; try again later")                               \
 	X(QUEUE_TIMEOUT, "queue_timeout", 503, "queue_timeout", "QUEUE_TIMEOUT",                   \
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
 	  "waited too long for the account's turn; try again")                                     \
 	X(QUEUE_FULL, "queue_full", 503, "queue_full", "QUEUE_FULL",                               \
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
 	  "too many requests wait for this account; try again later")                              \
+	X(QUEUE_REMOVED, "queue_removed", 503, "queue_removed", "QUEUE_REMOVED",                   \
+	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
+	  "an operator took the request out of the queue")                                         \
 	X(BACKEND_ERROR, "backend_error", 503, "queue_backend_error", "QUEUE_BACKEND_ERROR",       \
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
 	  "the queue's backend can't be reached; try again")                                       \
+	X(LOCK_LOST, "lock_lost", 503, "queue_lock_lost", "QUEUE_LOCK_LOST",                       \
+	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                           \
+	  "the lease of the account's turn ended too early; try again")                            \
 	X(BODY_TOO_LARGE, "body_too_large", 413, "request_too_large", "REQUEST_TOO_LARGE", 0,      \
 	  "the request's body is larger than listen.max_body_bytes")                               \
 	X(BUFFERS_FULL, "buffers_full", 503, "overloaded_error", "BUFFERS_FULL", OUTCOME_RETRY,    \

@@ -4,7 +4,9 @@
 #include "proxy/proxy.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
+#include "base/clock.h"
 #include "proxy/exchange.h"
 #include "proxy/front.h"
 
@@ -25,6 +27,7 @@ static void check_idle(struct job *job)
 	if (!idle || proxy_exchanges(p) || http_server_connections(p->server))
 		return;
 	p->idle = NULL;
+	shadows_clear(p->shadows);
 	idle(p->idle_arg);
 }
 
@@ -61,6 +64,85 @@ void proxy_cut(struct proxy *p)
 	loop_defer(p->loop, &p->check_idle);
 }
 
+const struct shadow_counters *proxy_observed(const struct proxy *p)
+{
+	return shadows_counters(p->shadows);
+}
+
+int64_t proxy_shadows(const struct proxy *p)
+{
+	return shadows_present(p->shadows);
+}
+
+const struct proxy_counters *proxy_counters(const struct proxy *p)
+{
+	return &p->counters;
+}
+
+const struct tally *proxy_tally(const struct proxy *p)
+{
+	return p->tally;
+}
+
+/* Waiters move here in the order in which they join, so the first has waited longest. */
+static int64_t oldest_wait_ms(const struct proxy *p)
+{
+	const struct exchange *x = list_first(&p->in_state[X_WAITING], struct exchange, link);
+
+	return x ? clock_ms() - x->place.joined_ms : 0;
+}
+
+static bool has_turn(const struct exchange *x)
+{
+	return x->place.state == PLACE_PACING || x->place.state == PLACE_TURN;
+}
+
+static int64_t count_holding(const struct proxy *p)
+{
+	int64_t n = 0;
+	struct exchange *x;
+
+	for (enum exchange_state state = X_WAITING; state <= X_STREAMING; state++) {
+		list_for_each (x, &p->in_state[state], link)
+			n += has_turn(x);
+	}
+	return n;
+}
+
+_Static_assert((int)PROXY_STATES == (int)X_STATE_COUNT, "every state is shown");
+
+void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret)
+{
+	*ret = (struct proxy_gauges){
+		.exchanges = proxy_exchanges(p),
+		.waiting = p->count_in_state[X_WAITING],
+		.holding = count_holding(p),
+		.oldest_wait_ms = oldest_wait_ms(p),
+		.buffered_bytes = p->buffered_bytes,
+		.draining = p->draining,
+	};
+	for (int state = 0; state < X_STATE_COUNT; state++) {
+		ret->states[state].name = exchange_state_name(state);
+		ret->states[state].count = p->count_in_state[state];
+	}
+	http_server_stats(p->server, &ret->listener);
+}
+
+size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, size_t max)
+{
+	int64_t since = clock_ms() - limit_ms;
+	struct exchange *x;
+	size_t n = 0;
+
+	for (enum exchange_state state = X_FORWARDING; state <= X_STREAMING; state++) {
+		list_for_each (x, &p->in_state[state], link) {
+			if (n < max && has_turn(x) && x->moved_ms < since)
+				ret[n++] = x->verdict.account;
+		}
+	}
+	return n;
+}
+
 const char *proxy_address(const struct proxy *p)
 {
 	return http_server_address(p->server);
@@ -78,6 +160,10 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	struct http_server_options options = {
 		.address = config->listen.address,
 		.max_connections = config->listen.max_connections,
+		.max_per_address = &config->listen.max_connections_per_address,
+		.max_header_bytes = config->listen.max_header_bytes,
+		.max_headers = config->listen.max_headers,
+		.header_timeout_ms = &config->listen.header_timeout_ms,
 		.idle_timeout_ms = &config->listen.idle_timeout_ms,
 		.service = &front_service,
 		.ctx = p,
@@ -88,8 +174,13 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	p->config = config;
 	p->queue = queue;
 	p->check_idle.run = check_idle;
+	p->counters.wait.scale = p->counters.hold.scale = &histogram_waits;
+	p->tally = tally_new(config->admin.metrics_accounts);
+	must(getrandom(&p->id_of_boot, sizeof p->id_of_boot, 0) == sizeof p->id_of_boot);
+	p->id_of_boot >>= 16; /* 12 hex digits */
 	for (int state = 0; state < X_STATE_COUNT; state++)
 		list_init(&p->in_state[state]);
+	p->shadows = shadows_new(loop, queue);
 	p->upstream = upstream_new(loop, config);
 	r = http_server_new(loop, &options, errors, &p->server);
 	if (r < 0)
@@ -104,6 +195,8 @@ void proxy_free(struct proxy *p)
 		return;
 	http_server_free(p->server);
 	upstream_free(p->upstream);
+	shadows_free(p->shadows);
 	job_cancel(&p->check_idle);
+	tally_free(p->tally);
 	free(p);
 }

@@ -29,6 +29,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/response_head.h"
 
 enum {
 	IDLE_EASY_MAX = 256,      /* reused easy handles that are kept */
@@ -57,8 +58,8 @@ struct watched {
 	uv_poll_t poll;
 	struct upstream *upstream;
 	curl_socket_t fd;
-	bool connection; /* we hear when it is closed; else (resolver) it may be with its last use
-			  */
+	bool connection; /* we hear when it is closed; else (resolver) it may be with its last use */
+	bool used;       /* it is connected: until then curl may close it without telling us */
 	int registered;  /* UV_READABLE | UV_WRITABLE: what the loop reports */
 	int wanted;      /* what curl wants to hear of now */
 };
@@ -77,11 +78,8 @@ struct transfer {
 	enum transfer_state state;
 	enum upstream_error error;
 	char error_text[CURL_ERROR_SIZE];
-	int status;
-	struct buf head; /* the response's field lines as received */
-	struct headers headers;
-	struct header *parsed;
-	bool head_done;
+	struct response_head head;
+	const char *refused; /* what is wrong with the head, or NULL */
 };
 
 /* --- the loop's side -------------------------------------------------------------------------- */
@@ -129,6 +127,29 @@ static void detach(struct transfer *t)
 	job_cancel(&t->resume);
 }
 
+/*
+ * Whether the relay closed a kept connection before it saw this request. curl tries again by itself
+ * if that shows when it reads, but not if it shows when it writes (a body larger than the socket's
+ * buffer). Streamed bodies never go on a kept connection.
+ */
+static bool is_stale(const struct transfer *t, CURLcode code)
+{
+	long new_connections = 1;
+
+	curl_easy_getinfo(t->easy->curl, CURLINFO_NUM_CONNECTS, &new_connections);
+	return code == CURLE_SEND_ERROR && !new_connections && !t->head.status;
+}
+
+static void send_again(struct transfer *t)
+{
+	CURL *curl = t->easy->curl;
+
+	curl_multi_remove_handle(t->upstream->multi, curl);
+	must(curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK);
+	t->error_text[0] = '\0';
+	must(curl_multi_add_handle(t->upstream->multi, curl) == CURLM_OK);
+}
+
 static void harvest(struct upstream *u)
 {
 	CURLMsg *msg;
@@ -140,11 +161,18 @@ static void harvest(struct upstream *u)
 
 		must(msg->msg == CURLMSG_DONE);
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		if (is_stale(t, code)) {
+			send_again(t);
+			continue;
+		}
 		t->error = error_of(code);
-		if (code == CURLE_OK && !t->head_done) {
+		if (code == CURLE_OK && !t->head.done) {
 			t->error = UPSTREAM_BROKEN;
 			snprintf(t->error_text, CURL_ERROR_SIZE,
 				 "the response's head was cut short");
+		} else if (t->refused) {
+			snprintf(t->error_text, CURL_ERROR_SIZE, "the response's head: %s",
+				 t->refused);
 		} else if (code != CURLE_OK && !t->error_text[0]) {
 			snprintf(t->error_text, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
 		}
@@ -279,7 +307,8 @@ static int want_events(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 	(void)easy, (void)socket_arg;
 	if (!w)
 		w = watch(u, fd, false);
-	if (what == CURL_POLL_REMOVE && !w->connection) {
+	w->used |= what == CURL_POLL_IN || what == CURL_POLL_INOUT;
+	if (what == CURL_POLL_REMOVE && !(w->connection && w->used)) {
 		unwatch(w);
 		return 0;
 	}
@@ -293,56 +322,18 @@ static int want_events(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 
 /* --- the response ----------------------------------------------------------------------------- */
 
-/* "HTTP/1.1 200 …": a new block of fields begins. False for what isn't HTTP. */
-static bool begin_head(struct transfer *t, struct span line)
-{
-	t->head.len = 0;
-	t->status = line.len >= 12 ? atoi(line.ptr + 9) : 0;
-	return t->status >= 100 && t->status <= 999;
-}
-
-static void parse_head(struct transfer *t)
-{
-	struct span rest = buf_span(&t->head), line;
-	size_t lines = 0;
-
-	for (size_t i = 0; i < rest.len; i++)
-		lines += rest.ptr[i] == '\n';
-	t->parsed = xcalloc(lines + 1, sizeof *t->parsed);
-	while (span_next(&rest, '\n', &line)) {
-		const char *colon = line.len ? memchr(line.ptr, ':', line.len) : NULL;
-		size_t n = colon ? (size_t)(colon - line.ptr) : 0;
-
-		if (n)
-			t->parsed[t->headers.count++] = (struct header){
-				{ line.ptr, n },
-				span_trim((struct span){ colon + 1, line.len - n - 1 }),
-			};
-	}
-	t->headers.fields = t->parsed;
-}
-
 /* One line of the head at a time; 1xx come before the response, trailers behind its body. */
 static size_t on_head_line(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
-	struct span line = { data, size * n };
+	bool was_done = t->head.done;
 
-	if (t->head_done)
-		return line.len; /* a trailer: the client isn't promised any */
-	if (span_starts(line, SPAN("HTTP/")))
-		return begin_head(t, line) ? line.len : 0;
-	if (span_trim(line).len) {
-		buf_append(&t->head, line.ptr, line.len);
-		return line.len;
+	t->refused = response_head_line(&t->head, (struct span){ data, size * n });
+	if (t->head.done && !was_done) {
+		t->state = TRANSFER_ANSWERING;
+		t->events->changed(t->x);
 	}
-	if (t->status < 200)
-		return t->status == 101 ? 0 : line.len; /* we never asked to switch protocols */
-	t->head_done = true;
-	parse_head(t);
-	t->state = TRANSFER_ANSWERING;
-	t->events->changed(t->x);
-	return line.len;
+	return t->refused ? 0 : size * n;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -514,10 +505,9 @@ void transfer_free(struct transfer **transfer)
 	if (!t)
 		return;
 	detach(t);
-	buf_clear(&t->head);
+	response_head_clear(&t->head);
 	buf_clear(&t->text);
 	free(t->fields);
-	free(t->parsed);
 	free(t);
 }
 
@@ -544,12 +534,12 @@ const char *transfer_error_text(const struct transfer *t)
 
 int transfer_status(const struct transfer *t)
 {
-	return t->head_done ? t->status : 0;
+	return t->head.done ? t->head.status : 0;
 }
 
 const struct headers *transfer_fields(const struct transfer *t)
 {
-	return &t->headers;
+	return &t->head.fields;
 }
 
 struct upstream *upstream_new(struct loop *loop, const struct config *config)

@@ -40,7 +40,10 @@ struct transfer_events {
 	/* Bytes of the response's body: all or nothing. False: no room; see transfer_resume(). */
 	bool (*give)(void *x, const char *data, size_t len);
 
-	/* Up to `max` bytes of a streamed body; 0 is its end, -EAGAIN: see transfer_resume(). */
+	/*
+	 * Up to `max` bytes of a streamed body; 0 is its end, -EAGAIN: see
+	 * transfer_resume(); another error: it will never be complete, so the transfer is cut.
+	 */
 	ssize_t (*take)(void *x, char *to, size_t max);
 };
 

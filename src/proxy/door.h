@@ -1,0 +1,61 @@
+/*
+ * door.h - who may come in: accepts connections, and stops accepting while there are too many.
+ *
+ * Three limits. In total: more wait in the kernel's queue until one leaves. Per address: one more
+ * is answered 503 and closed. Descriptors: while the process or the machine has none left,
+ * accepting rests and is tried again ten times a second, or when a connection leaves.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+
+struct door;
+
+enum { DOOR_ADDRESS_MAX = 46 }; /* an IPv6 address with its NUL */
+
+struct door_options {
+	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
+	int64_t max_connections;
+	const int64_t *max_per_address; /* 0: no limit; read at each arrival */
+
+	/*
+	 * Somebody has come: a non-blocking descriptor that is the callee's from now on. False if
+	 * it couldn't be served (and is closed); else door_left() follows when it is closed.
+	 */
+	bool (*arrived)(void *arg, int fd, const struct sockaddr *from, socklen_t len);
+	void *arg;
+};
+
+struct door_stats {
+	int64_t inside;                 /* connections now */
+	int64_t arrived, refused;       /* since start; refused: by max_per_address */
+	int64_t full, out_of_resources; /* how often accepting had to rest */
+};
+
+/*
+ * Listens. 0 and a door, or -errno and in `errors` a line that says what to do. Resolves a host
+ * name blocking: call it at start. No callback comes before it has returned.
+ */
+int door_open(struct loop *loop, const struct door_options *options, struct buf *errors,
+	      struct door **ret) MUST_USE;
+
+/* Where it listens, with the real port. */
+const char *door_address(const struct door *d);
+
+/* A connection that had arrived from `address` (door_name()) is closed. */
+void door_left(struct door *d, const char *address);
+
+/* The address as text, without the port; "" for a Unix socket. */
+void door_name(const struct sockaddr *from, char ret[DOOR_ADDRESS_MAX]);
+
+/* Nobody arrives any more, and the kernel refuses who tries. May be called twice. */
+void door_shut(struct door *d);
+
+void door_stats(const struct door *d, struct door_stats *ret);
+
+/* Shuts and frees; everybody must have left. Takes NULL. */
+void door_free(struct door *d);

@@ -1,0 +1,29 @@
+/*
+ * response_head.h - the head of a response, read line by line, with nothing taken on trust. Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/header.h"
+
+/* The field lines of a response; more is an error. */
+enum { RESPONSE_HEAD_MAX = 15 * 1024 };
+
+/* A zeroed one is empty. */
+struct response_head {
+	int status;
+	struct headers fields; /* from `done` on */
+	bool done;             /* it is complete, and no interim one (1xx) */
+	bool is_1_0;
+	struct buf lines;
+};
+
+/*
+ * The next line, with its end. NULL, or in a few words (static) what is wrong with it. Interim
+ * responses are passed over; lines behind `done` (trailers) are ignored.
+ */
+const char *response_head_line(struct response_head *h, struct span line);
+
+void response_head_clear(struct response_head *h);

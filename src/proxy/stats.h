@@ -1,0 +1,63 @@
+/*
+ * stats.h - what the proxy has counted, and what it has now: for metrics and status.
+ *
+ * Counters are plain numbers that the loop's thread counts up where things happen; whoever reads them
+ * runs on the loop as well.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "proxy/http_server.h"
+#include "proxy/outcome.h"
+#include "proxy/tally.h"
+#include "queue/shadow.h"
+#include "request/request.h"
+
+enum { PROXY_STATES = 7, STATUS_CLASSES = 6 };
+
+/* Since start. */
+struct proxy_counters {
+	int64_t requests[KIND_COUNT][OUTCOME_COUNT]; /* that have ended */
+	int64_t reasons[REQUEST_REASON_COUNT];       /* of their verdicts */
+	int64_t upstream_responses[STATUS_CLASSES];  /* by the status' first digit */
+	int64_t bytes_in, bytes_out;                 /* of bodies, from and to clients */
+	struct histogram wait; /* gated requests, from joining to the end of it */
+	struct histogram hold; /* turns, from their start to the give-back */
+};
+
+/* Now. */
+struct proxy_gauges {
+	struct {
+		const char *name;
+		int64_t count;
+	} states[PROXY_STATES];
+	int64_t exchanges;        /* that have not ended */
+	int64_t waiting, holding; /* exchanges that wait for a turn; that have one */
+	int64_t oldest_wait_ms;   /* of those that wait; 0 if none does */
+	int64_t buffered_bytes;   /* of bodies that wait */
+	bool draining;
+	struct http_server_stats listener;
+};
+
+struct proxy;
+
+/* Lives as long as the proxy. */
+const struct proxy_counters *proxy_counters(const struct proxy *p);
+
+/* What queue.mode = observe has seen; how many shadows there are now. Lives as long as the proxy. */
+const struct shadow_counters *proxy_observed(const struct proxy *p);
+int64_t proxy_shadows(const struct proxy *p);
+
+/* By account, as far as admin.metrics_accounts allows. Lives as long as the proxy. */
+const struct tally *proxy_tally(const struct proxy *p);
+
+void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret);
+
+/*
+ * The accounts whose holder is here and hasn't moved a byte for `limit_ms`, at most `max` of them;
+ * returns how many. The names live until the loop goes on.
+ */
+size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, size_t max);

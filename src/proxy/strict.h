@@ -1,0 +1,32 @@
+/*
+ * strict.h - may this head be believed? Pure functions, the one place that refuses.
+ *
+ * libmicrohttpd and libcurl read more than RFC 9112 allows: what they made of a head is checked here
+ * once more, so that nobody before or behind us can disagree with us on where a message ends or
+ * whom it is for. RFC 9110 and 9112 are named by section where a check comes from.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/header.h"
+#include "base/mem.h"
+#include "proxy/head.h"
+
+struct strict_limits {
+	int64_t max_header_bytes, max_headers, max_target_bytes;
+};
+
+/*
+ * 0, or the outcome with which the request must end: OUTCOME_BAD_REQUEST, _TARGET_TOO_LONG,
+ * _HEADERS_TOO_LARGE or _NOT_IMPLEMENTED; then `ret_why` is a few words for the log, static.
+ */
+int strict_request(const struct request_head *head, const struct strict_limits *limits,
+		   const char **ret_why) MUST_USE;
+
+/*
+ * 0 if the fields of a response can be passed on, else -EBADMSG and `ret_why`: names and
+ * values that aren't, folded lines, and lengths that contradict each other.
+ */
+int strict_response(const struct headers *fields, bool is_1_0, const char **ret_why) MUST_USE;
