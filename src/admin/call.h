@@ -1,0 +1,101 @@
+/*
+ * call.h - one request of an operator, from its headers to its answer. Private to admin/.
+ *
+ *      READING ──> ASKING ──> ANSWERED
+ *      body        handler    http_server has it all
+ *
+ * A handler answers at once, or asks the backend and answers then; meanwhile the request is parked,
+ * no longer than the backend takes (queue/ask.h). One that hangs up takes its question back.
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "admin/admin.h"
+#include "admin/lag.h"
+#include "admin/route.h"
+#include "proxy/http_server.h"
+#include "queue/ask.h"
+
+enum { CALL_BODY_MAX = 64 * 1024 };
+
+struct admin {
+	struct admin_parts parts;
+	struct http_server *server;
+	struct list calls;
+	struct lag *lag;
+	int64_t started_ms, started_wall_ms;
+	struct job check_idle;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+enum call_state { CALL_READING, CALL_ASKING, CALL_ANSWERED };
+
+struct call {
+	struct admin *admin;
+	struct list link; /* in admin->calls */
+	enum call_state state;
+	struct http_request *request;
+	struct job serve;
+	struct timer *limit;
+	bool has_body, too_large;
+	struct buf body;
+
+	const struct route *route;
+	struct route_params params;
+	struct lock_question question;
+	void (*then)(struct call *call, const struct lock_answer *answer);
+	void *data; /* the handler's, freed with the call */
+};
+
+/* Answers with a JSON document, which it consumes. The call is over. */
+void call_reply(struct call *c, int status, cJSON *document);
+
+/* The same with a text of another type. */
+void call_reply_text(struct call *c, int status, const char *type, struct span text);
+
+/* Answers {"error":{"code":…,"message":…}}. */
+void call_fail(struct call *c, int status, const char *code, const char *format, ...) PRINTF(4, 5);
+
+/*
+ * Asks the backend what is filled in in c->question; `then` gets the answer. One that says that
+ * the backend can't be asked is answered 503 without it.
+ */
+void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer));
+
+/* c->params.text[0] if it can be an account's name, else NULL: then the call has failed. */
+const char *call_account(struct call *c);
+
+/* A whole number from the query, within a range; -1 if it is none, and then the call has failed. */
+int64_t call_query_number(struct call *c, const char *name, int64_t preset, int64_t min,
+			  int64_t max);
+
+/* Adds a number as cJSON has no function for integers: exact up to 2^53. */
+void json_add(cJSON *object, const char *name, int64_t number);
+
+/* "2026-11-22T10:00:00.000Z"; null for 0. */
+void json_add_time(cJSON *object, const char *name, int64_t wall_ms);
+
+/* --- the handlers, by file -------------------------------------------------------------------- */
+
+void serve_api(struct call *c); /* routes.c */
+
+void serve_alive(struct call *c); /* status.c */
+void serve_ready(struct call *c);
+void serve_status(struct call *c);
+void serve_metrics(struct call *c);
+
+void serve_queues(struct call *c); /* queues.c */
+void serve_queue(struct call *c);
+void serve_force(struct call *c);
+void serve_pause(struct call *c);
+void serve_resume(struct call *c);
+void serve_remove(struct call *c);
+
+void serve_config(struct call *c); /* settings.c */
+void serve_config_put(struct call *c);
+void serve_config_delete(struct call *c);
+void serve_account_config(struct call *c);
+void serve_account_config_put(struct call *c);
+void serve_account_config_delete(struct call *c);

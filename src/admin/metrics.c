@@ -1,0 +1,275 @@
+/*
+ * metrics.c - the list of metrics, and how each is written.
+ *
+ *      ONE     a number without labels: its value is an expression over `s` and `p`
+ *      MANY    whatever has labels or buckets: a function writes its samples
+ */
+#include "admin/metrics.h"
+
+#include <inttypes.h>
+
+#include "admin/process.h"
+
+#define SECONDS(ms) ((double)(ms) / 1e3)
+
+/* clang-format off */
+#define METRICS(ONE, MANY)                                                                         \
+	MANY("turnstile_info", "gauge", "Version and backend; always 1.", put_info)                \
+	MANY("turnstile_requests_total", "counter",                                                \
+	     "Requests that have ended, by what they were and how they ended.", put_requests)      \
+	MANY("turnstile_verdicts_total", "counter", "The same requests, by the verdict's reason.",  \
+	     put_reasons)                                                                          \
+	MANY("turnstile_observed_total", "counter",                                                \
+	     "User messages observed (queue.mode = observe), by how their wait would have ended.", \
+	     put_observed)                                                                         \
+	ONE("turnstile_observed_waited_total", "counter",                                          \
+	    "Of those that would have had a turn: that would have waited for another one.",        \
+	    proxy_observed(s->proxy)->waited)                                                      \
+	ONE("turnstile_observed_wait_seconds_total", "counter",                                    \
+	    "How long these would have waited in sum.",                                            \
+	    SECONDS(proxy_observed(s->proxy)->wait_ms))                                            \
+	ONE("turnstile_shadows", "gauge", "Observed user messages whose turn isn't over yet.",     \
+	    proxy_shadows(s->proxy))                                                               \
+	MANY("turnstile_exchanges", "gauge", "Requests that have not ended, by state.",            \
+	     put_states)                                                                           \
+	ONE("turnstile_waiting", "gauge", "Requests that wait for a turn.", s->gauges.waiting)     \
+	ONE("turnstile_holding", "gauge", "Requests that have a turn.", s->gauges.holding)         \
+	ONE("turnstile_oldest_waiter_seconds", "gauge",                                            \
+	    "For how long the oldest waiter has waited; 0 if nobody waits.",                       \
+	    SECONDS(s->gauges.oldest_wait_ms))                                                     \
+	MANY("turnstile_wait_seconds", "histogram",                                                \
+	     "How long user messages waited, the pause between turns included.", put_wait)         \
+	MANY("turnstile_hold_seconds", "histogram", "How long turns were held.", put_hold)         \
+	MANY("turnstile_handoff_seconds", "histogram",                                             \
+	     "From giving a turn back to knowing that the next has it.", put_hand_offs)            \
+	ONE("turnstile_active_renewals", "gauge", "Turns that are kept alive.",                    \
+	    s->lock.active_renewals)                                                               \
+	ONE("turnstile_renewals_total", "counter", "Leases of turns that were renewed.",           \
+	    s->lock.renewals)                                                                      \
+	ONE("turnstile_lost_turns_total", "counter",                                               \
+	    "Turns that were lost while they were held.", s->lock.lost)                            \
+	ONE("turnstile_dropped_waiters_total", "counter",                                          \
+	    "Waiters of any process that were taken for dead.", s->lock.dropped_waiters)           \
+	ONE("turnstile_backend_up", "gauge", "Whether the backend can be asked.", s->lock.up)      \
+	MANY("turnstile_backend_round_trip_seconds", "histogram",                                  \
+	     "Round trips to the backend; none with the memory backend.", put_round_trips)         \
+	MANY("turnstile_upstream_responses_total", "counter",                                      \
+	     "Responses of the upstream, by class of status.", put_responses)                      \
+	ONE("turnstile_upstream_connect_failures_total", "counter",                                \
+	    "Requests for which the upstream couldn't be reached.", connect_failures(s))           \
+	ONE("turnstile_received_bytes_total", "counter", "Bytes of bodies from clients.",          \
+	    proxy_counters(s->proxy)->bytes_in)                                                    \
+	ONE("turnstile_sent_bytes_total", "counter", "Bytes of bodies to clients.",                \
+	    proxy_counters(s->proxy)->bytes_out)                                                   \
+	ONE("turnstile_buffered_bytes", "gauge", "Bytes of bodies that wait with their request.",  \
+	    s->gauges.buffered_bytes)                                                              \
+	ONE("turnstile_connections", "gauge", "Open connections of clients.",                      \
+	    s->gauges.listener.door.inside)                                                        \
+	ONE("turnstile_connections_total", "counter", "Connections of clients since start.",       \
+	    s->gauges.listener.door.arrived)                                                       \
+	ONE("turnstile_connections_refused_total", "counter",                                      \
+	    "Connections refused for listen.max_connections_per_address.",                         \
+	    s->gauges.listener.door.refused)                                                       \
+	ONE("turnstile_accept_pauses_total", "counter",                                            \
+	    "How often accepting rested: too many connections, or no descriptors.",                \
+	    s->gauges.listener.door.full + s->gauges.listener.door.out_of_resources)               \
+	ONE("turnstile_head_timeouts_total", "counter",                                            \
+	    "Connections closed for listen.header_timeout_ms.",                                    \
+	    s->gauges.listener.header_timeouts)                                                    \
+	ONE("turnstile_idle_timeouts_total", "counter",                                            \
+	    "Connections closed for listen.idle_timeout_ms.",                                      \
+	    s->gauges.listener.idle_timeouts)                                                      \
+	ONE("turnstile_draining", "gauge", "Whether this process is shutting down.",               \
+	    s->gauges.draining)                                                                    \
+	MANY("turnstile_loop_delay_seconds", "histogram",                                          \
+	     "How late a timer of the event loop ran that is due four times a second.",            \
+	     put_delays)                                                                           \
+	ONE("turnstile_loop_lag_seconds", "gauge", "The longest such delay of the last 10 s.",     \
+	    (double)lag_longest_us(s->lag) / 1e6)                                                  \
+	MANY("turnstile_account_turns_total", "counter",                                           \
+	     "Turns by account; with admin.metrics_accounts only.", put_account_turns)             \
+	MANY("turnstile_account_refused_total", "counter",                                         \
+	     "User messages that had no turn, by account.", put_account_refused)                   \
+	MANY("turnstile_account_wait_seconds_total", "counter",                                    \
+	     "How long user messages waited in sum, by account.", put_account_wait)                \
+	MANY("turnstile_account_hold_seconds_total", "counter",                                    \
+	     "How long turns were held in sum, by account.", put_account_hold)                     \
+	ONE("process_cpu_seconds_total", "counter", "User and system CPU time.", p->cpu_seconds)   \
+	ONE("process_resident_memory_bytes", "gauge", "Resident memory.", p->resident_bytes)       \
+	ONE("process_virtual_memory_bytes", "gauge", "Virtual memory.", p->virtual_bytes)          \
+	ONE("process_threads", "gauge", "Threads.", p->threads)                                    \
+	ONE("process_open_fds", "gauge", "Open file descriptors.", p->open_fds)                    \
+	ONE("process_max_fds", "gauge", "Most file descriptors.", p->max_fds)                      \
+	ONE("process_start_time_seconds", "gauge", "Start, in seconds since 1970.",                \
+	    SECONDS(s->started_wall_ms))
+/* clang-format on */
+
+/* Label values are words of our own tables, or account names: nothing to escape in either. */
+static void put_sample(struct buf *to, const char *name, const char *labels, double value)
+{
+	buf_printf(to, "%s%s %.17g\n", name, labels, value);
+}
+
+static void put_info(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	buf_printf(to, "%s{version=\"%s\",backend=\"%s\"} 1\n", name, TURNSTILE_VERSION,
+		   s->backend);
+}
+
+/* A pair that has never been is left out, but for those that alerts are made of. */
+static void put_requests(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	const struct proxy_counters *c = proxy_counters(s->proxy);
+
+	for (int kind = 0; kind < KIND_COUNT; kind++) {
+		for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++) {
+			if (c->requests[kind][outcome] || kind == KIND_USER_MESSAGE)
+				buf_printf(to, "%s{kind=\"%s\",outcome=\"%s\"} %" PRId64 "\n", name,
+					   request_kind_name(kind), outcome_info[outcome].word,
+					   c->requests[kind][outcome]);
+		}
+	}
+}
+
+static void put_reasons(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	for (int i = 0; i < REQUEST_REASON_COUNT; i++)
+		buf_printf(to, "%s{reason=\"%s\"} %" PRId64 "\n", name,
+			   request_reason_info((enum request_reason)i)->code,
+			   proxy_counters(s->proxy)->reasons[i]);
+}
+
+static void put_observed(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	for (int i = 0; i < SHADOW_ENDS; i++)
+		buf_printf(to, "%s{would_end=\"%s\"} %" PRId64 "\n", name,
+			   shadow_end_name((enum shadow_end)i), proxy_observed(s->proxy)->ends[i]);
+}
+
+static void put_states(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	for (size_t i = 0; i < PROXY_STATES; i++)
+		buf_printf(to, "%s{state=\"%s\"} %" PRId64 "\n", name, s->gauges.states[i].name,
+			   s->gauges.states[i].count);
+}
+
+static void put_histogram(struct buf *to, const char *name, const struct histogram *h)
+{
+	int64_t count = 0;
+
+	if (!h)
+		return;
+	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+		count += h->buckets[i];
+		buf_printf(to, "%s_bucket{le=\"%g\"} %" PRId64 "\n", name,
+			   (double)h->scale->le_us[i] / 1e6, count);
+	}
+	count += h->buckets[HISTOGRAM_BOUNDS];
+	buf_printf(to, "%s_bucket{le=\"+Inf\"} %" PRId64 "\n", name, count);
+	buf_printf(to, "%s_sum %.6f\n%s_count %" PRId64 "\n", name, (double)h->sum_us / 1e6, name,
+		   count);
+}
+
+static void put_wait(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, &proxy_counters(s->proxy)->wait);
+}
+
+static void put_hold(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, &proxy_counters(s->proxy)->hold);
+}
+
+static void put_hand_offs(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, s->lock.hand_offs);
+}
+
+static void put_round_trips(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, s->lock.round_trips);
+}
+
+static void put_delays(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, lag_delays(s->lag));
+}
+
+static void put_responses(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	for (int first_digit = 1; first_digit < STATUS_CLASSES; first_digit++)
+		buf_printf(to, "%s{class=\"%dxx\"} %" PRId64 "\n", name, first_digit,
+			   proxy_counters(s->proxy)->upstream_responses[first_digit]);
+}
+
+static int64_t connect_failures(const struct metrics_source *s)
+{
+	int64_t n = 0;
+
+	for (int kind = 0; kind < KIND_COUNT; kind++)
+		n += proxy_counters(s->proxy)->requests[kind][OUTCOME_UPSTREAM_UNREACHABLE];
+	return n;
+}
+
+/* --- by account ------------------------------------------------------------------------------- */
+
+struct account_column {
+	struct buf *to;
+	const char *name;
+	size_t offset; /* of an int64_t in struct tally_row */
+	double unit;
+};
+
+static void put_account(void *arg, const struct tally_row *row)
+{
+	const struct account_column *c = arg;
+	int64_t value = *(const int64_t *)((const char *)row + c->offset);
+
+	buf_printf(c->to, "%s{account=\"%s\"} %.17g\n", c->name, row->account,
+		   (double)value * c->unit);
+}
+
+#define ACCOUNT_COLUMN(fn, member, unit)                                                          \
+	static void fn(struct buf *to, const char *name, const struct metrics_source *s)          \
+	{                                                                                         \
+		struct account_column c = { to, name, offsetof(struct tally_row, member), unit }; \
+                                                                                                  \
+		tally_each(proxy_tally(s->proxy), put_account, &c);                               \
+	}
+ACCOUNT_COLUMN(put_account_turns, turns, 1)
+ACCOUNT_COLUMN(put_account_refused, refused, 1)
+ACCOUNT_COLUMN(put_account_wait, wait_us, 1e-6)
+ACCOUNT_COLUMN(put_account_hold, hold_us, 1e-6)
+
+static void put_head(struct buf *to, const char *name, const char *type, const char *help)
+{
+	buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A metric without a sample is left out whole. */
+static void put_many(struct buf *to, const struct metrics_source *s, const char *const head[3],
+		     void (*put)(struct buf *, const char *, const struct metrics_source *))
+{
+	CLEANUP(buf_clear) struct buf samples = { 0 };
+
+	put(&samples, head[0], s);
+	if (!samples.len)
+		return;
+	put_head(to, head[0], head[1], head[2]);
+	buf_append(to, samples.data, samples.len);
+}
+
+void metrics_put(const struct metrics_source *s, struct buf *to)
+{
+	struct process_facts facts;
+	const struct process_facts *p = &facts;
+
+	process_look(&facts);
+#define ONE(name, type, help, value)    \
+	put_head(to, name, type, help); \
+	put_sample(to, name, "", (double)(value));
+#define MANY(name, type, help, put) put_many(to, s, (const char *const[]){ name, type, help }, put);
+	METRICS(ONE, MANY)
+#undef ONE
+#undef MANY
+}

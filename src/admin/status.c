@@ -1,0 +1,203 @@
+/*
+ * status.c - is it alive, is it ready, what is it doing?
+ *
+ * Ready means: a user message sent here now has a good chance. Whether an account that a holder of
+ * ours keeps from moving has waiters is known to the backend only, so then it is asked, one
+ * account after another.
+ */
+#include <unistd.h>
+
+#include "admin/call.h"
+#include "admin/metrics.h"
+#include "base/clock.h"
+#include "config/accounts.h"
+#include "proxy/stats.h"
+
+enum {
+	STALLED_US = 1000 * 1000, /* so late, the loop counts as stalled */
+	SUSPECTS_MAX = 8,
+};
+
+void serve_alive(struct call *c)
+{
+	cJSON *document = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(document, "status", "alive");
+	call_reply(c, 200, document);
+}
+
+/* --- ready -------------------------------------------------------------------------------------- */
+
+/* While accounts are asked about: those left, and the reasons so far. In call->data. */
+struct readiness {
+	char suspects[SUSPECTS_MAX][LOCK_ACCOUNT_MAX];
+	size_t count, asked;
+	bool unready;
+	struct {
+		const char *code;
+		char detail[LOCK_ACCOUNT_MAX];
+	} reasons[3 + SUSPECTS_MAX];
+	size_t reason_count;
+};
+
+static void add_reason(struct readiness *r, const char *code, const char *detail)
+{
+	r->unready = true;
+	r->reasons[r->reason_count].code = code;
+	snprintf(r->reasons[r->reason_count].detail, LOCK_ACCOUNT_MAX, "%s", detail);
+	r->reason_count++;
+}
+
+static void reply_ready(struct call *c)
+{
+	const struct readiness *r = c->data;
+	cJSON *document = cJSON_CreateObject(), *reasons;
+
+	cJSON_AddStringToObject(document, "status", r->unready ? "not_ready" : "ready");
+	reasons = cJSON_AddArrayToObject(document, "reasons");
+	for (size_t i = 0; i < r->reason_count; i++) {
+		cJSON *reason = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(reason, "code", r->reasons[i].code);
+		cJSON_AddStringToObject(reason, "detail", r->reasons[i].detail);
+		cJSON_AddItemToArray(reasons, reason);
+	}
+	call_reply(c, r->unready ? 503 : 200, document);
+}
+
+static void ask_about_suspects(struct call *c);
+
+static void suspect_known(struct call *c, const struct lock_answer *answer)
+{
+	struct readiness *r = c->data;
+
+	if (answer->views[0].waiting)
+		add_reason(r, "account_stuck", answer->views[0].account);
+	ask_about_suspects(c);
+}
+
+static void ask_about_suspects(struct call *c)
+{
+	struct readiness *r = c->data;
+
+	if (r->asked == r->count) {
+		reply_ready(c);
+		return;
+	}
+	c->question.verb = LOCK_LOOK;
+	c->question.account = r->suspects[r->asked++];
+	call_ask(c, suspect_known);
+}
+
+/* Whether user messages are served although the backend can't be asked. */
+static bool can_do_without(const struct config *config)
+{
+	return config_queue_mode(config) != QUEUE_MODE_ENFORCE ||
+	       config->queue.on_backend_error != ON_BACKEND_ERROR_REJECT;
+}
+
+static void collect_suspects(struct call *c, struct readiness *r)
+{
+	const char *names[SUSPECTS_MAX];
+
+	r->count =
+		proxy_stalled(c->admin->parts.proxy,
+			      c->admin->parts.config->listen.stall_timeout_ms, names, SUSPECTS_MAX);
+	for (size_t i = 0; i < r->count; i++)
+		snprintf(r->suspects[i], sizeof r->suspects[i], "%s", names[i]);
+}
+
+void serve_ready(struct call *c)
+{
+	const struct admin_parts *parts = &c->admin->parts;
+	struct readiness *r = xcalloc(1, sizeof *r);
+	struct proxy_gauges gauges;
+	struct lock_stats backend;
+
+	c->data = r;
+	proxy_gauges(parts->proxy, &gauges);
+	queue_stats(parts->queue, &backend);
+	if (gauges.draining)
+		add_reason(r, "draining", "this process is shutting down");
+	if (!backend.up && !can_do_without(parts->config))
+		add_reason(r, "backend_down", queue_backend_name(parts->queue));
+	if (lag_longest_us(c->admin->lag) > STALLED_US)
+		add_reason(r, "loop_stalled", "the event loop was more than 1 s late lately");
+	if (backend.up)
+		collect_suspects(c, r);
+	ask_about_suspects(c);
+}
+
+/* --- status ------------------------------------------------------------------------------------- */
+
+static void add_backend(struct call *c, cJSON *document)
+{
+	cJSON *object = cJSON_AddObjectToObject(document, "backend");
+	struct lock_stats stats;
+
+	queue_stats(c->admin->parts.queue, &stats);
+	cJSON_AddStringToObject(object, "name", queue_backend_name(c->admin->parts.queue));
+	cJSON_AddBoolToObject(object, "up", stats.up);
+	if (stats.round_trip_us >= 0)
+		cJSON_AddNumberToObject(object, "roundTripMs", (double)stats.round_trip_us / 1000);
+	else
+		cJSON_AddNullToObject(object, "roundTripMs");
+	json_add(document, "activeRenewals", stats.active_renewals);
+	json_add(document, "renewals", stats.renewals);
+	json_add(document, "lostTurns", stats.lost);
+	json_add(document, "droppedWaiters", stats.dropped_waiters);
+}
+
+static void add_exchanges(const struct proxy_gauges *gauges, cJSON *document)
+{
+	cJSON *states = cJSON_AddObjectToObject(document, "exchanges");
+
+	for (size_t i = 0; i < PROXY_STATES; i++)
+		json_add(states, gauges->states[i].name, gauges->states[i].count);
+	json_add(document, "waiting", gauges->waiting);
+	json_add(document, "holding", gauges->holding);
+	json_add(document, "oldestWaitMs", gauges->oldest_wait_ms);
+	json_add(document, "bufferedBytes", gauges->buffered_bytes);
+	json_add(document, "connections", gauges->listener.door.inside);
+	cJSON_AddBoolToObject(document, "draining", gauges->draining);
+}
+
+void serve_status(struct call *c)
+{
+	static const char *const modes[] = { [QUEUE_MODE_ENFORCE] = "enforce",
+					     [QUEUE_MODE_OBSERVE] = "observe",
+					     [QUEUE_MODE_OFF] = "off" };
+	const struct admin *a = c->admin;
+	cJSON *document = cJSON_CreateObject();
+	struct proxy_gauges gauges;
+
+	proxy_gauges(a->parts.proxy, &gauges);
+	cJSON_AddStringToObject(document, "version", TURNSTILE_VERSION);
+	cJSON_AddStringToObject(document, "instance", a->parts.config->redis.instance);
+	json_add(document, "pid", getpid());
+	json_add_time(document, "startedAt", a->started_wall_ms);
+	json_add(document, "uptimeMs", clock_ms() - a->started_ms);
+	cJSON_AddStringToObject(document, "listening", proxy_address(a->parts.proxy));
+	cJSON_AddStringToObject(document, "upstream", a->parts.config->upstream.url);
+	cJSON_AddStringToObject(document, "mode", modes[config_queue_mode(a->parts.config)]);
+	add_backend(c, document);
+	add_exchanges(&gauges, document);
+	cJSON_AddNumberToObject(document, "loopLagMs", (double)lag_longest_us(a->lag) / 1000);
+	call_reply(c, 200, document);
+}
+
+void serve_metrics(struct call *c)
+{
+	CLEANUP(buf_clear) struct buf text = { 0 };
+	struct metrics_source source = {
+		.proxy = c->admin->parts.proxy,
+		.backend = queue_backend_name(c->admin->parts.queue),
+		.lag = c->admin->lag,
+		.started_wall_ms = c->admin->started_wall_ms,
+	};
+
+	queue_stats(c->admin->parts.queue, &source.lock);
+	proxy_gauges(c->admin->parts.proxy, &source.gauges);
+	metrics_put(&source, &text);
+	call_reply_text(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(&text));
+}

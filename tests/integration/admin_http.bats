@@ -1,0 +1,213 @@
+#!/usr/bin/env bats
+# The operators' listener itself: routes, who may, health, metrics.
+load helpers
+load admin
+
+setup() { prepare; }
+teardown() { clean_up; }
+
+TOKEN=0123456789abcdef0123
+
+# status ARGUMENT...: the status that curl gets; the body is in answer.
+status() { http -o answer -w '%{http_code}' "$@"; }
+code() { jq -r .error.code answer; }
+
+@test "routes: a list, 404, 405 with Allow, all JSON" {
+	start_all
+	admin /api 'length > 10 and all(.[]; .method and .path and .access and .help)' | grep -qx true
+	equal "$(status "$ADMIN/nonsense") $(code)" "404 not_found"
+	equal "$(status "$ADMIN/") $(code)" "404 not_found"
+	equal "$(status -X POST -D head "$ADMIN/api/config") $(code)" "405 method_not_allowed"
+	equal "$(header allow head)" "GET, HEAD, PUT, DELETE"
+	equal "$(header content-type head)" application/json
+	equal "$(status -I "$ADMIN/api/status")" 200
+	equal "$(status -X OPTIONS -D head -H 'Origin: http://x' "$ADMIN/api/config")" 405
+	lacks access-control head
+}
+
+@test "off loopback there must be a token, or it doesn't start" {
+	start_relay
+	run run_turnstile -o admin.address=0.0.0.0:0 --check
+	equal "$status" 2
+	has admin.token "$output"
+	run run_turnstile -o admin.address=0.0.0.0:0 -o admin.token=short --check
+	equal "$status" 2
+	[[ $output != *'"short"'* ]]
+	run_turnstile -o admin.address=0.0.0.0:0 -o admin.token=$TOKEN --check
+	run_turnstile -o admin.token=$TOKEN --print-config >config
+	lacks "$TOKEN" config
+}
+
+@test "with a token nothing but health is told without it" {
+	start_all -o admin.token=$TOKEN
+	local path
+	for path in /api /api/status /api/queues /api/queues/x /api/config /metrics; do
+		equal "$(status -D head "$ADMIN$path") $path $(code)" "401 $path unauthorized"
+		equal "$(header www-authenticate head)" Bearer
+		equal "$(status -H "Authorization: Bearer ${TOKEN}x" "$ADMIN$path")" 401
+		equal "$(status -H "Authorization: Bearer $TOKEN" "$ADMIN$path") $path" "200 $path"
+	done
+	equal "$(status "$ADMIN/healthz")" 200
+	equal "$(status "$ADMIN/readyz")" 200
+	equal "$(status -X POST "$ADMIN/api/queues/x/pause")" 401
+	equal "$(status -X POST -H "Authorization: Bearer $TOKEN" -H 'Origin: http://x' "$ADMIN/api/queues/x/pause")" 200
+	lacks "$TOKEN" "$LOG"
+}
+
+@test "pages of other sites change nothing and see nothing" {
+	start_all
+	equal "$(status -X POST -H 'Origin: http://evil.example' "$ADMIN/api/queues/x/pause") $(code)" "403 other_site"
+	equal "$(status -X POST -H 'Sec-Fetch-Site: cross-site' "$ADMIN/api/queues/x/pause") $(code)" "403 other_site"
+	equal "$(status -H 'Host: evil.example' "$ADMIN/api/status") $(code)" "403 wrong_host"
+	equal "$(status -X PUT -d '{"delayMs":1}' "$ADMIN/api/config") $(code)" "415 not_json"
+	equal "$(status -X PUT -H 'content-type: text/plain' -d '{"delayMs":1}' "$ADMIN/api/config") $(code)" "415 not_json"
+	equal "$(status -X POST -H "Origin: $ADMIN" -H 'Sec-Fetch-Site: same-origin' "$ADMIN/api/queues/x/pause")" 200
+	equal "$(admin /api/config .runtime)" '{}'
+}
+
+@test "a body that is too large, a request that stalls, a client that goes" {
+	start_all
+	head -c 100000 /dev/zero | tr '\0' x >big
+	equal "$(status -X PUT -H 'content-type: application/json' --data-binary @big "$ADMIN/api/config") $(code)" "413 too_large"
+	printf 'PUT /api/config HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n' |
+		socat -t 0.1 - "TCP:${ADMIN#http://}"
+	equal "$(status "$ADMIN/healthz")" 200
+	wait_for "[[ \$(metric process_open_fds) -lt 40 ]]"
+}
+
+@test "an empty address: no listener; a taken one: told, and no start" {
+	start_all
+	run run_turnstile -o listen.address=127.0.0.1:0 -o "admin.address=${ADMIN#http://}"
+	equal "$status" 1
+	has "${ADMIN#http://}" "$output"
+	start_turnstile -o admin.address=
+	equal "$(log_lines 'select(.msg == "listening") | .admin')" ""
+	stop_turnstile
+	equal "$STATUS" 0
+}
+
+@test "status" {
+	start_all
+	turn a k1
+	ask_later b k1
+	waiting k1 1
+	admin /api/status >seen
+	jq -e --arg backend "$BACKEND" '.version and .backend.name == $backend and .backend.up' seen
+	jq -e '.uptimeMs >= 0 and .waiting == 1 and .holding == 1 and .activeRenewals == 1' seen
+	jq -e '.exchanges | .waiting == 1 and .streaming == 1' seen
+	jq -e '.connections == 2 and .bufferedBytes > 0 and .draining == false' seen
+	hang_up a
+	await b
+	[[ $BACKEND != redis ]] || equal "$(admin /api/status '.backend.roundTripMs > 0')" true
+}
+
+@test "ready, and not ready: draining" {
+	start_all -o listen.drain_timeout_ms=20000
+	equal "$(admin /readyz .status)" ready
+	turn a k1
+	kill "$TURNSTILE_PID"
+	log_wait '.msg == "draining"'
+	equal "$(status "$ADMIN/readyz")" 503
+	equal "$(jq -r '.reasons[].code' answer)" draining
+	equal "$(status "$ADMIN/healthz")" 200
+	hang_up a
+	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
+}
+
+@test "not ready: the backend is gone, unless it can be done without" {
+	[[ $BACKEND == redis ]] || skip "needs Redis"
+	start_all
+	local strict=$ADMIN
+	start_turnstile -o redis.instance=lax -o queue.on_backend_error=local
+	stop_redis
+	wait_for "[[ \$(status '$strict/readyz') == 503 ]]"
+	equal "$(jq -r '.reasons[].code' answer)" backend_down
+	wait_for "[[ \$(admin /api/status .backend.up) == false ]]"
+	equal "$(status "$ADMIN/readyz")" 200
+	equal "$(metric turnstile_backend_up)" 0
+}
+
+@test "not ready: a holder that doesn't move, with others waiting" {
+	start_all -o listen.stall_timeout_ms=600 -o upstream.request_timeout_ms=20000
+	turn a k1
+	ask_later c k2
+	await c
+	equal "$(status "$ADMIN/readyz")" 200
+	ask_later b k1
+	wait_for "[[ \$(status '$ADMIN/readyz') == 503 ]]"
+	equal "$(jq -r '.reasons[] | .code + " " + .detail' answer)" "account_stuck $(key_account k1)"
+	equal "$(order DELETE "/api/queues/$(key_account k1)/lock")" 200
+	await b
+	wait_for "[[ \$(status '$ADMIN/readyz') == 200 ]]"
+	hang_up a
+}
+
+@test "not ready: the loop has stood still" {
+	start_all
+	equal "$(admin /readyz .status)" ready
+	kill -STOP "$TURNSTILE_PID"
+	sleep 1.5 # the stall itself
+	kill -CONT "$TURNSTILE_PID"
+	wait_for "[[ \$(status '$ADMIN/readyz') == 503 ]]"
+	equal "$(jq -r '.reasons[].code' answer)" loop_stalled
+	awk "BEGIN { exit !($(metric turnstile_loop_lag_seconds) > 1) }"
+}
+
+@test "metrics: the right format, and what happened" {
+	start_all -o admin.metrics_accounts=1
+	ask k1 -o /dev/null
+	ask k2 -o /dev/null
+	ask_tool k1 -o /dev/null
+	turn a k1
+	ask_later b k1
+	waiting k1 1
+	http -f -D head "$ADMIN/metrics" -o metrics
+	has 'text/plain; version=0.0.4' "$(header content-type head)"
+	equal "$(metric 'turnstile_requests_total{kind="user_message",outcome="answered"}')" 2
+	equal "$(metric 'turnstile_requests_total{kind="tool_result",outcome="answered"}')" 1
+	equal "$(metric turnstile_waiting) $(metric turnstile_holding)" "1 1"
+	equal "$(metric turnstile_active_renewals)" 1
+	equal "$(metric 'turnstile_upstream_responses_total{class="2xx"}')" 4
+	equal "$(metric 'turnstile_wait_seconds_count') $(metric 'turnstile_hold_seconds_count')" "2 2"
+	equal "$(metric 'turnstile_wait_seconds_bucket{le="+Inf"}')" 2
+	equal "$(metric "turnstile_account_turns_total{account=\"$(key_account k1)\"}")" 1
+	equal "$(metric 'turnstile_account_turns_total{account="other"}')" 1
+	awk '$1 == "turnstile_oldest_waiter_seconds" { ok = $2 > 0 } END { exit !ok }' metrics
+	[[ $BACKEND != redis ]] || (($(metric turnstile_backend_round_trip_seconds_count) > 0))
+	(($(metric process_open_fds) > 5))
+	(($(metric process_resident_memory_bytes) > 1000000))
+	hang_up a
+	await b
+	(($(metric turnstile_handoff_seconds_count) >= 1))
+	(($(metric turnstile_loop_delay_seconds_count) > 0))
+	stop_relay
+	ask k1 -o /dev/null
+	equal "$(metric turnstile_upstream_connect_failures_total)" 1
+}
+
+@test "metrics: renewals, and turns that were lost" {
+	start_all -o queue.lock_ttl_ms=1000
+	turn a k1
+	[[ $BACKEND != redis ]] || wait_for "((\$(metric turnstile_renewals_total) > 0))"
+	equal "$(metric turnstile_lost_turns_total)" 0
+	equal "$(order DELETE "/api/queues/$(key_account k1)/lock")" 200
+	wait_for "[[ \$(metric turnstile_lost_turns_total) == 1 ]]"
+	hang_up a
+}
+
+@test "metrics: promtool has nothing to say" {
+	command -v promtool >/dev/null || skip "promtool (Debian's prometheus) isn't installed"
+	start_all -o admin.metrics_accounts=5
+	ask k1 -o /dev/null
+	http -f "$ADMIN/metrics" | promtool check metrics >said 2>&1
+	equal "$(cat said)" ""
+}
+
+@test "metrics: no label by account unless wanted" {
+	start_all
+	ask k1 -o /dev/null
+	http -f "$ADMIN/metrics" >metrics
+	lacks 'account=' metrics
+	lacks "$(key_account k1)" metrics
+}

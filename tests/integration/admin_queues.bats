@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# Operators see who holds and who waits, and give orders; on the backend $BACKEND. With Redis the
+# operator asks another process than the one that serves: views and orders are the fleet's.
+load helpers
+load admin
+
+setup() {
+	prepare
+	start_all
+	if [[ $BACKEND == redis ]]; then
+		local url=$URL log=$LOG
+		start_turnstile -o redis.instance=other
+		OTHER_LOG=$LOG URL=$url LOG=$log
+	fi
+	K=$(key_account k1)
+}
+teardown() { clean_up; }
+
+@test "an account that nobody uses is idle" {
+	equal "$(queue k1 '[.accountId, .isLocked, .lockHolder, .lockTtlMs, .lockTtlRaw, .lastCompletedAt, .waiting, .holder, .waiters]')" \
+		"[\"$K\",false,null,0,-2,null,0,null,[]]"
+	equal "$(admin /api/queues '.queues | length')" 0
+}
+
+@test "who holds and who waits is seen, in order" {
+	turn a k1
+	ask_later b k1
+	in_line b k1 1
+	waiting k1 1
+	ask_later c k1
+	waiting k1 2
+	queue k1 >seen
+	jq -e '.isLocked and .lockTtlMs > 0 and .lockTtlRaw == .lockTtlMs and .lockHolder == .holder.ticket' seen
+	jq -e '.holder | .state == "running" and .client == "127.0.0.1" and .heldMs >= 0 and .waitedMs >= 0' seen
+	jq -e '[.waiters[] | .position] == [1, 2]' seen
+	jq -e 'all(.waiters[]; .client == "127.0.0.1" and .waitedMs >= 0)' seen
+	jq -e '.waiters[0].waitedMs >= .waiters[1].waitedMs' seen
+	jq -e '.oldestWaitMs >= 0 and .paused == false' seen
+	[[ $BACKEND != redis ]] || equal "$(jq -r .holder.instance seen)" test
+	equal "$(admin /api/queues '[.queues[] | [.accountId, .waiting]]')" "[[\"$K\",2]]"
+	hang_up a
+	await b c
+	# the log's names are the same
+	equal "$(jq -r '.waiters[].ticket' seen)" \
+		"$(exchanges 'select(.outcome == "answered" and .ticket) | .ticket')"
+}
+
+@test "percentiles of recent turns" {
+	local i
+	for i in 1 2 3; do
+		ask k1 -o /dev/null -H 'X-Relay-Events: 3' -H 'X-Relay-Interval-Ms: 20'
+	done
+	wait_for "[[ \$(queue k1 .last5Minutes.turns) == 3 ]]"
+	queue k1 .last5Minutes >recent
+	jq -e '.holdMs | .p50 > 0 and .p50 <= .p90 and .p90 <= .p99 and .p99 <= .max and .max < 20000' recent
+	jq -e '.waitMs | .p50 >= 0 and .p50 <= .max' recent
+	jq -e '.lastCompletedAt | fromdateiso8601?' <<<"$(queue k1 '.lastCompletedAt |= sub("\\.[0-9]+"; "")')"
+}
+
+@test "force release: the next is served, though the holder goes on" {
+	turn a k1
+	ask_later b k1
+	waiting k1 1
+	equal "$(order DELETE "/api/queues/$K/lock")" 200
+	await b
+	equal "$(outcome b)" "200 0"
+	equal "$(order DELETE "/api/queues/$K/lock")" 404
+	equal "$(jq -r .error.code answer)" not_found
+	log_wait '.msg | startswith("a turn was lost")'
+	hang_up a
+	served k1
+}
+
+@test "a pause holds new turns, running ones finish, resume lets them go on in order" {
+	turn a k1
+	equal "$(order POST "/api/queues/$K/pause")" 200
+	equal "$(queue k1 .paused)" true
+	ask_later b k1
+	waiting k1 1
+	hang_up a
+	wait_for "[[ \$(queue k1 .isLocked) == false ]]"
+	ask_later c k1
+	waiting k1 2
+	equal "$(relay_stats .accounts.k1.seen)" 1
+	served k2
+	equal "$(order POST "/api/queues/$K/resume")" 200
+	await b c
+	equal "$(relay_stats '.accounts.k1.order | join(" ")')" "a b c"
+	equal "$(order POST "/api/queues/$K/resume")" 404
+}
+
+@test "waiters of a paused account keep their timeout" {
+	equal "$(order PUT /api/config '{"timeoutMs":1000}')" 200
+	equal "$(order POST "/api/queues/$K/pause")" 200
+	wait_for "[[ \$(http '$URL/v1/models' -o /dev/null; log_lines 'select(.msg | startswith(\"settings made\"))' | wc -l) -ge 1 ]]"
+	ask k1 -o body -w '%{http_code}' >status
+	equal "$(cat status)" 503
+	equal "$(jq -r .error.code body)" QUEUE_TIMEOUT
+	equal "$(order POST "/api/queues/$K/resume")" 200
+	served k1
+}
+
+@test "a waiter that is removed is answered 503, the others aren't touched" {
+	turn a k1
+	ask_later b k1
+	waiting k1 1
+	ask_later c k1
+	waiting k1 2
+	local ticket holder
+	ticket=$(queue k1 '.waiters[0].ticket')
+	holder=$(queue k1 .lockHolder)
+	equal "$(order DELETE "/api/queues/$K/waiters/$ticket")" 200
+	await b
+	equal "$(outcome b)" "503 0"
+	equal "$(jq -r '.error.type + " " + .error.code' b.body)" "queue_removed QUEUE_REMOVED"
+	equal "$(header x-user-message-queue-error b.head)" queue_removed
+	equal "$(order DELETE "/api/queues/$K/waiters/$ticket")" 404
+	equal "$(order DELETE "/api/queues/$K/waiters/$holder")" 409
+	equal "$(queue k1 .waiting)" 1
+	hang_up a
+	await c
+	equal "$(outcome c)" "200 0"
+}
+
+@test "orders are logged, with who gave them" {
+	equal "$(order POST "/api/queues/$K/pause")" 200
+	equal "$(order POST "/api/queues/$K/resume")" 200
+	local log=${OTHER_LOG:-$LOG}
+	LOG=$log
+	equal "$(log_lines 'select(.msg | startswith("operator:")) | [.msg, .account, .client]')" \
+		"[\"operator: account paused\",\"$K\",\"127.0.0.1\"]
+[\"operator: account resumed\",\"$K\",\"127.0.0.1\"]"
+}
+
+@test "the list has pages" {
+	local i
+	for i in 1 2 3 4 5; do
+		ask "p$i" -o /dev/null
+	done
+	wait_for "[[ \$(admin /api/queues '.queues | length') == 5 ]]"
+	admin '/api/queues?limit=2' >page1
+	jq -e '(.queues | length) == 2 and .nextOffset == 2' page1
+	admin '/api/queues?limit=2&offset=2' >page2
+	admin '/api/queues?limit=2&offset=4' >page3
+	jq -e '(.queues | length) == 1 and .nextOffset == null' page3
+	equal "$(jq -r '.queues[].accountId' page1 page2 page3 | sort -u | wc -l)" 5
+	equal "$(http "$ADMIN/api/queues?limit=0" -o /dev/null -w '%{http_code}')" 400
+	equal "$(http "$ADMIN/api/queues?offset=x" -o /dev/null -w '%{http_code}')" 400
+}
+
+@test "no account can be called so" {
+	equal "$(http "$ADMIN/api/queues/a%20b" -o answer -w '%{http_code}')" 400
+	equal "$(jq -r .error.code answer)" bad_account
+	equal "$(order DELETE '/api/queues/%2e%2e%2fx/lock')" 400
+}
