@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "config/accounts.h"
 #include "config/config.h"
+#include "config/forms.h"
+#include "config/runtime.h"
+#include "explain.h"
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 #include "request/account.h"
@@ -44,6 +50,8 @@ struct server {
 	struct config_sources sources;
 	struct queue *queue;
 	struct proxy *proxy;
+	struct admin *admin;
+	struct runtime *runtime;
 	uv_signal_t terminate, interrupt, hang_up;
 	struct timer *drain_limit;
 	bool draining, cut;
@@ -57,6 +65,7 @@ static const char usage[] =
 	"turnstile - lets the user messages of a Claude account through one at a time\n"
 	"\n"
 	"usage: turnstile [--config FILE] [-o section.key=value]... [--check] [--print-config]\n"
+	"       turnstile explain [FILE]    what would be done with this body, and why; see --help\n"
 	"       turnstile hash-key          reads an API key on stdin, prints its account name\n"
 	"       turnstile --version | --help\n"
 	"\n"
@@ -133,12 +142,19 @@ static void on_queue_stopped(void *arg)
 	uv_stop(&s->loop.uv);
 }
 
+static void on_admin_stopped(void *arg)
+{
+	struct server *s = arg;
+
+	queue_stop(s->queue, s->config->redis.command_timeout_ms, on_queue_stopped, s);
+}
+
 static void on_proxy_idle(void *arg)
 {
 	struct server *s = arg;
 
 	timer_stop(s->drain_limit);
-	queue_stop(s->queue, s->config->redis.command_timeout_ms, on_queue_stopped, s);
+	admin_stop(s->admin, on_admin_stopped, s);
 }
 
 static void cut(struct server *s, const char *why)
@@ -200,6 +216,7 @@ static void on_hang_up(uv_signal_t *handle, int signum)
 		log_error("not reloaded: the configuration in use is unchanged");
 		return;
 	}
+	runtime_reloaded(s->runtime);
 	log_setup(s->config->log.level, s->config->log.format);
 	log_info("reloaded", LOG_STR("config", s->sources.file));
 }
@@ -218,6 +235,17 @@ static void watch_signals(struct server *s)
 	watch_signal(s, &s->terminate, on_terminate, SIGTERM);
 	watch_signal(s, &s->interrupt, on_terminate, SIGINT);
 	watch_signal(s, &s->hang_up, on_hang_up, SIGHUP);
+}
+
+/*
+ * Bodies of some hundred KiB come and go with each request. By default glibc gives such memory back
+ * to the kernel and faults it in again for the next one, which costs more than copying it.
+ */
+static void tune_allocator(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 1024 * 1024);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -239,17 +267,53 @@ static void raise_descriptor_limit(const struct config *c)
 			 LOG_INT("limit", (int64_t)limit.rlim_max), LOG_INT("needed", need));
 }
 
+/* Operators have set something at run time, here or in another process. */
+static void on_settings(void *arg, const struct runtime_setting *settings, size_t count)
+{
+	struct server *s = arg;
+	size_t strange = runtime_replace(s->runtime, settings, count);
+
+	if (strange)
+		log_warn("settings made at run time that aren't understood are left out",
+			 LOG_INT("count", (int64_t)strange));
+	if (count > strange)
+		log_info("settings made at run time are in effect",
+			 LOG_INT("count", (int64_t)(count - strange)));
+}
+
+/* Who can choose his account can also choose whom to stand in the way of. */
+static void warn_of_headers(const struct config *c)
+{
+	const struct account_source *source = c->account.source;
+
+	while (source->kind != ACCOUNT_NONE && source->kind != ACCOUNT_HEADER)
+		source++;
+	if (source->kind == ACCOUNT_HEADER && config_trusts_all(c) &&
+	    !form_is_loopback(span_of(c->listen.address)))
+		log_warn("account.source takes a header from anybody who can reach listen.address; "
+			 "set account.trusted_proxies",
+			 LOG_STR("header", source->arg));
+}
+
 static int start(struct server *s, struct buf *errors)
 {
+	struct admin_parts parts = { .loop = &s->loop, .config = s->config };
 	int r = queue_new(&s->loop, s->config, errors, &s->queue);
 
 	if (r < 0)
 		return r;
-	return proxy_new(&s->loop, s->config, s->queue, errors, &s->proxy);
+	queue_watch_settings(s->queue, on_settings, s);
+	r = proxy_new(&s->loop, s->config, s->queue, errors, &s->proxy);
+	if (r < 0)
+		return r;
+	parts.queue = s->queue;
+	parts.proxy = s->proxy;
+	return admin_new(&parts, errors, &s->admin);
 }
 
 static void stop(struct server *s)
 {
+	admin_free(s->admin);
 	proxy_free(s->proxy);
 	queue_free(s->queue);
 	timer_clear(&s->drain_limit);
@@ -257,6 +321,7 @@ static void stop(struct server *s)
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->hang_up, NULL);
 	loop_close(&s->loop);
+	runtime_free(s->runtime);
 }
 
 static int run(struct server *s)
@@ -266,7 +331,10 @@ static int run(struct server *s)
 
 	log_setup(s->config->log.level, s->config->log.format);
 	raise_descriptor_limit(s->config);
+	tune_allocator();
+	warn_of_headers(s->config);
 	loop_open(&s->loop);
+	s->runtime = runtime_new(s->config);
 	s->drain_limit = timer_new(&s->loop, on_drain_limit, s);
 	watch_signals(s);
 	r = start(s, &errors);
@@ -274,6 +342,7 @@ static int run(struct server *s)
 		log_errors(&errors);
 	} else {
 		log_info("listening", LOG_STR("address", proxy_address(s->proxy)),
+			 LOG_STR("admin", admin_address(s->admin)),
 			 LOG_STR("upstream", s->config->upstream.url),
 			 LOG_STR("backend", queue_backend_name(s->queue)),
 			 LOG_BOOL("queue", s->config->queue.enabled),
@@ -312,6 +381,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "hash-key"))
 		return hash_key();
+	if (argc > 1 && !strcmp(argv[1], "explain"))
+		return explain_main(argc - 1, argv + 1);
 	if (parse_arguments(argc, argv, &a) < 0) {
 		r = EXIT_USAGE;
 	} else if (a.help) {
