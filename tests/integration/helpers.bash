@@ -116,7 +116,7 @@ exec_turnstile() {
 # run_turnstile ARGUMENT...: waits for its end.
 run_turnstile() { (exec_turnstile "$@"); }
 
-# start_turnstile [OPTION...]: sets TURNSTILE_PID, LOG and URL. Several may run at a time.
+# start_turnstile [OPTION...]: sets TURNSTILE_PID, LOG, URL and ADMIN. Several may run at a time.
 start_turnstile() {
 	local options
 	mapfile -t options < <(turnstile_options)
@@ -130,6 +130,7 @@ start_turnstile() {
 		return 1
 	fi
 	URL=$(log_lines 'select(.msg == "listening") | "http://" + .address' | tail -n 1)
+	ADMIN=$(log_lines 'select(.msg == "listening") | "http://" + .admin' | tail -n 1)
 }
 
 # A stack for a test on either backend.

@@ -1,0 +1,333 @@
+#!/usr/bin/env bats
+# Redis fails in every way there is: what happens to those who wait, come and stream, by
+# queue.on_backend_error; what the log says; how it recovers.
+load helpers
+
+TIMEOUT_MS=1000
+
+setup() {
+	prepare
+	start_relay
+	start_redis
+}
+teardown() { clean_up; }
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# start_proxy: REDIS_URL leads through a fault proxy from now on.
+start_proxy() {
+	python3 "$BATS_TEST_DIRNAME/fault_proxy.py" "127.0.0.1:$REDIS_PORT" >"$DIR/proxy.out" 2>&1 3>&- &
+	PROCESSES+=($!)
+	wait_for "grep -q '^proxy ' '$DIR/proxy.out'"
+	REDIS_URL=redis://$(cut -d' ' -f2 "$DIR/proxy.out")
+	CONTROL=$(cut -d' ' -f4 "$DIR/proxy.out")
+}
+fault() { http -f "http://$CONTROL/$1"; }
+
+# start_three [OPTION...]: one for each policy, each with keys of its own.
+start_three() {
+	local policy
+	declare -gA URL_OF LOG_OF
+	for policy in reject forward local; do
+		start_turnstile -o "redis.instance=$policy" -o "redis.key_prefix=$policy" \
+			-o "redis.command_timeout_ms=$TIMEOUT_MS" -o "queue.on_backend_error=$policy" "$@"
+		URL_OF[$policy]=$URL LOG_OF[$policy]=$LOG
+	done
+}
+at() { URL=${URL_OF[$1]} LOG=${LOG_OF[$1]}; }
+
+status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
+
+# stream_each, streams_go_on: a response that streams while the fault lasts, in each process; it has
+# no turn, so that it shows only whether the loop goes on.
+stream_each() {
+	local policy
+	for policy in reject forward local; do
+		at "$policy"
+		post "t-$policy" "$(tool_result_body)"
+		curl "${POST[@]}" --max-time 60 -H "X-Relay-Tag: s_$policy" -H 'X-Relay-Events: 40' \
+			-H 'X-Relay-Interval-Ms: 50' -o "$DIR/s_$policy.body" -w '%{http_code}' \
+			>"$DIR/s_$policy.outcome" 2>/dev/null 3>&- &
+		CLIENTS+=($!)
+		relay_wait "tag=s_$policy"
+	done
+}
+streams_go_on() {
+	local policy
+	for policy in reject forward local; do
+		wait_for "[[ \$(cat '$DIR/s_$policy.outcome') == 200 ]]"
+		has message_stop "$(cat "$DIR/s_$policy.body")"
+	done
+}
+
+# others_pass: what has no turn is served at once, in the time of one turn of the loop and no timeout.
+others_pass() {
+	local policy ms
+	for policy in reject forward local; do
+		at "$policy"
+		ms=$(ask_tool k9 -o /dev/null -w '%{time_total}' | awk '{printf "%d", $1 * 1000}')
+		((ms < TIMEOUT_MS / 2)) || { echo "$policy: another request took $ms ms" >&2; return 1; }
+	done
+}
+
+# newcomers_fail: each policy does what it says, within the timeout.
+newcomers_fail() {
+	local start policy
+	for policy in reject forward local; do
+		at "$policy"
+		start=$(now_ms)
+		equal "$policy $(status_of k2)" "$policy $([[ $policy == reject ]] && echo 503 || echo 200)"
+		(($(now_ms) - start < TIMEOUT_MS + ${SLOWER_MS:-700})) || { echo "$policy is late" >&2; return 1; }
+	done
+}
+
+# says CAUSE: each log names it once; what follows is quiet.
+says() {
+	local policy
+	for policy in reject forward local; do
+		at "$policy"
+		log_wait ".level == \"warn\" and (.cause // \"\" | test(\"$1\"))"
+		equal "$policy $(log_lines 'select(.msg == "redis is unreachable" or .msg == "redis refuses") | 1' | wc -l)" "$policy 1"
+	done
+}
+
+# recovers: everybody has a turn in Redis again, within a second and what a request takes.
+recovers() {
+	local policy start
+	start=$(now_ms)
+	for policy in reject forward local; do
+		at "$policy"
+		wait_for "log_lines 'select(.msg | test(\"reachable again|accepts again\"))' | grep -q . || { ask k3 -o /dev/null; false; }" 5
+	done
+	(($(now_ms) - start < 1000 + ${SLOWER_MS:-700}))
+	for policy in reject forward local; do
+		at "$policy"
+		turn "$policy" "$policy"
+		equal "$(redis "$@" exists "${policy}_lock:$(key_account "$policy")")" 1
+		hang_up "$policy"
+	done
+}
+
+# waiters: a turn and a waiter of the same account, in each process.
+waiters() {
+	local policy
+	for policy in reject forward local; do
+		at "$policy"
+		turn "h_$policy" k1
+		ask_later "w_$policy" k1
+		sent "w_$policy"
+		wait_for "[[ \$(redis zcard ${policy}_wait:$(key_account k1)) == 1 ]]"
+	done
+}
+waiters_learn() {
+	await w_reject w_forward
+	equal "$(outcome w_reject), $(outcome w_forward)" "503 0, 200 0"
+	await w_local
+	equal "$(outcome w_local)" "200 0"
+}
+
+@test "Redis is down at the start" {
+	local port=$REDIS_PORT
+	stop_redis
+	start_three
+	newcomers_fail
+	others_pass
+	says 'refused'
+	start_redis "$port"
+	recovers
+}
+
+@test "Redis goes down under streams and waiters" {
+	local port=$REDIS_PORT start
+	start_three
+	waiters
+	stream_each
+	start=$(now_ms)
+	stop_redis
+	waiters_learn
+	(($(now_ms) - start < TIMEOUT_MS + ${SLOWER_MS:-700}))
+	newcomers_fail
+	others_pass
+	says 'closed|reset'
+	streams_go_on
+	start_redis "$port"
+	recovers
+}
+
+@test "Redis freezes" {
+	local start
+	start_three
+	waiters
+	stream_each
+	kill -STOP "$REDIS_PID"
+	start=$(now_ms)
+	waiters_learn
+	(($(now_ms) - start < TIMEOUT_MS + ${SLOWER_MS:-700}))
+	newcomers_fail
+	others_pass
+	says 'no answer in time'
+	streams_go_on
+	kill -CONT "$REDIS_PID"
+	recovers
+}
+
+@test "Redis is a black hole: connected to, and silent" {
+	start_proxy
+	start_three
+	waiters
+	fault hole
+	waiters_learn
+	newcomers_fail
+	others_pass
+	says 'no answer in time'
+	fault pass
+	recovers
+}
+
+@test "Redis is slow: 200 ms a command" {
+	start_proxy
+	start_three
+	fault delay?ms=200
+	local policy
+	for policy in reject forward local; do
+		at "$policy"
+		equal "$(status_of k1)" 200
+		turn "$policy" k2
+		ask_later "w_$policy" k2
+		sent "w_$policy"
+		wait_for "[[ \$(redis zcard ${policy}_wait:$(key_account k2)) == 1 ]]"
+		hang_up "$policy"
+		await "w_$policy"
+		equal "$(outcome "w_$policy")" "200 0"
+	done
+	others_pass
+	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.level == "warn" and (.msg | test("redis|lost")))')" ""
+}
+
+@test "connections are cut, again and again, also within answers" {
+	start_proxy
+	start_three
+	local i policy
+	for i in 1 40 200 700; do
+		fault "close?bytes=$i"
+		for policy in reject forward local; do
+			at "$policy"
+			status_of k1 >/dev/null
+		done
+		fault cut
+	done
+	fault pass
+	for policy in reject forward local; do
+		at "$policy"
+		wait_for "[[ \$(redis exists ${policy}_lock:$(key_account k1) ${policy}_wait:$(key_account k1)) == 0 ]]"
+		wait_for '[[ $(status_of k1) == 200 ]]'
+	done
+	equal "$(relay_stats '[.accounts.k1.active]')" '[0]'
+}
+
+@test "Redis is out of memory" {
+	start_three
+	waiters
+	redis config set maxmemory 1
+	waiters_learn
+	newcomers_fail
+	others_pass
+	says 'OOM'
+	redis config set maxmemory 0
+	recovers
+}
+
+@test "Redis becomes a read-only replica" {
+	start_three
+	waiters
+	redis replicaof 127.0.0.1 1
+	waiters_learn
+	newcomers_fail
+	others_pass
+	says 'READONLY'
+	redis replicaof no one
+	recovers
+}
+
+@test "Redis loads its data" {
+	local port=$REDIS_PORT
+	redis eval 'for i = 1, 3000 do redis.call("SET", "fill" .. i, i) end' 0
+	redis save
+	start_three
+	kill -9 "$REDIS_PID"
+	ended "$REDIS_PID"
+	redis-server --port "$port" --bind 127.0.0.1 --dir "$DIR/redis" --key-load-delay 1000 \
+		--loading-process-events-interval-bytes 1024 >"$DIR/redis.out" 2>&1 3>&- &
+	REDIS_PID=$!
+	PROCESSES+=("$REDIS_PID")
+	wait_for "redis ping | grep -q LOADING"
+	newcomers_fail
+	others_pass
+	redis ping | grep -q LOADING # all that was while it was loading
+	wait_for "redis ping | grep -q PONG"
+	recovers
+}
+
+@test "the password is wrong" {
+	redis config set requirepass right
+	REDIS_URL=redis://:wrong@127.0.0.1:$REDIS_PORT
+	start_three
+	newcomers_fail
+	others_pass
+	says 'WRONGPASS'
+	redis --no-auth-warning -a right config set requirepass wrong
+	recovers --no-auth-warning -a wrong
+	lacks right "$LOG"
+}
+
+@test "an ACL user with its own password" {
+	redis acl setuser gate on '>pa:ss%' '~*' '&*' +@all
+	redis acl setuser default off
+	REDIS_URL=redis://gate:pa%3Ass%25@127.0.0.1:$REDIS_PORT
+	start_turnstile
+	redis() { redis-cli --no-auth-warning --user gate -a 'pa:ss%' -p "$REDIS_PORT" "$@"; }
+	turn a k1
+	ask_later b k1
+	in_line b k1 1
+	hang_up a
+	await b
+	equal "$(outcome b)" "200 0"
+	lacks 'pa:ss' "$LOG"
+}
+
+@test "a held turn is taken again when Redis comes back empty" {
+	local port=$REDIS_PORT
+	start_turnstile
+	turn a k1
+	stop_redis
+	start_redis "$port"
+	wait_for "[[ \$(redis exists user_msg_queue_lock:$(key_account k1)) == 1 ]]"
+	ask_later b k1
+	in_line b k1 1
+	hang_up a
+	await b
+	equal "$(outcome b)" "200 0"
+	equal "$(relay_stats .accounts.k1.max_overlap)" 1
+	equal "$(log_lines 'select(.msg | test("lost"))')" ""
+}
+
+@test "the upstream's connection is cut within a response" {
+	local relay=$RELAY
+	python3 "$BATS_TEST_DIRNAME/fault_proxy.py" "$RELAY" >"$DIR/upstream.out" 2>&1 3>&- &
+	PROCESSES+=($!)
+	wait_for "grep -q '^proxy ' '$DIR/upstream.out'"
+	RELAY=$(cut -d' ' -f2 "$DIR/upstream.out") CONTROL=$(cut -d' ' -f4 "$DIR/upstream.out")
+	start_turnstile
+	RELAY=$relay
+	fault 'close?bytes=900'
+	ask_later a k1 -H 'X-Relay-Events: 50'
+	await a
+	equal "$(outcome a)" "200 18"
+	fault pass
+	served k1
+	fault hole
+	ask_later b k1 --max-time 2
+	await b
+	fault pass
+	served k1
+}
