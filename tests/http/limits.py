@@ -241,7 +241,7 @@ def head_limits(p):
 def bad_request(p):
     invalid = "invalid_request_error"
     refused_with(p, b"GET /r HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400, invalid, "BAD_REQUEST")
-    refused_with(p, b"POST /r HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501, invalid, "NOT_IMPLEMENTED")
+    refused_with(p, b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n", 501, invalid, "NOT_IMPLEMENTED")
     check('"error":"two Host fields"' in p.text(), "the log doesn't say why")
 
 
