@@ -458,11 +458,6 @@ const struct redis_place *redis_link_place(const struct redis_link *l)
 	return &l->place;
 }
 
-bool redis_link_is_idle(const struct redis_link *l)
-{
-	return list_empty(&l->pending);
-}
-
 int redis_link_send(struct redis_link *l, struct span command, redis_reply_fn fn, void *arg)
 {
 	if (!redis_link_is_up(l) || l->channel)

@@ -57,7 +57,6 @@ void redis_link_free(struct redis_link *link);
 bool redis_link_is_up(const struct redis_link *link);
 /* Where it is connected to, if it is up and not on a Unix socket. */
 const struct redis_place *redis_link_place(const struct redis_link *link);
-bool redis_link_is_idle(const struct redis_link *link); /* no command is waiting for its answer */
 
 /*
  * Sends one encoded command. 0: `fn` is called once, unless the link is freed. -ENOTCONN: the link

@@ -2,31 +2,14 @@
  * test_decode.c - content codings, and what a bomb costs.
  */
 #include "check.h"
+#include "decoding.h"
 #include "request/decode.h"
 #include "request/request.h"
 
 #include <zlib.h>
 
-#define MESSAGE "{\"messages\":[{\"role\":\"user\",\"content\":\"hello, hello, hello\"}]}"
-
 /* zlib's window bits for each format. */
 enum { FORMAT_ZLIB = 15, FORMAT_GZIP = 15 + 16, FORMAT_BARE = -15 };
-
-/* What was decoded: counted, and its beginning kept. */
-struct sunk {
-	char data[1024];
-	size_t len, largest;
-};
-
-static void sink(void *arg, const char *data, size_t len)
-{
-	struct sunk *sunk = arg;
-
-	for (size_t i = 0; i < len && sunk->len + i < sizeof sunk->data; i++)
-		sunk->data[sunk->len + i] = data[i];
-	sunk->len += len;
-	sunk->largest = MAX(sunk->largest, len);
-}
 
 /* Appends the compressed form of `text`, `times` over. */
 static void compress_into(struct buf *to, int format, struct span text, size_t times)
@@ -52,24 +35,6 @@ static void compress_into(struct buf *to, int format, struct span text, size_t t
 static struct header coding_field(const char *coding)
 {
 	return (struct header){ SPAN("Content-Encoding"), span_of(coding) };
-}
-
-/* Decodes in pieces; `coding` NULL: no such header. */
-static enum decode_status decode(const char *coding, struct span body, size_t piece,
-				 struct sunk *ret)
-{
-	struct header field = coding_field(coding);
-	struct headers headers = { &field, coding ? 1 : 0 };
-	struct decoder *d;
-	enum decode_status status;
-
-	*ret = (struct sunk){ 0 };
-	d = decoder_new(&headers, sink, ret);
-	for (size_t at = 0; at < body.len; at += piece)
-		decode_feed(d, body.ptr + at, MIN(piece, body.len - at));
-	status = decode_finish(d);
-	decoder_free(d);
-	return status;
 }
 
 static void check_decodes(const char *coding, struct span body, const char *want)
