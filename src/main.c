@@ -26,6 +26,7 @@
 #include "config/forms.h"
 #include "config/runtime.h"
 #include "explain.h"
+#include "health.h"
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 #include "request/account.h"
@@ -41,6 +42,7 @@ struct arguments {
 	const char *file;
 	const char **overrides; /* ends with NULL */
 	size_t override_count;
+	const char *health; /* a path of the admin listener, or NULL */
 	bool check, print, help, version;
 };
 
@@ -67,24 +69,39 @@ static const char usage[] =
 	"usage: turnstile [--config FILE] [-o section.key=value]... [--check] [--print-config]\n"
 	"       turnstile explain [FILE]    what would be done with this body, and why; see --help\n"
 	"       turnstile hash-key          reads an API key on stdin, prints its account name\n"
+	"       turnstile --health[=ready] [--config FILE] [-o section.key=value]...\n"
 	"       turnstile --version | --help\n"
 	"\n"
 	"  -c, --config FILE          read options from an INI file\n"
 	"  -o section.key=value       set an option; wins over environment and file\n"
 	"      --check                check the configuration, start nothing\n"
 	"      --print-config         print every option with its value, start nothing\n"
+	"      --health[=ready]       ask the running turnstile whether it is alive (or ready to\n"
+	"                             serve): exit status 0, or 1; within 2 s\n"
 	"  -V, --version\n"
 	"  -h, --help\n"
 	"\n"
 	"Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads.\n"
 	"\n";
 
+/* getopt has named the unknown ones itself. */
+static int bad_argument(int c)
+{
+	if (c == 'H')
+		fputs("turnstile: --health is alone or --health=ready\n", stderr);
+	return -EINVAL;
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'C' },
-		{ "print-config", no_argument, NULL, 'P' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },         { 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'C' },
+		{ "print-config", no_argument, NULL, 'P' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "health", optional_argument, NULL, 'H' },
+		{ 0 },
 	};
 	int c;
 
@@ -102,8 +119,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 			a->version = true;
 		else if (c == 'h')
 			a->help = true;
+		else if (c == 'H' && !optarg)
+			a->health = "/healthz";
+		else if (c == 'H' && !strcmp(optarg, "ready"))
+			a->health = "/readyz";
 		else
-			return -EINVAL;
+			return bad_argument(c);
 	}
 	if (optind < argc) {
 		fprintf(stderr, "turnstile: unexpected argument '%s'; see turnstile --help\n",
@@ -362,9 +383,11 @@ static int load_and_run(const struct arguments *a)
 
 	if (r < 0) {
 		fputs(buf_str(&errors), stderr);
-		return EXIT_USAGE;
+		return a->health ? EXIT_CUT : EXIT_USAGE; /* health knows two answers only */
 	}
-	if (a->print)
+	if (a->health)
+		r = health_ask(s.config, a->health);
+	else if (a->print)
 		config_print(s.config, stdout);
 	else if (a->check)
 		puts("configuration is fine");

@@ -40,21 +40,30 @@ static int bind_and_listen(const struct sockaddr *a, socklen_t len)
 	return -error;
 }
 
+static int unix_address(const char *path, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof ret->sun_path)
+		return -ENAMETOOLONG;
+	strcpy(ret->sun_path, path);
+	return 0;
+}
+
 static int listen_unix(const char *path)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a;
+	int r = unix_address(path, &a);
 
-	if (strlen(path) >= sizeof a.sun_path)
-		return -ENAMETOOLONG;
-	strcpy(a.sun_path, path);
+	if (r < 0)
+		return r;
 	unlink_stale(&a);
 	return bind_and_listen((struct sockaddr *)&a, sizeof a);
 }
 
-static int listen_tcp(const char *address, struct buf *errors)
+/* The caller frees what is found; or -EADDRNOTAVAIL and a line in `errors`. */
+static int resolve(const char *address, int flags, struct buf *errors, struct addrinfo **ret)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-	struct addrinfo *found = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags };
 	const char *colon = strrchr(address, ':');
 	struct span host;
 	int r;
@@ -65,11 +74,20 @@ static int listen_tcp(const char *address, struct buf *errors)
 		host = (struct span){ host.ptr + 1, host.len - 2 };
 	CLEANUP(freep) char *name = host.len ? xstrndup(host.ptr, host.len) : NULL;
 
-	r = getaddrinfo(name, colon + 1, &hints, &found);
-	if (r) {
-		buf_printf(errors, "listen.address %s: %s\n", address, gai_strerror(r));
-		return -EADDRNOTAVAIL;
-	}
+	r = getaddrinfo(name, colon + 1, &hints, ret);
+	if (!r)
+		return 0;
+	buf_printf(errors, "%s: %s\n", address, gai_strerror(r));
+	return -EADDRNOTAVAIL;
+}
+
+static int listen_tcp(const char *address, struct buf *errors)
+{
+	struct addrinfo *found = NULL;
+	int r = resolve(address, AI_PASSIVE, errors, &found);
+
+	if (r < 0)
+		return r;
 	r = bind_and_listen(found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
 	return r;
@@ -113,6 +131,46 @@ int listener_open(const char *address, struct buf *errors, char **ret_address)
 		*ret_address = real_address(fd, address);
 	else if (!errors->len)
 		explain(errors, address, -fd);
+	return fd;
+}
+
+static int connect_to(const struct sockaddr *a, socklen_t len)
+{
+	int error, fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || !connect(fd, a, len))
+		return fd < 0 ? -errno : fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+static int connect_unix(const char *path)
+{
+	struct sockaddr_un a;
+	int r = unix_address(path, &a);
+
+	return r < 0 ? r : connect_to((struct sockaddr *)&a, sizeof a);
+}
+
+static int connect_tcp(const char *address, struct buf *errors)
+{
+	struct addrinfo *found = NULL;
+	int r = resolve(address, 0, errors, &found);
+
+	if (r < 0)
+		return r;
+	r = connect_to(found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return r;
+}
+
+int listener_connect(const char *address, struct buf *errors)
+{
+	int fd = is_unix(address) ? connect_unix(address + 5) : connect_tcp(address, errors);
+
+	if (fd < 0 && !errors->len)
+		buf_printf(errors, "%s: %s\n", address, strerror(-fd));
 	return fd;
 }
 

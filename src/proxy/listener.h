@@ -15,3 +15,10 @@ int listener_open(const char *address, struct buf *errors, char **ret_address) M
 
 /* Closes it; of a Unix socket the path is removed. */
 void listener_close(int fd, const char *address);
+
+/*
+ * Connects to where another process listens; "0.0.0.0:8081" and "[::]:8081" mean this machine, as
+ * the kernel takes them so. Returns a blocking descriptor that the caller closes, or -errno and a
+ * line in `errors`. Blocks.
+ */
+int listener_connect(const char *address, struct buf *errors) MUST_USE;
