@@ -1,10 +1,5 @@
 /*
- * main.c - the table of contents: arguments, configuration, parts, signals, run, shutdown.
- *
- *      SIGTERM, SIGINT   drain: no new connections, who waits is told, what streams may finish
- *                        within listen.drain_timeout_ms; then turns are given back, exit 0
- *      a second one      cut everything now, give turns back, exit 1
- *      SIGHUP            read the configuration again: all or nothing
+ * main.c - the table of contents: arguments, configuration, parts, run. How it ends: phases.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,20 +11,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
 #include "base/buf.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/mem.h"
 #include "config/accounts.h"
-#include "config/config.h"
 #include "config/forms.h"
-#include "config/runtime.h"
 #include "explain.h"
 #include "health.h"
-#include "proxy/proxy.h"
-#include "queue/queue.h"
+#include "proxy/inheritance.h"
 #include "request/account.h"
+#include "server.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -44,19 +35,6 @@ struct arguments {
 	size_t override_count;
 	const char *health; /* a path of the admin listener, or NULL */
 	bool check, print, help, version;
-};
-
-struct server {
-	struct loop loop;
-	struct config *config;
-	struct config_sources sources;
-	struct queue *queue;
-	struct proxy *proxy;
-	struct admin *admin;
-	struct runtime *runtime;
-	uv_signal_t terminate, interrupt, hang_up;
-	struct timer *drain_limit;
-	bool draining, cut;
 };
 
 extern char **environ;
@@ -154,109 +132,7 @@ static int hash_key(void)
 	return 0;
 }
 
-/* --- signals ---------------------------------------------------------------------------------- */
-
-static void on_queue_stopped(void *arg)
-{
-	struct server *s = arg;
-
-	uv_stop(&s->loop.uv);
-}
-
-static void on_admin_stopped(void *arg)
-{
-	struct server *s = arg;
-
-	queue_stop(s->queue, s->config->redis.command_timeout_ms, on_queue_stopped, s);
-}
-
-static void on_proxy_idle(void *arg)
-{
-	struct server *s = arg;
-
-	timer_stop(s->drain_limit);
-	admin_stop(s->admin, on_admin_stopped, s);
-}
-
-static void cut(struct server *s, const char *why)
-{
-	if (s->cut)
-		return;
-	s->cut = proxy_exchanges(s->proxy) > 0;
-	log_warn(why, LOG_INT("exchanges", proxy_exchanges(s->proxy)));
-	proxy_cut(s->proxy);
-}
-
-static void on_drain_limit(void *arg)
-{
-	cut(arg, "listen.drain_timeout_ms is over: cutting what still runs");
-}
-
-static void on_terminate(uv_signal_t *handle, int signum)
-{
-	struct server *s = handle->data;
-
-	if (s->draining) {
-		cut(s, "second signal: cutting what still runs");
-		return;
-	}
-	s->draining = true;
-	log_info("draining", LOG_STR("signal", signum == SIGTERM ? "SIGTERM" : "SIGINT"),
-		 LOG_INT("exchanges", proxy_exchanges(s->proxy)),
-		 LOG_INT("limit_ms", s->config->listen.drain_timeout_ms));
-	timer_start(s->drain_limit, s->config->listen.drain_timeout_ms);
-	proxy_drain(s->proxy, on_proxy_idle, s);
-}
-
-/* One log line a line of `errors`. */
-static void log_errors(struct buf *errors)
-{
-	struct span rest = buf_span(errors), line;
-
-	while (span_next(&rest, '\n', &line)) {
-		CLEANUP(freep) char *text = xstrndup(line.ptr, line.len);
-
-		if (line.len)
-			log_error(text);
-	}
-}
-
-static void on_hang_up(uv_signal_t *handle, int signum)
-{
-	struct server *s = handle->data;
-	CLEANUP(buf_clear) struct buf errors = { 0 };
-	struct config *fresh = NULL;
-	int r;
-
-	(void)signum;
-	r = config_load(&s->sources, &errors, &fresh);
-	if (!r)
-		r = config_reload(s->config, fresh, &errors);
-	if (r < 0) {
-		log_errors(&errors);
-		log_error("not reloaded: the configuration in use is unchanged");
-		return;
-	}
-	runtime_reloaded(s->runtime);
-	log_setup(s->config->log.level, s->config->log.format);
-	log_info("reloaded", LOG_STR("config", s->sources.file));
-}
-
-static void watch_signal(struct server *s, uv_signal_t *handle, uv_signal_cb fn, int signum)
-{
-	uv_signal_init(&s->loop.uv, handle);
-	handle->data = s;
-	must(uv_signal_start(handle, fn, signum) == 0);
-	uv_unref((uv_handle_t *)handle);
-}
-
-static void watch_signals(struct server *s)
-{
-	signal(SIGPIPE, SIG_IGN);
-	watch_signal(s, &s->terminate, on_terminate, SIGTERM);
-	watch_signal(s, &s->interrupt, on_terminate, SIGINT);
-	watch_signal(s, &s->hang_up, on_hang_up, SIGHUP);
-}
+/* --- running ---------------------------------------------------------------------------------- */
 
 /*
  * Bodies of some hundred KiB come and go with each request. By default glibc gives such memory back
@@ -268,8 +144,6 @@ static void tune_allocator(void)
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TOP_PAD, 1024 * 1024);
 }
-
-/* --- running ---------------------------------------------------------------------------------- */
 
 /* As many descriptors as we may have: each connection takes one here and one to the upstream. */
 static void raise_descriptor_limit(const struct config *c)
@@ -316,15 +190,17 @@ static void warn_of_headers(const struct config *c)
 			 LOG_STR("header", source->arg));
 }
 
-static int start(struct server *s, struct buf *errors)
+static int start_parts(struct server *s, struct inheritance *inheritance, struct buf *errors)
 {
-	struct admin_parts parts = { .loop = &s->loop, .config = s->config };
+	struct admin_parts parts = { .loop = &s->loop,
+				     .config = s->config,
+				     .inheritance = inheritance };
 	int r = queue_new(&s->loop, s->config, errors, &s->queue);
 
 	if (r < 0)
 		return r;
 	queue_watch_settings(s->queue, on_settings, s);
-	r = proxy_new(&s->loop, s->config, s->queue, errors, &s->proxy);
+	r = proxy_new(&s->loop, s->config, s->queue, inheritance, errors, &s->proxy);
 	if (r < 0)
 		return r;
 	parts.queue = s->queue;
@@ -332,15 +208,53 @@ static int start(struct server *s, struct buf *errors)
 	return admin_new(&parts, errors, &s->admin);
 }
 
+/* We serve already: a predecessor that is stuck, or a path that can't be had, is no reason to stop. */
+static void succeed(struct inheritance *inheritance)
+{
+	int r = inheritance_accept(inheritance);
+
+	if (r < 0)
+		log_warn("the former process doesn't say that it retires; see whether it still "
+			 "serves",
+			 LOG_STR("error", strerror(-r)));
+	else
+		log_info("took over from the former process");
+}
+
+static int start(struct server *s, struct buf *errors)
+{
+	CLEANUP(inheritance_freep) struct inheritance *inheritance = NULL;
+	int r = 0;
+
+	if (s->config->listen.takeover[0])
+		r = inheritance_ask(s->config->listen.takeover, errors, &inheritance);
+	if (!r)
+		r = start_parts(s, inheritance, errors);
+	if (r < 0)
+		return r;
+	if (inheritance)
+		succeed(inheritance);
+	r = phases_await_successor(s, errors);
+	if (r < 0 && !inheritance)
+		return r;
+	server_log_errors(errors);
+	log_info("listening", LOG_STR("address", proxy_address(s->proxy)),
+		 LOG_STR("admin", admin_address(s->admin)),
+		 LOG_STR("upstream", s->config->upstream.url),
+		 LOG_STR("backend", queue_backend_name(s->queue)),
+		 LOG_BOOL("queue", s->config->queue.enabled),
+		 LOG_STR("version", TURNSTILE_VERSION));
+	notify_ready(s->notify, "serving", inheritance);
+	return 0;
+}
+
 static void stop(struct server *s)
 {
 	admin_free(s->admin);
 	proxy_free(s->proxy);
 	queue_free(s->queue);
-	timer_clear(&s->drain_limit);
-	uv_close((uv_handle_t *)&s->terminate, NULL);
-	uv_close((uv_handle_t *)&s->interrupt, NULL);
-	uv_close((uv_handle_t *)&s->hang_up, NULL);
+	phases_end(s);
+	notify_free(s->notify);
 	loop_close(&s->loop);
 	runtime_free(s->runtime);
 }
@@ -356,18 +270,12 @@ static int run(struct server *s)
 	warn_of_headers(s->config);
 	loop_open(&s->loop);
 	s->runtime = runtime_new(s->config);
-	s->drain_limit = timer_new(&s->loop, on_drain_limit, s);
-	watch_signals(s);
+	s->notify = notify_new(&s->loop);
+	phases_begin(s);
 	r = start(s, &errors);
 	if (r < 0) {
-		log_errors(&errors);
+		server_log_errors(&errors);
 	} else {
-		log_info("listening", LOG_STR("address", proxy_address(s->proxy)),
-			 LOG_STR("admin", admin_address(s->admin)),
-			 LOG_STR("upstream", s->config->upstream.url),
-			 LOG_STR("backend", queue_backend_name(s->queue)),
-			 LOG_BOOL("queue", s->config->queue.enabled),
-			 LOG_STR("version", TURNSTILE_VERSION));
 		uv_run(&s->loop.uv, UV_RUN_DEFAULT);
 		log_info("stopped");
 	}

@@ -355,6 +355,17 @@ const char *admin_address(const struct admin *a)
 	return a ? http_server_address(a->server) : "";
 }
 
+int admin_descriptor(const struct admin *a)
+{
+	return a ? http_server_descriptor(a->server) : -1;
+}
+
+void admin_hand_over(struct admin *a)
+{
+	if (a)
+		http_server_quiesce(a->server, LOBBY_HAND_OVER);
+}
+
 void admin_stop(struct admin *a, void (*done)(void *arg), void *arg)
 {
 	struct call *c;
@@ -365,7 +376,7 @@ void admin_stop(struct admin *a, void (*done)(void *arg), void *arg)
 	}
 	a->stopped = done;
 	a->stopped_arg = arg;
-	http_server_quiesce(a->server);
+	http_server_quiesce(a->server, LOBBY_CUT);
 	list_for_each (c, &a->calls, link)
 		http_request_cut(c->request);
 	http_server_cut_idle(a->server);
@@ -382,7 +393,9 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 	static const int64_t no_limit = 0;
 	CLEANUP(admin_freep) struct admin *a = NULL;
 	struct http_server_options options = {
+		.name = "admin.address",
 		.address = parts->config->admin.address,
+		.inheritance = parts->inheritance,
 		.max_connections = CONNECTIONS_MAX,
 		.max_per_address = &no_limit,
 		.max_header_bytes = HEADER_BYTES_MAX,

@@ -21,6 +21,7 @@ struct admin_parts {
 	const struct config *config;
 	struct queue *queue;
 	struct proxy *proxy;
+	struct inheritance *inheritance; /* for admin_new() only; NULL: none */
 };
 
 /*
@@ -31,6 +32,12 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 
 /* Where it listens, with the real port. Takes NULL: "". */
 const char *admin_address(const struct admin *a);
+
+/* The socket that it listens on; -1 if there is none. Takes NULL. */
+int admin_descriptor(const struct admin *a);
+
+/* Others listen on the socket from now on: serves those only who are here already. Takes NULL. */
+void admin_hand_over(struct admin *a);
 
 /*
  * Cuts every connection. `done` is called once, from the loop, never from within the call; after it

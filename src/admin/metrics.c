@@ -64,21 +64,21 @@
 	ONE("turnstile_buffered_bytes", "gauge", "Bytes of bodies that wait with their request.",  \
 	    s->gauges.buffered_bytes)                                                              \
 	ONE("turnstile_connections", "gauge", "Open connections of clients.",                      \
-	    s->gauges.listener.door.inside)                                                        \
+	    s->gauges.listener.lobby.door.inside)                                                        \
 	ONE("turnstile_connections_total", "counter", "Connections of clients since start.",       \
-	    s->gauges.listener.door.arrived)                                                       \
+	    s->gauges.listener.lobby.door.arrived)                                                       \
 	ONE("turnstile_connections_refused_total", "counter",                                      \
 	    "Connections refused for listen.max_connections_per_address.",                         \
-	    s->gauges.listener.door.refused)                                                       \
+	    s->gauges.listener.lobby.door.refused)                                                       \
 	ONE("turnstile_accept_pauses_total", "counter",                                            \
 	    "How often accepting rested: too many connections, or no descriptors.",                \
-	    s->gauges.listener.door.full + s->gauges.listener.door.out_of_resources)               \
+	    s->gauges.listener.lobby.door.full + s->gauges.listener.lobby.door.out_of_resources)               \
 	ONE("turnstile_head_timeouts_total", "counter",                                            \
 	    "Connections closed for listen.header_timeout_ms.",                                    \
-	    s->gauges.listener.header_timeouts)                                                    \
+	    s->gauges.listener.lobby.header_timeouts)                                                    \
 	ONE("turnstile_idle_timeouts_total", "counter",                                            \
 	    "Connections closed for listen.idle_timeout_ms.",                                      \
-	    s->gauges.listener.idle_timeouts)                                                      \
+	    s->gauges.listener.lobby.idle_timeouts)                                                      \
 	ONE("turnstile_draining", "gauge", "Whether this process is shutting down.",               \
 	    s->gauges.draining)                                                                    \
 	MANY("turnstile_loop_delay_seconds", "histogram",                                          \

@@ -59,15 +59,18 @@ struct account_source {
 /* Strings are never NULL; one that isn't set is "". */
 struct config {
 	struct {
-		char *address; /* "host:port", "[v6]:port" or "unix:PATH" */
+		char *address;  /* "host:port", "[v6]:port" or "unix:PATH" */
+		char *takeover; /* the path of a Unix socket, or empty */
 		int64_t max_connections, max_connections_per_address;
 		int64_t max_header_bytes, max_headers, max_target_bytes;
 		int64_t header_timeout_ms, idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;
+		int64_t retire_timeout_ms;
 		int64_t min_rate_bytes_s;
 		int64_t max_body_bytes, max_buffered_bytes;
 	} listen;
 	struct {
 		char *url; /* http:// or https://, host, port, a path prefix if any, no trailing "/" */
+		char *unix_socket; /* a path, or empty */
 		int64_t connect_timeout_ms, request_timeout_ms;
 		char *ca_file, *proxy;
 		char *host; /* "upstream", "client", or the Host to send */

@@ -168,6 +168,11 @@ bool form_is_loopback(struct span address)
 	return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
+static int check_socket(struct span *s, struct buf *why)
+{
+	return s->len ? check_socket_path(*s, why) : 0;
+}
+
 static int check_admin(struct span *s, struct buf *why)
 {
 	return s->len ? check_address(s, why) : 0;
@@ -395,6 +400,10 @@ const struct text_form form_host = {
 const struct text_form form_file = {
 	"empty, or a file that can be read",
 	check_file,
+};
+const struct text_form form_socket = {
+	"empty, or the path of a Unix socket",
+	check_socket,
 };
 const struct text_form form_admin = {
 	"empty, HOST:PORT, [IPV6]:PORT or unix:PATH",

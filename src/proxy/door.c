@@ -216,22 +216,39 @@ void door_stats(const struct door *d, struct door_stats *ret)
 	*ret = d->stats;
 }
 
-void door_shut(struct door *d)
+void door_empty(struct door *d)
+{
+	while (d->state == DOOR_OPEN && d->stats.inside < d->options.max_connections &&
+	       accept_one(d))
+		continue;
+}
+
+void door_shut(struct door *d, bool handed_over)
 {
 	if (d->state == DOOR_SHUT)
 		return;
 	move(d, DOOR_SHUT);
 	watch_clear(&d->poll);
-	listener_close(d->fd, d->address);
+	listener_close(d->fd, handed_over ? NULL : d->address);
+	d->fd = -1;
+}
+
+int door_descriptor(const struct door *d)
+{
+	return d->fd;
 }
 
 int door_open(struct loop *loop, const struct door_options *options, struct buf *errors,
 	      struct door **ret)
 {
 	char *address = NULL;
-	int fd = listener_open(options->address, errors, &address);
+	int fd = inheritance_take(options->inheritance, options->name, options->address);
 	struct door *d;
 
+	if (fd >= 0)
+		address = listener_address(fd, options->address);
+	else
+		fd = listener_open(options->name, options->address, errors, &address);
 	if (fd < 0)
 		return fd;
 	d = xcalloc(1, sizeof *d);
@@ -251,7 +268,7 @@ void door_free(struct door *d)
 	if (!d)
 		return;
 	must(!d->stats.inside && !d->origins);
-	door_shut(d);
+	door_shut(d, false);
 	timer_clear(&d->rest);
 	free(d->address);
 	free(d);

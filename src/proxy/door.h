@@ -12,13 +12,17 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "proxy/inheritance.h"
 
 struct door;
 
 enum { DOOR_ADDRESS_MAX = 46 }; /* an IPv6 address with its NUL */
 
 struct door_options {
+	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
+	struct inheritance
+		*inheritance; /* the socket is taken from there if it is there; or NULL */
 	int64_t max_connections;
 	const int64_t *max_per_address; /* 0: no limit; read at each arrival */
 
@@ -52,8 +56,17 @@ void door_left(struct door *d, const char *address);
 /* The address as text, without the port; "" for a Unix socket. */
 void door_name(const struct sockaddr *from, char ret[DOOR_ADDRESS_MAX]);
 
-/* Nobody arrives any more, and the kernel refuses who tries. May be called twice. */
-void door_shut(struct door *d);
+/* Lets in who stands outside already (the kernel has accepted them), as the limits allow. */
+void door_empty(struct door *d);
+
+/*
+ * Nobody arrives any more, and the kernel refuses who tries; unless the socket was handed over and
+ * others listen on it. May be called twice.
+ */
+void door_shut(struct door *d, bool handed_over);
+
+/* The listening socket; -1 when it is shut. */
+int door_descriptor(const struct door *d);
 
 void door_stats(const struct door *d, struct door_stats *ret);
 

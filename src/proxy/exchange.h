@@ -62,7 +62,7 @@ struct proxy {
 	struct proxy_counters counters;
 	struct tally *tally;
 	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */
-	bool draining;
+	bool ending, draining;         /* takes nobody new; and refuses who has no turn yet */
 	struct job check_idle;
 	void (*idle)(void *arg);
 	void *idle_arg;

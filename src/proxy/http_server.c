@@ -9,7 +9,7 @@
  *  - A suspended connection doesn't notice that its client hung up, and reports "completed OK"
  *    later. So each connection's descriptor is watched for EPOLLRDHUP from accept to close by a
  *    poll of our own: one registration a connection, stopped at the first event.
- *  - MHD's own timeouts scan connections on every run. We give it none: see lounge.h.
+ *  - MHD's own timeouts scan connections on every run. We give it none: see lobby.h.
  *  - A response can be queued only before the body or after all of it. One that comes between is
  *    written by early.c, past MHD; MHD goes on to read and we throw away what it reads.
  *  - A reader that returns 0 without suspending is called again at once, for ever.
@@ -31,9 +31,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/door.h"
 #include "proxy/early.h"
-#include "proxy/lounge.h"
+#include "proxy/lobby.h"
 #include "proxy/watch.h"
 
 enum {
@@ -58,10 +57,8 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	struct watch *poll; /* MHD's epoll descriptor */
 	struct job run_job;
-	struct door *door;
-	struct lounge *fresh, *idle; /* before the first request; between two */
+	struct lobby *lobby;
 	int64_t early_responses;
-	bool quiesced;
 	bool is_lax; /* MHD reads more than it should, and tells nobody */
 };
 
@@ -146,12 +143,10 @@ void http_request_cut(struct http_request *r)
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-static void become_idle(struct http_request *r, struct lounge *l)
+static void become_idle(struct http_request *r, bool is_new)
 {
 	r->state = R_NONE;
-	lounge_enter(l, &r->seat);
-	if (r->server->quiesced)
-		shutdown(r->seat.fd, SHUT_RDWR);
+	lobby_sit(r->server->lobby, &r->seat, is_new);
 }
 
 /* A hang-up; or the client has read something of an early response. */
@@ -181,8 +176,7 @@ static struct http_request *connection_opened(struct http_server *s, struct MHD_
 		  r->client);
 	r->watch = watch_new(s->loop, r->seat.fd, on_watched, r);
 	watch_for(r->watch, UV_DISCONNECT);
-	become_idle(r, *s->options.header_timeout_ms < *s->options.idle_timeout_ms ? s->fresh
-										   : s->idle);
+	become_idle(r, true);
 	return r;
 }
 
@@ -205,15 +199,11 @@ static void request_clear(struct http_request *r)
 
 static void connection_closed(struct http_request *r)
 {
-	struct http_server *s = r->server;
-
 	must(r->state == R_NONE);
 	watch_clear(&r->watch);
 	lounge_leave(&r->seat);
 	request_clear(r);
-	door_left(s->door, r->client);
-	if (s->options.service->closed)
-		s->options.service->closed(s->options.ctx);
+	lobby_leave(r->server->lobby, r->client);
 	free(r);
 }
 
@@ -290,7 +280,7 @@ static enum MHD_Result queue_response(struct http_request *r)
 	enum MHD_Result ok;
 
 	r->state = R_SENDING;
-	if (r->server->quiesced || (r->server->is_lax && head_is_chunked(&r->head)))
+	if (lobby_is_ending(r->server->lobby) || (r->server->is_lax && head_is_chunked(&r->head)))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	ok = MHD_queue_response(r->mhd, r->status, response);
 	MHD_destroy_response(response); /* MHD has its own reference now */
@@ -349,7 +339,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	       (r->state == R_SENDING && !r->cut && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	s->options.service->done(r->x, sent);
 	request_clear(r);
-	become_idle(r, s->idle);
+	become_idle(r, false);
 	if (!sent)
 		loop_defer(s->loop, &s->run_job); /* MHD closes what has failed when it runs next */
 }
@@ -514,6 +504,14 @@ static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t
 	return true;
 }
 
+static void on_left(void *arg)
+{
+	struct http_server *s = arg;
+
+	if (s->options.service->closed)
+		s->options.service->closed(s->options.ctx);
+}
+
 static void http_server_freep(struct http_server **s)
 {
 	http_server_free(*s);
@@ -523,11 +521,19 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		    struct buf *errors, struct http_server **ret)
 {
 	CLEANUP(http_server_freep) struct http_server *s = xcalloc(1, sizeof *s);
-	struct door_options door = {
-		.address = options->address,
-		.max_connections = options->max_connections,
-		.max_per_address = options->max_per_address,
-		.arrived = on_arrived,
+	struct lobby_options lobby = {
+		.door = {
+			.name = options->name,
+			.address = options->address,
+			.inheritance = options->inheritance,
+			.max_connections = options->max_connections,
+			.max_per_address = options->max_per_address,
+			.arrived = on_arrived,
+			.arg = s,
+		},
+		.header_timeout_ms = options->header_timeout_ms,
+		.idle_timeout_ms = options->idle_timeout_ms,
+		.left = on_left,
 		.arg = s,
 	};
 	int r;
@@ -536,9 +542,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	s->options = *options;
 	s->is_lax = !strncmp(MHD_get_version(), "0.", 2);
 	s->run_job.run = run_mhd;
-	s->fresh = lounge_new(loop, options->header_timeout_ms);
-	s->idle = lounge_new(loop, options->idle_timeout_ms);
-	r = door_open(loop, &door, errors, &s->door);
+	r = lobby_open(loop, &lobby, errors, &s->lobby);
 	if (!r)
 		r = start_daemon(s);
 	if (r)
@@ -549,38 +553,37 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 
 const char *http_server_address(const struct http_server *s)
 {
-	return door_address(s->door);
+	return lobby_address(s->lobby);
+}
+
+int http_server_descriptor(const struct http_server *s)
+{
+	return lobby_descriptor(s->lobby);
 }
 
 void http_server_stats(const struct http_server *s, struct http_server_stats *ret)
 {
-	door_stats(s->door, &ret->door);
-	ret->header_timeouts = lounge_timeouts(s->fresh);
-	ret->idle_timeouts = lounge_timeouts(s->idle);
+	lobby_stats(s->lobby, &ret->lobby);
 	ret->early_responses = s->early_responses;
 }
 
 int64_t http_server_connections(const struct http_server *s)
 {
-	struct door_stats door;
+	struct lobby_stats lobby;
 
-	door_stats(s->door, &door);
-	return door.inside;
+	lobby_stats(s->lobby, &lobby);
+	return lobby.door.inside;
 }
 
-void http_server_quiesce(struct http_server *s)
+void http_server_quiesce(struct http_server *s, enum lobby_end how)
 {
-	if (s->quiesced)
-		return;
-	s->quiesced = true;
-	door_shut(s->door);
-	http_server_cut_idle(s);
+	lobby_quiesce(s->lobby, how);
+	loop_defer(s->loop, &s->run_job);
 }
 
 void http_server_cut_idle(struct http_server *s)
 {
-	lounge_clear(s->fresh);
-	lounge_clear(s->idle);
+	lobby_cut_idle(s->lobby);
 	loop_defer(s->loop, &s->run_job);
 }
 
@@ -591,9 +594,7 @@ void http_server_free(struct http_server *s)
 	watch_clear(&s->poll);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
-	door_free(s->door);
+	lobby_free(s->lobby);
 	job_cancel(&s->run_job);
-	lounge_free(s->fresh);
-	lounge_free(s->idle);
 	free(s);
 }

@@ -21,8 +21,8 @@
 #include "base/buf.h"
 #include "base/header.h"
 #include "base/loop.h"
-#include "proxy/door.h"
 #include "proxy/head.h"
+#include "proxy/lobby.h"
 
 struct http_server;
 struct http_request; /* from begin() until done() has returned */
@@ -63,7 +63,9 @@ struct http_service {
 };
 
 struct http_server_options {
+	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
+	struct inheritance *inheritance; /* see inheritance.h; NULL: none */
 	int64_t max_connections;
 	const int64_t *max_per_address;        /* 0: no limit */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
@@ -84,16 +86,18 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 /* Where it listens, with the real port: "127.0.0.1:8080", "unix:/run/t.sock". */
 const char *http_server_address(const struct http_server *s);
 
-/* Takes no more connections, closes idle ones, and each other one after its response. */
-void http_server_quiesce(struct http_server *s);
+/* The socket that it listens on; -1 when it doesn't any more. */
+int http_server_descriptor(const struct http_server *s);
+
+/* Takes no more connections, and closes each one after its response. See lobby.h. */
+void http_server_quiesce(struct http_server *s, enum lobby_end how);
 
 /* Connections that are open now. */
 int64_t http_server_connections(const struct http_server *s);
 
 struct http_server_stats {
-	struct door_stats door;
-	int64_t header_timeouts, idle_timeouts; /* connections closed by these limits */
-	int64_t early_responses;                /* given before the request was in */
+	struct lobby_stats lobby;
+	int64_t early_responses; /* given before the request was in */
 };
 void http_server_stats(const struct http_server *s, struct http_server_stats *ret);
 

@@ -6,18 +6,19 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/span.h"
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, ANYBODY = 0777, US = 0600 };
 
 /* A path that nobody listens on any more is left over from a process that was killed. */
-static void unlink_stale(const struct sockaddr_un *a)
+static void unlink_stale(int type, const struct sockaddr_un *a)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof *a) && errno == ECONNREFUSED)
 		unlink(a->sun_path);
@@ -25,13 +26,16 @@ static void unlink_stale(const struct sockaddr_un *a)
 		close(fd);
 }
 
-static int bind_and_listen(const struct sockaddr *a, socklen_t len)
+/* On Linux, a Unix socket's path gets the socket's own mode, less the umask. */
+static int bind_and_listen(int type, mode_t mode, const struct sockaddr *a, socklen_t len)
 {
 	int on = 1, error;
-	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(a->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
+	if (a->sa_family == AF_UNIX && fchmod(fd, mode))
+		must(!"a socket of our own has a mode");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (!bind(fd, a, len) && !listen(fd, BACKLOG))
 		return fd;
@@ -49,15 +53,15 @@ static int unix_address(const char *path, struct sockaddr_un *ret)
 	return 0;
 }
 
-static int listen_unix(const char *path)
+static int listen_unix(const char *path, int type, mode_t mode)
 {
 	struct sockaddr_un a;
 	int r = unix_address(path, &a);
 
 	if (r < 0)
 		return r;
-	unlink_stale(&a);
-	return bind_and_listen((struct sockaddr *)&a, sizeof a);
+	unlink_stale(type, &a);
+	return bind_and_listen(type, mode, (struct sockaddr *)&a, sizeof a);
 }
 
 /* The caller frees what is found; or -EADDRNOTAVAIL and a line in `errors`. */
@@ -88,24 +92,26 @@ static int listen_tcp(const char *address, struct buf *errors)
 
 	if (r < 0)
 		return r;
-	r = bind_and_listen(found->ai_addr, found->ai_addrlen);
+	r = bind_and_listen(SOCK_STREAM, 0, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
 	return r;
 }
 
-static void explain(struct buf *errors, const char *address, int error)
+static void explain(struct buf *errors, const char *name, const char *address, int error)
 {
 	buf_printf(errors, "can't listen on %s: %s", address, strerror(error));
 	if (error == EADDRINUSE)
-		buf_puts(errors, ": another program has it; stop that one, or set listen.address "
-				 "to another port");
+		buf_printf(errors,
+			   ": another program has it; stop that one, or set %s to another port",
+			   name);
 	else if (error == EACCES)
-		buf_puts(errors, ": ports below 1024 and this path need privileges; choose "
-				 "another in listen.address");
+		buf_printf(errors,
+			   ": ports below 1024 and this path need privileges; choose another in %s",
+			   name);
 	buf_puts(errors, "\n");
 }
 
-static char *real_address(int fd, const char *configured)
+char *listener_address(int fd, const char *configured)
 {
 	struct sockaddr_storage a = { 0 };
 	socklen_t len = sizeof a;
@@ -123,15 +129,21 @@ static bool is_unix(const char *address)
 	return !strncmp(address, "unix:", 5);
 }
 
-int listener_open(const char *address, struct buf *errors, char **ret_address)
+int listener_open(const char *name, const char *address, struct buf *errors, char **ret_address)
 {
-	int fd = is_unix(address) ? listen_unix(address + 5) : listen_tcp(address, errors);
+	int fd = is_unix(address) ? listen_unix(address + 5, SOCK_STREAM, ANYBODY)
+				  : listen_tcp(address, errors);
 
 	if (fd >= 0)
-		*ret_address = real_address(fd, address);
+		*ret_address = listener_address(fd, address);
 	else if (!errors->len)
-		explain(errors, address, -fd);
+		explain(errors, name, address, -fd);
 	return fd;
+}
+
+int listener_open_packets(const char *path)
+{
+	return listen_unix(path, SOCK_SEQPACKET, US);
 }
 
 static int connect_to(const struct sockaddr *a, socklen_t len)
@@ -177,6 +189,6 @@ int listener_connect(const char *address, struct buf *errors)
 void listener_close(int fd, const char *address)
 {
 	close(fd);
-	if (is_unix(address))
+	if (address && is_unix(address))
 		unlink(address + 5);
 }

@@ -41,14 +41,25 @@ static void finish_all(struct proxy *p, enum exchange_state from, enum exchange_
 	}
 }
 
+static void end(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), void *arg)
+{
+	p->ending = true;
+	p->idle = idle;
+	p->idle_arg = arg;
+	http_server_quiesce(p->server, how);
+	loop_defer(p->loop, &p->check_idle);
+}
+
+void proxy_retire(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), void *arg)
+{
+	end(p, how, idle, arg);
+}
+
 void proxy_drain(struct proxy *p, void (*idle)(void *arg), void *arg)
 {
 	p->draining = true;
-	p->idle = idle;
-	p->idle_arg = arg;
-	http_server_quiesce(p->server);
+	end(p, LOBBY_CUT, idle, arg);
 	finish_all(p, X_READING, X_PACING);
-	loop_defer(p->loop, &p->check_idle);
 }
 
 void proxy_cut(struct proxy *p)
@@ -119,7 +130,7 @@ void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret)
 		.holding = count_holding(p),
 		.oldest_wait_ms = oldest_wait_ms(p),
 		.buffered_bytes = p->buffered_bytes,
-		.draining = p->draining,
+		.draining = p->ending,
 	};
 	for (int state = 0; state < X_STATE_COUNT; state++) {
 		ret->states[state].name = exchange_state_name(state);
@@ -148,17 +159,24 @@ const char *proxy_address(const struct proxy *p)
 	return http_server_address(p->server);
 }
 
+int proxy_descriptor(const struct proxy *p)
+{
+	return http_server_descriptor(p->server);
+}
+
 static void proxy_freep(struct proxy **p)
 {
 	proxy_free(*p);
 }
 
 int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
-	      struct buf *errors, struct proxy **ret)
+	      struct inheritance *inheritance, struct buf *errors, struct proxy **ret)
 {
 	CLEANUP(proxy_freep) struct proxy *p = xcalloc(1, sizeof *p);
 	struct http_server_options options = {
+		.name = "listen.address",
 		.address = config->listen.address,
+		.inheritance = inheritance,
 		.max_connections = config->listen.max_connections,
 		.max_per_address = &config->listen.max_connections_per_address,
 		.max_header_bytes = config->listen.max_header_bytes,

@@ -8,19 +8,30 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "proxy/inheritance.h"
+#include "proxy/lobby.h"
 #include "queue/queue.h"
 
 struct proxy;
 
 /*
- * Listens on listen.address. 0, or -errno and a line in `errors` that says what to do. `config` is
- * read at any time (reload); it, `loop` and `queue` outlive the proxy.
+ * Listens on listen.address, with the socket that `inheritance` has for it, if any. 0, or -errno and
+ * a line in `errors` that says what to do. `config` is read at any time (reload); it, `loop` and
+ * `queue` outlive the proxy.
  */
 int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
-	      struct buf *errors, struct proxy **ret) MUST_USE;
+	      struct inheritance *inheritance, struct buf *errors, struct proxy **ret) MUST_USE;
 
-/* Where it listens, with the real port. */
+/* Where it listens, with the real port; and the socket, -1 when it doesn't any more. */
 const char *proxy_address(const struct proxy *p);
+int proxy_descriptor(const struct proxy *p);
+
+/*
+ * Shutdown without loss: no new connections (LOBBY_RETIRE, LOBBY_HAND_OVER), but all that came is
+ * served, waiters in their turn. `idle` is called once when no connection is left, from the loop;
+ * proxy_drain() or proxy_cut() may hurry it.
+ */
+void proxy_retire(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), void *arg);
 
 /*
  * Shutdown, softly: no new connections; who waits for a turn is told that we are shutting down;

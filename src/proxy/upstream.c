@@ -438,6 +438,8 @@ static void set_connection(struct upstream *u, CURL *curl)
 	SET(curl, CURLOPT_SSL_VERIFYHOST, c->upstream.tls_verify ? 2L : 0L);
 	if (c->upstream.ca_file[0])
 		SET(curl, CURLOPT_CAINFO, c->upstream.ca_file);
+	if (c->upstream.unix_socket[0])
+		SET(curl, CURLOPT_UNIX_SOCKET_PATH, c->upstream.unix_socket);
 	SET(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SET(curl, CURLOPT_OPENSOCKETDATA, u);
 	SET(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);

@@ -1,0 +1,51 @@
+/*
+ * server.h - the running process: its parts, and the phases that it goes through.
+ *
+ *      SERVING ──SIGUSR1, or a successor──> RETIRING ──SIGTERM, or listen.retire_timeout_ms──┐
+ *         └──────────────────────────────SIGTERM, SIGINT─────────────────────────────> DRAINING
+ *                                                       CUTTING <──a second one, or the limit──┘
+ *
+ * From each of the last three the process ends by itself when its last connection is gone.
+ */
+#pragma once
+
+#include "admin/admin.h"
+#include "base/loop.h"
+#include "base/notify.h"
+#include "config/config.h"
+#include "config/runtime.h"
+#include "proxy/handover.h"
+#include "proxy/proxy.h"
+#include "queue/queue.h"
+
+enum phase { PHASE_SERVING, PHASE_RETIRING, PHASE_DRAINING, PHASE_CUTTING };
+
+struct server {
+	struct loop loop;
+	struct config *config;
+	struct config_sources sources;
+	struct queue *queue;
+	struct proxy *proxy;
+	struct admin *admin;
+	struct runtime *runtime;
+	struct notify *notify;
+	struct handover *handover; /* NULL without listen.takeover, and when it was taken */
+	uv_signal_t terminate, interrupt, hang_up, retire;
+	struct timer *limit; /* of the phase */
+	enum phase phase;
+	bool cut; /* something had to be */
+};
+
+/* One log line a line of `errors`. */
+void server_log_errors(struct buf *errors);
+
+/* From now on signals move it from phase to phase; in the end the loop is stopped. */
+void phases_begin(struct server *s);
+
+/*
+ * Waits at listen.takeover for a successor, if that is set. 0, or -errno and a line in `errors`.
+ */
+int phases_await_successor(struct server *s, struct buf *errors) MUST_USE;
+
+/* Frees what phases_begin() made. */
+void phases_end(struct server *s);
