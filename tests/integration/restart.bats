@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# A newly started turnstile takes over from the running one, and nobody is lost; SIGUSR1.
+# RESTARTS=10 bats restart.bats restarts ten times in a row; the suite does it three times.
+load helpers
+load admin
+
+setup() {
+	prepare
+	start_relay
+	[[ $BACKEND != redis ]] || start_redis
+	RETIRED=()
+}
+teardown() { clean_up; }
+
+steady() { python3 "$BATS_TEST_DIRNAME/steady.py" "$@"; }
+
+# take_over [OPTION...]: starts one that takes over from the one that runs, if there is one.
+take_over() {
+	[[ -z $TURNSTILE_PID ]] || RETIRED+=("$TURNSTILE_PID")
+	start_turnstile -o listen.takeover="$DIR/takeover.sock" "$@"
+}
+
+# begin_load RATE ACCOUNTS HEADER...: in the background, until end_load, which sets RESULT.
+begin_load() {
+	touch go_on
+	steady "$1" go_on "$2" "${URL#http://}" -- "${@:3}" >load.out 2>load.err 3>&- &
+	LOAD=$!
+	CLIENTS+=("$LOAD")
+}
+end_load() {
+	rm go_on
+	wait_for "! running $LOAD" 60
+	CLIENTS=()
+	cat load.err >&2
+	RESULT=$(cat load.out)
+	echo "# $BACKEND: $RESULT" >&3
+}
+
+# retired: every former process ends by itself, with 0.
+retired() {
+	local pid
+	for pid in "${RETIRED[@]}"; do
+		ended "$pid" 30
+		equal "$STATUS" 0
+	done
+	RETIRED=()
+}
+
+@test "restarts in a row under 50 requests a second with streams of 2 s lose and refuse none" {
+	local i
+	take_over
+	begin_load 50 0 'X-Relay-Events: 4' 'X-Relay-Interval-Ms: 500'
+	relay_wait seen=100
+	for ((i = 1; i <= ${RESTARTS:-3}; i++)); do
+		take_over -o listen.idle_timeout_ms=6000
+		relay_wait seen=$((100 + i * 60))
+	done
+	end_load
+	equal "$(jq -c '[.sent == .["200"], .reused > 20, .refused, .cut]' <<<"$RESULT")" '[true,true,null,null]'
+	retired
+}
+
+@test "who waits in the old process gets his turn there" {
+	take_over
+	turn a k1
+	ask_later b k1
+	sent b
+	ask_later c k1
+	sent c
+	take_over
+	log_wait '.msg == "took over from the former process"'
+	running "${RETIRED[0]}"
+	hang_up a
+	await b c
+	equal "$(outcome b) $(outcome c)" "200 0 200 0"
+	equal "$(relay_stats .accounts.k1.order)" '["a","b","c"]'
+	retired
+	served k1
+}
+
+@test "with Redis both are in one line, in order of arrival, and no turn overlaps" {
+	[[ $BACKEND == redis ]] || skip "in memory each process has a line of its own"
+	take_over
+	turn a k1
+	ask_later b k1
+	in_line b k1 1
+	take_over
+	ask_later c k1
+	in_line c k1 2
+	running "${RETIRED[0]}"
+	hang_up a
+	await b c
+	equal "$(outcome b) $(outcome c)" "200 0 200 0"
+	equal "$(relay_stats .accounts.k1.order)" '["a","b","c"]'
+	equal "$(relay_stats .accounts.k1.max_overlap)" 1
+	retired
+}
+
+@test "at the limit who still waits gets an honest 503, and streams have the time of a drain" {
+	take_over -o listen.retire_timeout_ms=300 -o listen.drain_timeout_ms=20000
+	ask_later a k1 -H 'X-Relay-Events: 4' -H 'X-Relay-Interval-Ms: 500'
+	relay_wait tag=a phase=headers
+	ask_later b k1
+	sent b
+	take_over
+	await b a
+	equal "$(outcome b)" "503 0"
+	has SHUTTING_DOWN "$(cat b.body)"
+	[[ -n $(header retry-after b.head) ]]
+	equal "$(outcome a)" "200 0"
+	retired
+}
+
+@test "a successor that fails to start changes nothing" {
+	take_over
+	local first=$TURNSTILE_PID log=$LOG
+	run run_turnstile -o listen.address=127.0.0.1:0 -o admin.address="$RELAY" \
+		-o listen.takeover="$DIR/takeover.sock"
+	equal "$status" 1
+	has "admin.address" "$output"
+	wait_for "grep -q 'a successor came' '$log'"
+	running "$first"
+	served k1
+	take_over
+	retired
+	served k1
+}
+
+@test "without listen.takeover a second one is told that the port is taken" {
+	take_over
+	run run_turnstile -o listen.address="${URL#http://}" -o admin.address=
+	equal "$status" 1
+	has 'in use' "$output"
+	served k1
+}
+
+@test "both listeners are handed over, and an idle connection is served once more" {
+	take_over
+	local address=${URL#http://} first=$TURNSTILE_PID admin=$ADMIN url=$URL
+	exec {FD}<>"/dev/tcp/${address/:/\/}"
+	printf 'GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n' >&"$FD"
+	read -r -t "$LIMIT" line <&"$FD"
+	has 'HTTP/1.1 200' "$line"
+	take_over
+	equal "$URL $ADMIN" "$url $admin"
+	local n
+	for n in 1 2 3 4 5; do
+		equal "$(admin /api/status .pid)" "$TURNSTILE_PID"
+	done
+	running "$first"
+	printf 'GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n' >&"$FD"
+	timeout "$LIMIT" cat <&"$FD" >rest
+	has 'HTTP/1.1 200' "$(cat rest)"
+	has 'onnection: close' "$(cat rest)"
+	exec {FD}>&-
+	retired
+}
+
+@test "Unix sockets are handed over too, and their paths stay" {
+	take_over -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/a.sock"
+	begin_load 50 0
+	relay_wait seen=20
+	take_over -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/a.sock" \
+		-o listen.idle_timeout_ms=100
+	relay_wait seen=60
+	end_load
+	equal "$(jq -c '[.sent == .["200"], .refused, .cut]' <<<"$RESULT")" '[true,null,null]'
+	kill -TERM "${RETIRED[0]}" 2>/dev/null || true
+	retired
+	[[ -S t.sock && -S a.sock && -S takeover.sock ]]
+	equal "$(http --unix-socket t.sock -o /dev/null -w '%{http_code}' http://x/v1/models)" 200
+	equal "$(stat -c %a takeover.sock)" 600
+	stop_turnstile
+	[[ ! -e t.sock && ! -e a.sock && ! -e takeover.sock ]]
+}
+
+@test "SIGUSR1: no new connection, but who waits is served" {
+	take_over
+	turn a k1
+	ask_later b k1
+	sent b
+	kill -USR1 "$TURNSTILE_PID"
+	log_wait '.msg | test("retiring")'
+	wait_for '[[ $(curl -s -o /dev/null --max-time 1 -w "%{exitcode}" "$URL/v1/models") == 7 ]]'
+	equal "$(http -o ready -w '%{http_code}' "$ADMIN/readyz")" 503
+	has draining "$(cat ready)"
+	hang_up a
+	await b
+	equal "$(outcome b)" "200 0"
+	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
+}
+
+@test "SIGTERM hurries one that retires" {
+	take_over
+	turn a k1
+	ask_later b k1
+	sent b
+	take_over
+	kill -TERM "${RETIRED[0]}"
+	await b
+	equal "$(outcome b)" "503 0"
+	hang_up a
+	retired
+}
