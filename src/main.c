@@ -26,6 +26,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_CUT = 1,
 	DESCRIPTORS_PER_CONNECTION = 2,
+	DESCRIPTORS_OF_TLS = 2, /* more, each: tls.h */
 	DESCRIPTORS_OF_OUR_OWN = 64,
 };
 
@@ -149,8 +150,9 @@ static void tune_allocator(void)
 static void raise_descriptor_limit(const struct config *c)
 {
 	struct rlimit limit;
-	int64_t need =
-		DESCRIPTORS_PER_CONNECTION * c->listen.max_connections + DESCRIPTORS_OF_OUR_OWN;
+	int64_t each =
+		DESCRIPTORS_PER_CONNECTION + (c->listen.tls_cert[0] ? DESCRIPTORS_OF_TLS : 0);
+	int64_t need = each * c->listen.max_connections + DESCRIPTORS_OF_OUR_OWN;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;

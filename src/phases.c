@@ -150,12 +150,26 @@ static void on_retire(uv_signal_t *handle, int signum)
 	retire(s, LOBBY_RETIRE, "SIGUSR1");
 }
 
+/* All that may fail comes first. */
 static int reload(struct server *s, struct buf *errors)
 {
+	struct tls_identity *identity = NULL;
 	struct config *fresh = NULL;
 	int r = config_load(&s->sources, errors, &fresh);
 
-	return r < 0 ? r : config_reload(s->config, fresh, errors);
+	if (r < 0)
+		return r;
+	r = proxy_identity(fresh, errors, &identity);
+	if (r < 0) {
+		config_free(fresh);
+		return r;
+	}
+	r = config_reload(s->config, fresh, errors);
+	if (r < 0)
+		tls_identity_free(identity);
+	else
+		proxy_use(s->proxy, identity);
+	return r;
 }
 
 static void on_hang_up(uv_signal_t *handle, int signum)

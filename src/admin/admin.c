@@ -334,7 +334,7 @@ static void check_idle(struct job *job)
 	struct admin *a = container_of(job, struct admin, check_idle);
 	void (*stopped)(void *arg) = a->stopped;
 
-	if (!stopped || http_server_connections(a->server))
+	if (!stopped || lobby_connections(http_server_lobby(a->server)))
 		return;
 	a->stopped = NULL;
 	stopped(a->stopped_arg);
@@ -352,12 +352,12 @@ static const struct http_service admin_service = {
 
 const char *admin_address(const struct admin *a)
 {
-	return a ? http_server_address(a->server) : "";
+	return a ? lobby_address(http_server_lobby(a->server)) : "";
 }
 
 int admin_descriptor(const struct admin *a)
 {
-	return a ? http_server_descriptor(a->server) : -1;
+	return a ? lobby_descriptor(http_server_lobby(a->server)) : -1;
 }
 
 void admin_hand_over(struct admin *a)

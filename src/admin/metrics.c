@@ -79,6 +79,12 @@
 	ONE("turnstile_idle_timeouts_total", "counter",                                            \
 	    "Connections closed for listen.idle_timeout_ms.",                                      \
 	    s->gauges.listener.lobby.idle_timeouts)                                                      \
+	ONE("turnstile_tls_handshakes_total", "counter", \
+	    "TLS handshakes of clients that were completed.", \
+	    s->gauges.listener.lobby.tls.handshakes) \
+	ONE("turnstile_tls_failures_total", "counter", \
+	    "Those that failed, plain HTTP included.", \
+	    s->gauges.listener.lobby.tls.failures) \
 	ONE("turnstile_draining", "gauge", "Whether this process is shutting down.",               \
 	    s->gauges.draining)                                                                    \
 	MANY("turnstile_loop_delay_seconds", "histogram",                                          \

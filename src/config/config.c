@@ -106,6 +106,9 @@ static void check_together(struct load *l)
 	const struct config *c = l->config;
 
 	accounts_check(l);
+	if (!c->listen.tls_cert[0] != !c->listen.tls_key[0])
+		load_error(l, c->listen.tls_cert[0] ? "listen.tls_key" : "listen.tls_cert",
+			   "is empty; TLS needs a certificate and its key");
 	if (c->listen.max_buffered_bytes < c->listen.max_body_bytes)
 		load_error(l, "listen.max_buffered_bytes",
 			   "%" PRId64 " bytes are less than listen.max_body_bytes, %" PRId64,
@@ -170,9 +173,20 @@ static void swap(const struct option *o, struct config *a, struct config *b)
 	memcpy(in_b, spare, o->type->size);
 }
 
+/* Another certificate is fine; another protocol on the same port isn't. */
+static bool refuse_tls_change(const struct config *live, const struct config *fresh,
+			      struct buf *errors)
+{
+	if (!live->listen.tls_cert[0] == !fresh->listen.tls_cert[0])
+		return false;
+	buf_puts(errors, "listen.tls_cert: TLS can't be switched on or off while running; restart "
+			 "to change it\n");
+	return true;
+}
+
 int config_reload(struct config *live, struct config *fresh, struct buf *errors)
 {
-	bool refused = false;
+	bool refused = refuse_tls_change(live, fresh, errors);
 
 	for (size_t i = 0; i < options_count; i++) {
 		if ((options[i].flags & OPTION_RELOADABLE) || !differs(&options[i], live, fresh))

@@ -59,8 +59,9 @@ struct account_source {
 /* Strings are never NULL; one that isn't set is "". */
 struct config {
 	struct {
-		char *address;  /* "host:port", "[v6]:port" or "unix:PATH" */
-		char *takeover; /* the path of a Unix socket, or empty */
+		char *address;            /* "host:port", "[v6]:port" or "unix:PATH" */
+		char *tls_cert, *tls_key; /* files; both or none are "" */
+		char *takeover;           /* the path of a Unix socket, or empty */
 		int64_t max_connections, max_connections_per_address;
 		int64_t max_header_bytes, max_headers, max_target_bytes;
 		int64_t header_timeout_ms, idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;

@@ -101,6 +101,10 @@ static void derive_instance(struct config *c)
 const struct option options[] = {
 	{ "listen", "address", STRING(listen.address, &form_address), .preset = "127.0.0.1:8080",
 	  .help = "Where clients connect; port 0 is any free one." },
+	{ "listen", "tls_cert", STRING(listen.tls_cert, &form_file), .preset = "", RELOADABLE,
+	  .help = "PEM file of our certificate and its chain: clients use https. Empty: http." },
+	{ "listen", "tls_key", STRING(listen.tls_key, &form_file), .preset = "", RELOADABLE,
+	  .help = "PEM file of that certificate's key, without a passphrase." },
 	{ "listen", "takeover", STRING(listen.takeover, &form_socket), .preset = "",
 	  .help = "Where a newly started turnstile takes over the sockets; empty: nowhere." },
 	{ "listen", "max_connections", NUMBER(listen.max_connections, 1, 1000000),

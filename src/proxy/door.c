@@ -120,7 +120,7 @@ static void dismiss(struct door *d, const char *address)
 static void turn_away(struct door *d, int fd, const char *address)
 {
 	CLEANUP(buf_clear) struct buf body = { 0 }, text = { 0 };
-	ssize_t sent;
+	ssize_t sent = 0;
 
 	outcome_body(OUTCOME_TOO_MANY_CONNECTIONS, "", &body);
 	buf_printf(&text,
@@ -129,7 +129,8 @@ static void turn_away(struct door *d, int fd, const char *address)
 		   "Connection: close\r\n\r\n",
 		   outcome_info[OUTCOME_TOO_MANY_CONNECTIONS].status, body.len);
 	buf_append(&text, body.data, body.len);
-	sent = send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!d->options.is_mute)
+		sent = send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 	d->stats.refused++;
 	if (may_complain(d))

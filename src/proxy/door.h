@@ -2,7 +2,7 @@
  * door.h - who may come in: accepts connections, and stops accepting while there are too many.
  *
  * Three limits. In total: more wait in the kernel's queue until one leaves. Per address: one more
- * is answered 503 and closed. Descriptors: while the process or the machine has none left,
+ * is answered 503 (but with TLS) and closed. Descriptors: while the process or the machine has none left,
  * accepting rests and is tried again ten times a second, or when a connection leaves.
  */
 #pragma once
@@ -25,6 +25,7 @@ struct door_options {
 		*inheritance; /* the socket is taken from there if it is there; or NULL */
 	int64_t max_connections;
 	const int64_t *max_per_address; /* 0: no limit; read at each arrival */
+	bool is_mute; /* who is refused isn't told so: it doesn't speak HTTP yet */
 
 	/*
 	 * Somebody has come: a non-blocking descriptor that is the callee's from now on. False if

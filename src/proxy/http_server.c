@@ -203,7 +203,7 @@ static void connection_closed(struct http_request *r)
 	watch_clear(&r->watch);
 	lounge_leave(&r->seat);
 	request_clear(r);
-	lobby_leave(r->server->lobby, r->client);
+	lobby_leave(r->server->lobby, r->seat.fd, r->client);
 	free(r);
 }
 
@@ -359,7 +359,7 @@ static ssize_t on_read(void *cls, uint64_t at, char *to, size_t max)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == HTTP_READ_CUT) {
 		if (r->ends_by_close)
-			socket_reset(r->seat.fd);
+			lobby_reset(r->server->lobby, r->seat.fd);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
 	park(r);
@@ -387,7 +387,7 @@ static void on_early(void *arg, enum early_state state)
 	} else if (state == EARLY_BLOCKED && r->watch) {
 		watch_for(r->watch, UV_DISCONNECT | UV_WRITABLE);
 	} else if (state == EARLY_CUT) {
-		socket_reset(r->seat.fd);
+		lobby_reset(r->server->lobby, r->seat.fd);
 		http_request_cut(r);
 	}
 }
@@ -533,6 +533,8 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		},
 		.header_timeout_ms = options->header_timeout_ms,
 		.idle_timeout_ms = options->idle_timeout_ms,
+		.stall_timeout_ms = options->stall_timeout_ms,
+		.identity = options->identity,
 		.left = on_left,
 		.arg = s,
 	};
@@ -551,28 +553,15 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	return 0;
 }
 
-const char *http_server_address(const struct http_server *s)
+struct lobby *http_server_lobby(const struct http_server *s)
 {
-	return lobby_address(s->lobby);
-}
-
-int http_server_descriptor(const struct http_server *s)
-{
-	return lobby_descriptor(s->lobby);
+	return s->lobby;
 }
 
 void http_server_stats(const struct http_server *s, struct http_server_stats *ret)
 {
 	lobby_stats(s->lobby, &ret->lobby);
 	ret->early_responses = s->early_responses;
-}
-
-int64_t http_server_connections(const struct http_server *s)
-{
-	struct lobby_stats lobby;
-
-	lobby_stats(s->lobby, &lobby);
-	return lobby.door.inside;
 }
 
 void http_server_quiesce(struct http_server *s, enum lobby_end how)

@@ -72,6 +72,8 @@ struct http_server_options {
 
 	/* From a connection's beginning to its first headers; from one request to the next's. */
 	const int64_t *header_timeout_ms, *idle_timeout_ms;
+	struct tls_identity *identity;   /* with TLS: the server's from now on; NULL: without */
+	const int64_t *stall_timeout_ms; /* with TLS: see lobby.h */
 	const struct http_service *service;
 	void *ctx;
 };
@@ -83,17 +85,11 @@ struct http_server_options {
 int http_server_new(struct loop *loop, const struct http_server_options *options,
 		    struct buf *errors, struct http_server **ret) MUST_USE;
 
-/* Where it listens, with the real port: "127.0.0.1:8080", "unix:/run/t.sock". */
-const char *http_server_address(const struct http_server *s);
-
-/* The socket that it listens on; -1 when it doesn't any more. */
-int http_server_descriptor(const struct http_server *s);
+/* Its connections and its socket; for asking, and for lobby_use(). */
+struct lobby *http_server_lobby(const struct http_server *s);
 
 /* Takes no more connections, and closes each one after its response. See lobby.h. */
 void http_server_quiesce(struct http_server *s, enum lobby_end how);
-
-/* Connections that are open now. */
-int64_t http_server_connections(const struct http_server *s);
 
 struct http_server_stats {
 	struct lobby_stats lobby;

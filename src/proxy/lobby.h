@@ -19,6 +19,7 @@
 
 #include "proxy/door.h"
 #include "proxy/lounge.h"
+#include "proxy/tls.h"
 
 struct lobby;
 
@@ -26,7 +27,8 @@ enum lobby_end { LOBBY_OPEN, LOBBY_HAND_OVER, LOBBY_RETIRE, LOBBY_CUT };
 
 struct lobby_options {
 	struct door_options door; /* `arrived` as there; `left` follows for each that it took */
-	const int64_t *header_timeout_ms, *idle_timeout_ms;
+	const int64_t *header_timeout_ms, *idle_timeout_ms, *stall_timeout_ms;
+	struct tls_identity *identity; /* with TLS; the lobby's from now on; NULL: without */
 
 	/* A connection is closed, and isn't counted any more. */
 	void (*left)(void *arg);
@@ -40,23 +42,36 @@ int lobby_open(struct loop *loop, const struct lobby_options *options, struct bu
 /* The seat's connection is idle: new, or between two requests. lounge_leave() ends that. */
 void lobby_sit(struct lobby *l, struct seat *seat, bool is_new);
 
-/* The descriptor of a connection from that address is closed. */
-void lobby_leave(struct lobby *l, const char *address);
+/*
+ * The descriptor of a connection from that address is about to be closed. `left` follows, with TLS
+ * when the client has all that was written.
+ */
+void lobby_leave(struct lobby *l, int fd, const char *address);
+
+/* Cuts a connection so that what was sent can't be taken for all: by a reset. */
+void lobby_reset(struct lobby *l, int fd);
+
+/* Another certificate for those who come from now on. Takes ownership; only if there was one. */
+void lobby_use(struct lobby *l, struct tls_identity *identity);
 
 void lobby_quiesce(struct lobby *l, enum lobby_end how);
 
 /* Whether it ends, in whatever way. */
 bool lobby_is_ending(const struct lobby *l);
 
-/* Shuts down the sockets of all who are idle. */
+/* Shuts down the sockets of all who are idle, and with TLS doesn't wait for who doesn't read. */
 void lobby_cut_idle(struct lobby *l);
 
 /* Where it listens, with the real port; and on which descriptor, -1 when it doesn't any more. */
 const char *lobby_address(const struct lobby *l);
 int lobby_descriptor(const struct lobby *l);
 
+/* Connections that are open now. */
+int64_t lobby_connections(const struct lobby *l);
+
 struct lobby_stats {
 	struct door_stats door;
+	struct tls_stats tls;
 	int64_t header_timeouts, idle_timeouts; /* connections closed by these limits */
 };
 void lobby_stats(const struct lobby *l, struct lobby_stats *ret);

@@ -24,7 +24,7 @@ static void check_idle(struct job *job)
 	struct proxy *p = container_of(job, struct proxy, check_idle);
 	void (*idle)(void *arg) = p->idle;
 
-	if (!idle || proxy_exchanges(p) || http_server_connections(p->server))
+	if (!idle || proxy_exchanges(p) || lobby_connections(http_server_lobby(p->server)))
 		return;
 	p->idle = NULL;
 	shadows_clear(p->shadows);
@@ -156,12 +156,27 @@ size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, 
 
 const char *proxy_address(const struct proxy *p)
 {
-	return http_server_address(p->server);
+	return lobby_address(http_server_lobby(p->server));
 }
 
 int proxy_descriptor(const struct proxy *p)
 {
-	return http_server_descriptor(p->server);
+	return lobby_descriptor(http_server_lobby(p->server));
+}
+
+int proxy_identity(const struct config *config, struct buf *errors, struct tls_identity **ret)
+{
+	*ret = NULL;
+	if (!config->listen.tls_cert[0])
+		return 0;
+	return tls_identity_new("listen.tls", config->listen.tls_cert, config->listen.tls_key,
+				errors, ret);
+}
+
+void proxy_use(struct proxy *p, struct tls_identity *identity)
+{
+	if (identity)
+		lobby_use(http_server_lobby(p->server), identity);
 }
 
 static void proxy_freep(struct proxy **p)
@@ -183,6 +198,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 		.max_headers = config->listen.max_headers,
 		.header_timeout_ms = &config->listen.header_timeout_ms,
 		.idle_timeout_ms = &config->listen.idle_timeout_ms,
+		.stall_timeout_ms = &config->listen.stall_timeout_ms,
 		.service = &front_service,
 		.ctx = p,
 	};
@@ -200,7 +216,9 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 		list_init(&p->in_state[state]);
 	p->shadows = shadows_new(loop, queue);
 	p->upstream = upstream_new(loop, config);
-	r = http_server_new(loop, &options, errors, &p->server);
+	r = proxy_identity(config, errors, &options.identity);
+	if (!r)
+		r = http_server_new(loop, &options, errors, &p->server);
 	if (r < 0)
 		return r;
 	*ret = steal(&p);

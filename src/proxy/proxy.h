@@ -42,6 +42,16 @@ void proxy_drain(struct proxy *p, void (*idle)(void *arg), void *arg);
 /* Shutdown, at once: every exchange ends now, every connection is cut. Calls back as above. */
 void proxy_cut(struct proxy *p);
 
+/*
+ * Loads what listen.tls_cert and listen.tls_key name. 0 and NULL where they are empty, or as
+ * tls_identity_new().
+ */
+int proxy_identity(const struct config *config, struct buf *errors, struct tls_identity **ret)
+	MUST_USE;
+
+/* New connections get this certificate. Takes ownership; NULL, where there is no TLS, is fine. */
+void proxy_use(struct proxy *p, struct tls_identity *identity);
+
 /* Exchanges that have not ended. */
 int64_t proxy_exchanges(const struct proxy *p);
 
