@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/accounts.h"
-#include "config/forms.h"
+#include "config/advice.h"
 #include "explain.h"
 #include "health.h"
 #include "proxy/inheritance.h"
@@ -53,7 +53,8 @@ static const char usage[] =
 	"\n"
 	"  -c, --config FILE          read options from an INI file\n"
 	"  -o section.key=value       set an option; wins over environment and file\n"
-	"      --check                check the configuration, start nothing\n"
+	"      --check                check the configuration and warn of what is hardly meant,\n"
+	"                             start nothing\n"
 	"      --print-config         print every option with its value, start nothing\n"
 	"      --health[=ready]       ask the running turnstile whether it is alive (or ready to\n"
 	"                             serve): exit status 0, or 1; within 2 s\n"
@@ -178,18 +179,34 @@ static void on_settings(void *arg, const struct runtime_setting *settings, size_
 			 LOG_INT("count", (int64_t)(count - strange)));
 }
 
-/* Who can choose his account can also choose whom to stand in the way of. */
-static void warn_of_headers(const struct config *c)
+static void log_advice(const struct config *c)
 {
-	const struct account_source *source = c->account.source;
+	CLEANUP(buf_clear) struct buf advice = { 0 };
+	struct span rest, line;
 
-	while (source->kind != ACCOUNT_NONE && source->kind != ACCOUNT_HEADER)
-		source++;
-	if (source->kind == ACCOUNT_HEADER && config_trusts_all(c) &&
-	    !form_is_loopback(span_of(c->listen.address)))
-		log_warn("account.source takes a header from anybody who can reach listen.address; "
-			 "set account.trusted_proxies",
-			 LOG_STR("header", source->arg));
+	config_advise(c, &advice);
+	rest = buf_span(&advice);
+	while (span_next(&rest, '\n', &line)) {
+		CLEANUP(freep) char *text = xstrndup(line.ptr, line.len);
+
+		if (line.len)
+			log_warn(text);
+	}
+}
+
+/* What a start would say, and no more. Files are looked into as well. */
+static void check(const struct config *c)
+{
+	CLEANUP(buf_clear) struct buf advice = { 0 };
+	struct span rest, line;
+
+	config_advise(c, &advice);
+	rest = buf_span(&advice);
+	while (span_next(&rest, '\n', &line)) {
+		if (line.len)
+			fprintf(stderr, "warning: %.*s\n", SPAN_ARG(line));
+	}
+	puts(advice.len ? "configuration is fine, but for the warnings" : "configuration is fine");
 }
 
 static int start_parts(struct server *s, struct inheritance *inheritance, struct buf *errors)
@@ -269,7 +286,7 @@ static int run(struct server *s)
 	log_setup(s->config->log.level, s->config->log.format);
 	raise_descriptor_limit(s->config);
 	tune_allocator();
-	warn_of_headers(s->config);
+	log_advice(s->config);
 	loop_open(&s->loop);
 	s->runtime = runtime_new(s->config);
 	s->notify = notify_new(&s->loop);
@@ -285,22 +302,34 @@ static int run(struct server *s)
 	return r < 0 || s->cut ? EXIT_CUT : 0;
 }
 
+/* Everything that can be wrong without starting anything; what is, is told on stderr. */
+static int load(struct server *s)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	struct tls_identity *identity = NULL;
+	int r = config_load(&s->sources, &errors, &s->config);
+
+	if (!r)
+		r = proxy_identity(s->config, &errors, &identity);
+	tls_identity_free(identity);
+	if (r < 0)
+		fputs(buf_str(&errors), stderr);
+	return r;
+}
+
 static int load_and_run(const struct arguments *a)
 {
 	struct server s = { .sources = { a->file, a->overrides, environ } };
-	CLEANUP(buf_clear) struct buf errors = { 0 };
-	int r = config_load(&s.sources, &errors, &s.config);
+	int r = load(&s);
 
-	if (r < 0) {
-		fputs(buf_str(&errors), stderr);
-		return a->health ? EXIT_CUT : EXIT_USAGE; /* health knows two answers only */
-	}
-	if (a->health)
+	if (r < 0)
+		r = a->health ? EXIT_CUT : EXIT_USAGE; /* health knows two answers only */
+	else if (a->health)
 		r = health_ask(s.config, a->health);
 	else if (a->print)
 		config_print(s.config, stdout);
 	else if (a->check)
-		puts("configuration is fine");
+		check(s.config);
 	else
 		r = run(&s);
 	config_free(s.config);

@@ -1,0 +1,78 @@
+#!/usr/bin/env bats
+# What --check warns of, and a start as well; and what it doesn't warn of.
+load helpers
+
+setup() { prepare; }
+teardown() { clean_up; }
+
+# checked OPTION...: --check is fine with them, says so in one line; its warnings are in err.
+checked() {
+	local o options=()
+	for o; do
+		options+=(-o "$o")
+	done
+	run_turnstile --check "${options[@]}" >out 2>err
+	equal "$(wc -l <out)" 1
+	has 'configuration is fine' "$(cat out)"
+}
+# warns TEXT OPTION..., quiet OPTION...
+warns() {
+	checked "${@:2}"
+	has "warning: $1" "$(cat err)"
+	equal "$(wc -l <err)" 1
+	has 'but for the warnings' "$(cat out)"
+}
+quiet() {
+	checked "$@"
+	equal "$(cat err)" ""
+}
+
+@test "nothing to say of the defaults" {
+	quiet redis.instance=web1
+	quiet redis.instance=web1 redis.url=redis://localhost
+}
+
+@test "an upstream that is turnstile itself" {
+	local here
+	for here in 127.0.0.1:8080 localhost:8080 '[::1]:8080'; do
+		warns 'upstream.url leads to our own listen.address' "upstream.url=http://$here"
+	done
+	warns 'upstream.url leads to our own admin.address' upstream.url=http://127.0.0.1:8081/x
+	warns 'upstream.url leads to our own listen' upstream.url=http://127.0.0.1 listen.address=0.0.0.0:80
+	warns 'upstream.url leads to our own listen' upstream.url=http://10.1.1.1:8080 listen.address=10.1.1.1:8080
+	warns 'upstream.unix_socket leads to our own listen' listen.address=unix:/tmp/x upstream.unix_socket=/tmp/x
+	quiet upstream.url=http://10.1.1.1:8080
+	quiet upstream.url=http://127.0.0.1:8080 upstream.proxy=http://10.0.0.1:3128
+	quiet upstream.url=http://127.0.0.1:8080 upstream.unix_socket=/tmp/relay.sock
+	quiet upstream.url=http://127.0.0.1:1 listen.address=127.0.0.1:0
+}
+
+@test "waits beyond the clients' patience" {
+	warns 'queue.timeout_ms: Claude Code hangs up after 300 s' queue.timeout_ms=300000 queue.exempt=classifier
+	warns 'queue.timeout_ms: Claude Code'"'"'s auto mode' queue.timeout_ms=120000
+	quiet queue.timeout_ms=120000 queue.exempt=classifier
+	quiet queue.timeout_ms=300000 queue.mode=observe
+	quiet queue.timeout_ms=300000 queue.enabled=false
+}
+
+@test "accounts that change their names, or are anybody's to choose" {
+	warns 'account.source: subscribers' upstream.url=https://api.anthropic.com
+	quiet upstream.url=https://api.anthropic.com account.source=metadata.account_uuid,api-key
+	warns 'account.source takes a header' listen.address=0.0.0.0:8080 account.source=header:X-Account,api-key
+	quiet listen.address=0.0.0.0:8080 account.source=header:X-Account,api-key account.trusted_proxies=10.0.0.0/8
+	quiet account.source=header:X-Account
+}
+
+@test "an instance of the fleet without a name of its own; a certificate that isn't checked" {
+	warns 'redis.instance is "0a1b2c3d4e5f"' redis.url=redis://localhost redis.instance=0a1b2c3d4e5f
+	warns 'redis.instance is "localhost"' redis.url=redis://localhost redis.instance=localhost
+	quiet redis.instance=localhost
+	warns 'upstream.tls_verify' upstream.url=https://relay.example upstream.tls_verify=false
+	quiet upstream.tls_verify=false
+}
+
+@test "a start warns of the same, in its log" {
+	start_relay
+	start_turnstile -o queue.timeout_ms=300000
+	log_wait '.level == "warn" and (.msg | test("hangs up after 300 s"))'
+}
