@@ -61,7 +61,8 @@ static const char usage[] =
 	"  -V, --version\n"
 	"  -h, --help\n"
 	"\n"
-	"Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads.\n"
+	"Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGUSR1 serves all\n"
+	"that came, then exits; SIGHUP reloads.\n"
 	"\n";
 
 /* getopt has named the unknown ones itself. */

@@ -1,0 +1,143 @@
+#!/usr/bin/env bats
+# As a service: the notify protocol, the unit file, and what `meson install` puts where.
+load helpers
+
+setup() {
+	prepare
+	start_relay
+	ROOT=$BATS_TEST_DIRNAME/../..
+}
+teardown() { clean_up; }
+
+# listen [PATH]: a service manager's ear there; what it hears is in `heard`.
+listen() {
+	NOTIFY=${1:-$DIR/notify.sock}
+	python3 "$BATS_TEST_DIRNAME/notified.py" "$NOTIFY" heard 2>ear.err 3>&- &
+	PROCESSES+=($!)
+	wait_for '[[ -e heard ]]'
+	TURNSTILE_ENV=("NOTIFY_SOCKET=$NOTIFY")
+}
+# hears REGEX [N]: N such lines (1).
+hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
+
+@test "READY=1 when it serves, STOPPING=1 on SIGTERM, and nothing else" {
+	listen
+	start_turnstile
+	hears 'READY=1\|STATUS=serving'
+	served k1
+	turn a k1
+	kill "$TURNSTILE_PID"
+	hears 'STOPPING=1\|STATUS=draining'
+	hang_up a
+	ended "$TURNSTILE_PID"
+	equal "$(wc -l <heard)" 2
+}
+
+@test "an abstract socket; and one that isn't there is no reason not to serve" {
+	listen "@turnstile-test-$$-$RANDOM"
+	start_turnstile
+	hears 'READY=1\|STATUS=serving'
+	TURNSTILE_ENV=("NOTIFY_SOCKET=$DIR/nobody.sock" WATCHDOG_USEC=100000)
+	start_turnstile
+	served k1
+}
+
+@test "RELOADING=1 with the time, then READY=1, on SIGHUP, also if it fails" {
+	listen
+	echo '[queue]' >turnstile.ini
+	start_turnstile --config turnstile.ini
+	kill -HUP "$TURNSTILE_PID"
+	hears 'RELOADING=1\|MONOTONIC_USEC=[0-9]{6,}'
+	hears 'READY=1\|STATUS=serving' 2
+	echo nonsense >turnstile.ini
+	kill -HUP "$TURNSTILE_PID"
+	hears 'RELOADING=1.*' 2
+	hears 'READY=1\|STATUS=serving' 3
+}
+
+@test "the watchdog is fed by the loop: one that doesn't turn is silent" {
+	listen
+	TURNSTILE_ENV+=(WATCHDOG_USEC=200000)
+	start_turnstile
+	hears WATCHDOG=1 3
+	kill -STOP "$TURNSTILE_PID"
+	wait_for "grep -q '^State:.T' /proc/$TURNSTILE_PID/status"
+	sleep 0.1 # what it had sent is read
+	local before
+	before=$(wc -l <heard)
+	sleep 0.5
+	equal "$(wc -l <heard)" "$before"
+	kill -CONT "$TURNSTILE_PID"
+	hears WATCHDOG=1 $((before + 2))
+}
+
+@test "no watchdog where none is asked for, or another process is meant" {
+	listen
+	start_turnstile
+	TURNSTILE_ENV+=(WATCHDOG_USEC=10000 WATCHDOG_PID=1)
+	start_turnstile
+	hears 'READY=1.*' 2
+	served k1
+	lacks WATCHDOG heard
+}
+
+@test "a start that fails says no READY=1" {
+	listen
+	run run_turnstile -o "listen.address=$RELAY" -o admin.address=
+	equal "$status" 1
+	lacks READY heard
+}
+
+@test "a successor is the main process from then on, and feeds the watchdog; the old one is silent" {
+	listen
+	TURNSTILE_ENV+=(WATCHDOG_USEC=200000)
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	local first=$TURNSTILE_PID
+	TURNSTILE_ENV+=("WATCHDOG_PID=$first")
+	hears 'READY=1\|STATUS=serving'
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	hears "READY=1\|STATUS=serving\|MAINPID=$TURNSTILE_PID"
+	ended "$first"
+	hears WATCHDOG=1 $(($(wc -l <heard) + 2))
+	lacks STOPPING heard
+}
+
+@test "the unit is hardened to below 2.0" {
+	local version
+	version=$(systemd-analyze --version 2>/dev/null | awk 'NR == 1 { print $2 }')
+	((${version:-0} >= 250)) || skip "SKIPPED: systemd-analyze 250 or later isn't here"
+	systemd-analyze security --offline=true --no-pager --threshold=19 "$ROOT/config/turnstile.service" >security
+	grep 'Overall exposure' security
+}
+
+@test "meson install: program, man page, service; a configuration that is there stays" {
+	command -v meson >/dev/null || skip "SKIPPED: meson isn't here"
+	local build prefix ini unit
+	build=$(cd "$(dirname "$TURNSTILE")/.." && pwd)
+	install() { DESTDIR=$DIR/root meson install -C "$build" --no-rebuild >install.log 2>&1 || { cat install.log >&2; return 1; }; }
+	install
+	prefix=$(meson introspect "$build" --buildoptions | jq -r '.[] | select(.name == "prefix").value')
+	ini=$(cd root && find . -name turnstile.ini | cut -c2-)
+	unit=$(cat "root$prefix/lib/systemd/system/turnstile.service")
+	has "$("root$prefix/bin/turnstile" --version)" "$("$TURNSTILE" --version)"
+	has "ExecStart=$prefix/bin/turnstile --config $ini" "$unit"
+	"root$prefix/bin/turnstile" --check --config "root$ini" -o redis.instance=x
+	echo '# mine' >"root$ini"
+	install
+	equal "$(cat "root$ini")" '# mine'
+	[[ -s root$prefix/share/doc/turnstile/LICENSE ]]
+}
+
+@test "the man page has every option and flag, and no mistakes" {
+	local page name
+	page=$(dirname "$TURNSTILE")/../config/turnstile.1
+	command -v groff >/dev/null || skip "SKIPPED: groff isn't here"
+	equal "$(groff -man -ww -z -K utf8 "$page" 2>&1)" ""
+	groff -man -T utf8 -P -cbou -K utf8 "$page" >text
+	"$TURNSTILE" --help | sed -n 's/^  \([a-z]*\.[a-z_]*\) =.*/\1/p' >names
+	(($(wc -l <names) > 50))
+	while read -r name; do
+		grep -qxE " +$name" text || { echo "the man page lacks $name" >&2; return 1; }
+	done <names
+	has '--health[=ready]' "$(cat text)"
+}
