@@ -15,12 +15,17 @@
 
 enum { BACKLOG = 1024, ANYBODY = 0777, US = 0600 };
 
-/* A path that nobody listens on any more is left over from a process that was killed. */
+/*
+ * A socket's path that nobody listens on any more is left over from a process that was killed. The
+ * path of something else is refused in the same way, but isn't ours to remove.
+ */
 static void unlink_stale(int type, const struct sockaddr_un *a)
 {
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct stat st;
 
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof *a) && errno == ECONNREFUSED)
+	if (fd >= 0 && !stat(a->sun_path, &st) && S_ISSOCK(st.st_mode) &&
+	    connect(fd, (const struct sockaddr *)a, sizeof *a) && errno == ECONNREFUSED)
 		unlink(a->sun_path);
 	if (fd >= 0)
 		close(fd);
@@ -34,10 +39,9 @@ static int bind_and_listen(int type, mode_t mode, const struct sockaddr *a, sock
 
 	if (fd < 0)
 		return -errno;
-	if (a->sa_family == AF_UNIX && fchmod(fd, mode))
-		must(!"a socket of our own has a mode");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (!bind(fd, a, len) && !listen(fd, BACKLOG))
+	if ((a->sa_family != AF_UNIX || !fchmod(fd, mode)) && !bind(fd, a, len) &&
+	    !listen(fd, BACKLOG))
 		return fd;
 	error = errno;
 	close(fd);
