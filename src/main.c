@@ -31,6 +31,7 @@ enum {
 };
 
 struct arguments {
+	char **all;
 	const char *file;
 	const char **overrides; /* ends with NULL */
 	size_t override_count;
@@ -62,7 +63,7 @@ static const char usage[] =
 	"  -h, --help\n"
 	"\n"
 	"Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGUSR1 serves all\n"
-	"that came, then exits; SIGHUP reloads.\n"
+	"that came, then exits; SIGUSR2 starts a successor; SIGHUP reloads.\n"
 	"\n";
 
 /* getopt has named the unknown ones itself. */
@@ -320,7 +321,7 @@ static int load(struct server *s)
 
 static int load_and_run(const struct arguments *a)
 {
-	struct server s = { .sources = { a->file, a->overrides, environ } };
+	struct server s = { .sources = { a->file, a->overrides, environ }, .arguments = a->all };
 	int r = load(&s);
 
 	if (r < 0)
@@ -339,7 +340,7 @@ static int load_and_run(const struct arguments *a)
 
 int main(int argc, char **argv)
 {
-	struct arguments a = { 0 };
+	struct arguments a = { .all = argv };
 	int r;
 
 	if (argc == 2 && !strcmp(argv[1], "hash-key"))

@@ -6,6 +6,7 @@
  *      SIGTERM, SIGINT   drain: no new connections, who waits is told, what streams may finish
  *                        within listen.drain_timeout_ms; then turns are given back, exit 0
  *      a second one      cut everything now, give turns back, exit 1
+ *      SIGUSR2           start a successor that takes over; this process retires then
  *      SIGHUP            read the configuration again: all or nothing
  */
 #include "server.h"
@@ -16,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "successor.h"
 
 void server_log_errors(struct buf *errors)
 {
@@ -150,6 +152,12 @@ static void on_retire(uv_signal_t *handle, int signum)
 	retire(s, LOBBY_RETIRE, "SIGUSR1");
 }
 
+static void on_upgrade(uv_signal_t *handle, int signum)
+{
+	(void)signum;
+	successor_start(handle->data);
+}
+
 /* All that may fail comes first. */
 static int reload(struct server *s, struct buf *errors)
 {
@@ -206,14 +214,17 @@ void phases_begin(struct server *s)
 	watch_signal(s, &s->interrupt, on_terminate, SIGINT);
 	watch_signal(s, &s->hang_up, on_hang_up, SIGHUP);
 	watch_signal(s, &s->retire, on_retire, SIGUSR1);
+	watch_signal(s, &s->upgrade, on_upgrade, SIGUSR2);
 }
 
 void phases_end(struct server *s)
 {
 	handover_free(steal(&s->handover));
+	successor_forget(s);
 	timer_clear(&s->limit);
 	uv_close((uv_handle_t *)&s->terminate, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->hang_up, NULL);
 	uv_close((uv_handle_t *)&s->retire, NULL);
+	uv_close((uv_handle_t *)&s->upgrade, NULL);
 }

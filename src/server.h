@@ -24,13 +24,15 @@ struct server {
 	struct loop loop;
 	struct config *config;
 	struct config_sources sources;
+	char **arguments; /* as main() got them */
 	struct queue *queue;
 	struct proxy *proxy;
 	struct admin *admin;
 	struct runtime *runtime;
 	struct notify *notify;
 	struct handover *handover; /* NULL without listen.takeover, and when it was taken */
-	uv_signal_t terminate, interrupt, hang_up, retire;
+	uv_process_t *successor;   /* one that we have started; or NULL */
+	uv_signal_t terminate, interrupt, hang_up, retire, upgrade;
 	struct timer *limit; /* of the phase */
 	enum phase phase;
 	bool cut; /* something had to be */

@@ -102,6 +102,45 @@ hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 	lacks STOPPING heard
 }
 
+@test "SIGUSR2: the program starts its own successor, which takes over" {
+	listen
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	local first=$TURNSTILE_PID successor
+	turn a k1
+	kill -USR2 "$first"
+	hears "READY=1\|STATUS=serving\|MAINPID=[0-9]+"
+	successor=$(sed -n 's/.*MAINPID=//p' heard)
+	[[ $successor != "$first" ]]
+	equal "$(http "$ADMIN/api/status" | jq .pid)" "$successor"
+	served k2
+	running "$first"
+	hang_up a
+	ended "$first"
+	equal "$STATUS" 0
+	kill "$successor"
+	log_wait '.msg == "stopped"'
+	wait_for "[[ \$(log_lines 'select(.msg == \"stopped\")' | wc -l) == 2 ]]"
+}
+
+@test "SIGUSR2 without listen.takeover, or with a configuration that became wrong: goes on" {
+	echo '[queue]' >turnstile.ini
+	start_turnstile
+	kill -USR2 "$TURNSTILE_PID"
+	log_wait '.msg == "no successor is started"'
+	start_turnstile --config turnstile.ini -o listen.takeover="$DIR/takeover.sock"
+	echo nonsense >turnstile.ini
+	kill -USR2 "$TURNSTILE_PID"
+	log_wait '.msg == "the successor has ended" and .status == 2'
+	served k1
+	: >turnstile.ini
+	kill -USR2 "$TURNSTILE_PID"
+	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
+	served k1
+	kill "$(http "$ADMIN/api/status" | jq .pid)"
+	wait_for "[[ \$(log_lines 'select(.msg == \"stopped\")' | wc -l) == 2 ]]"
+}
+
 @test "the unit is hardened to below 2.0" {
 	local version
 	version=$(systemd-analyze --version 2>/dev/null | awk 'NR == 1 { print $2 }')

@@ -1,0 +1,62 @@
+#include "successor.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+static void on_closed(uv_handle_t *process)
+{
+	free(process);
+}
+
+/* Before it took over, or else we would have retired and not have stayed to hear of it. */
+static void on_ended(uv_process_t *process, int64_t status, int signum)
+{
+	struct server *s = process->data;
+
+	log_error("the successor has ended", LOG_INT("status", status), LOG_INT("signal", signum));
+	s->successor = NULL;
+	uv_close((uv_handle_t *)process, on_closed);
+}
+
+void successor_start(struct server *s)
+{
+	uv_stdio_container_t inherited[] = {
+		{ .flags = UV_INHERIT_FD, .data.fd = 0 },
+		{ .flags = UV_INHERIT_FD, .data.fd = 1 },
+		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
+	};
+	uv_process_options_t options = {
+		.exit_cb = on_ended,
+		.file = s->arguments[0],
+		.args = s->arguments,
+		.stdio = inherited,
+		.stdio_count = ARRAY_SIZE(inherited),
+	};
+	int r;
+
+	if (!s->handover || s->successor) {
+		log_warn("no successor is started",
+			 LOG_STR("why", s->successor ? "one is starting already"
+						     : "listen.takeover isn't set"));
+		return;
+	}
+	s->successor = xcalloc(1, sizeof *s->successor);
+	s->successor->data = s;
+	r = uv_spawn(&s->loop.uv, s->successor, &options);
+	if (r < 0) {
+		log_error("can't start a successor", LOG_STR("program", options.file),
+			  LOG_STR("error", uv_strerror(r)));
+		uv_close((uv_handle_t *)steal(&s->successor), on_closed);
+		return;
+	}
+	log_info("starting a successor", LOG_INT("pid", s->successor->pid));
+	uv_unref((uv_handle_t *)s->successor);
+}
+
+void successor_forget(struct server *s)
+{
+	if (s->successor)
+		uv_close((uv_handle_t *)steal(&s->successor), on_closed);
+}

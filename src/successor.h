@@ -1,0 +1,15 @@
+/*
+ * successor.h - starts our own successor: the program as it is on disk now, with our arguments.
+ *
+ * It takes over by listen.takeover (proxy/inheritance.h) like one that was started by hand. For where
+ * nobody else can start it: in a service, as another process of the same unit.
+ */
+#pragma once
+
+#include "server.h"
+
+/* Starts it; why that can't be, or why it ended, is logged. */
+void successor_start(struct server *s);
+
+/* It goes its own way. For the end. */
+void successor_forget(struct server *s);
