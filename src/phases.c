@@ -52,6 +52,7 @@ static void on_proxy_idle(void *arg)
 {
 	struct server *s = arg;
 
+	s->phase = PHASE_STOPPING;
 	timer_stop(s->limit);
 	admin_stop(s->admin, on_admin_stopped, s);
 }
@@ -60,7 +61,7 @@ static void on_proxy_idle(void *arg)
 
 static void cut(struct server *s, const char *why)
 {
-	if (s->phase == PHASE_CUTTING)
+	if (s->phase >= PHASE_CUTTING)
 		return;
 	s->phase = PHASE_CUTTING;
 	s->cut = proxy_exchanges(s->proxy) > 0;
@@ -148,7 +149,7 @@ static void on_retire(uv_signal_t *handle, int signum)
 	(void)signum;
 	if (s->phase != PHASE_SERVING)
 		return;
-	notify_stopping(s->notify, "retiring");
+	notify_status(s->notify, "retiring");
 	retire(s, LOBBY_RETIRE, "SIGUSR1");
 }
 

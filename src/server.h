@@ -5,7 +5,8 @@
  *         └──────────────────────────────SIGTERM, SIGINT─────────────────────────────> DRAINING
  *                                                       CUTTING <──a second one, or the limit──┘
  *
- * From each of the last three the process ends by itself when its last connection is gone.
+ * From each of the last three the process goes on to STOPPING when its last connection is gone: admin
+ * listener, then queue, then the loop. Nothing changes its mind there.
  */
 #pragma once
 
@@ -18,7 +19,7 @@
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 
-enum phase { PHASE_SERVING, PHASE_RETIRING, PHASE_DRAINING, PHASE_CUTTING };
+enum phase { PHASE_SERVING, PHASE_RETIRING, PHASE_DRAINING, PHASE_CUTTING, PHASE_STOPPING };
 
 struct server {
 	struct loop loop;

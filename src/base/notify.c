@@ -54,6 +54,13 @@ void notify_reloading(struct notify *n)
 	say(n, text);
 }
 
+void notify_status(struct notify *n, const char *status)
+{
+	CLEANUP(freep) char *text = xasprintf("STATUS=%s", status);
+
+	say(n, text);
+}
+
 void notify_stopping(struct notify *n, const char *status)
 {
 	CLEANUP(freep) char *text = xasprintf("STOPPING=1\nSTATUS=%s", status);

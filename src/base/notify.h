@@ -27,7 +27,10 @@ void notify_ready(struct notify *n, const char *status, bool is_successor);
 /* RELOADING=1; notify_ready() says that it is over. */
 void notify_reloading(struct notify *n);
 
-/* STOPPING=1 and STATUS=. */
+/* STATUS= and nothing else. */
+void notify_status(struct notify *n, const char *status);
+
+/* STOPPING=1 and STATUS=. The manager ends us if it takes too long from now on. */
 void notify_stopping(struct notify *n, const char *status);
 
 /* A successor speaks from now on: nothing is sent any more. */

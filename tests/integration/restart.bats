@@ -191,6 +191,21 @@ retired() {
 	equal "$STATUS" 0
 }
 
+@test "a signal while it stops already changes nothing" {
+	local i
+	[[ $BACKEND == redis ]] || skip "in memory, stopping takes no time"
+	take_over
+	served k1
+	redis client pause 1500 all # it waits for its last answers
+	kill -USR1 "$TURNSTILE_PID"
+	log_wait '.msg | test("retiring")'
+	for i in 1 2 3; do
+		kill -TERM "$TURNSTILE_PID" 2>/dev/null || true
+	done
+	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
+}
+
 @test "SIGTERM hurries one that retires" {
 	take_over
 	turn a k1

@@ -33,6 +33,18 @@ hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 	equal "$(wc -l <heard)" 2
 }
 
+@test "SIGUSR1 isn't told as stopping, for which the manager has less patience" {
+	listen
+	start_turnstile
+	turn a k1
+	kill -USR1 "$TURNSTILE_PID"
+	hears 'STATUS=retiring'
+	lacks STOPPING heard
+	hang_up a
+	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
+}
+
 @test "an abstract socket; and one that isn't there is no reason not to serve" {
 	listen "@turnstile-test-$$-$RANDOM"
 	start_turnstile
