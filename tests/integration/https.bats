@@ -129,6 +129,18 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 	equal "$STATUS" 0
 }
 
+@test "one connection too many from an address is closed without a word in the clear" {
+	start_https -o listen.max_connections_per_address=1
+	turn a k1
+	local address=${URL#https://}
+	exec {FD}<>"/dev/tcp/${address/:/\/}"
+	equal "$(timeout "$LIMIT" cat <&"$FD" | wc -c)" 0
+	exec {FD}>&-
+	equal "$(metric turnstile_connections_refused_total)" 1
+	hang_up a
+	served k2
+}
+
 @test "SIGHUP: a new certificate for new connections; one that is wrong keeps the old" {
 	start_https
 	turn a k1

@@ -195,12 +195,14 @@ retired() {
 	local i
 	[[ $BACKEND == redis ]] || skip "in memory, stopping takes no time"
 	take_over
-	served k1
-	redis client pause 1500 all # it waits for its last answers
+	turn a k1
 	kill -USR1 "$TURNSTILE_PID"
 	log_wait '.msg | test("retiring")'
+	redis client pause 1500 all # so it waits for the turn to be given back
+	hang_up a
+	exchange_wait true
 	for i in 1 2 3; do
-		kill -TERM "$TURNSTILE_PID" 2>/dev/null || true
+		kill -TERM "$TURNSTILE_PID"
 	done
 	ended "$TURNSTILE_PID"
 	equal "$STATUS" 0
