@@ -216,6 +216,9 @@ static void test_bad_files(void)
  */
 static const char *const other_values[] = {
 	"listen.address=[::]:1",
+	"listen.tls_cert=/dev/null",
+	"listen.tls_key=/dev/null",
+	"listen.takeover=/run/t",
 	"listen.max_connections=7",
 	"listen.max_connections_per_address=9",
 	"listen.max_header_bytes=2KiB",
@@ -226,9 +229,11 @@ static const char *const other_values[] = {
 	"listen.idle_timeout_ms=701",
 	"listen.stall_timeout_ms=702",
 	"listen.drain_timeout_ms=703",
+	"listen.retire_timeout_ms=715",
 	"listen.max_body_bytes=5KiB",
 	"listen.max_buffered_bytes=2GiB",
 	"upstream.url=https://h:1/p",
+	"upstream.unix_socket=/run/r",
 	"upstream.connect_timeout_ms=704",
 	"upstream.request_timeout_ms=705",
 	"upstream.host=client",
@@ -266,6 +271,16 @@ static const char *const other_values[] = {
 	"log.format=json",
 	NULL,
 };
+
+/* One of them alone, but for TLS, which takes two. */
+static struct run load_other(size_t i)
+{
+	bool is_tls = span_starts(span_of(other_values[i]), SPAN("listen.tls_"));
+	const char *both[] = { other_values[i], is_tls ? "listen.tls_cert=/dev/null" : NULL,
+			       is_tls ? "listen.tls_key=/dev/null" : NULL, NULL };
+
+	return load(NULL, NULL, both);
+}
 
 static void test_opaque(void)
 {
@@ -336,7 +351,7 @@ static void test_round_trip(void)
 		end(&second);
 	}
 	for (size_t i = 0; other_values[i]; i++) {
-		struct run run = load(NULL, NULL, OVER(other_values[i]));
+		struct run run = load_other(i);
 		CLEANUP(freep)
 		char *name = xstrndup(other_values[i], strcspn(other_values[i], "="));
 		CLEANUP(freep) char *got = NULL;
@@ -420,21 +435,35 @@ static void test_reload(void)
 static void test_reloadable(void)
 {
 	static const char *const fixed[] = {
-		"listen.address",      "listen.max_connections",
-		"upstream.url",        "listen.max_header_bytes",
-		"listen.max_headers",  "upstream.host",
-		"upstream.tls_verify", "upstream.ca_file",
-		"upstream.proxy",      "queue.startup_cleanup",
-		"redis.url",           "redis.key_prefix",
-		"redis.instance",      "redis.command_timeout_ms",
-		"redis.cluster",       "redis.ca_file",
-		"redis.cert_file",     "redis.key_file",
-		"admin.address",       "admin.metrics_accounts",
+		"listen.address",
+		"listen.max_connections",
+		"upstream.url",
+		"listen.max_header_bytes",
+		"listen.max_headers",
+		"upstream.host",
+		"upstream.tls_verify",
+		"upstream.ca_file",
+		"upstream.proxy",
+		"queue.startup_cleanup",
+		"redis.url",
+		"redis.key_prefix",
+		"redis.instance",
+		"redis.command_timeout_ms",
+		"redis.cluster",
+		"redis.ca_file",
+		"redis.cert_file",
+		"redis.key_file",
+		"admin.address",
+		"admin.metrics_accounts",
+		"listen.takeover",
+		"upstream.unix_socket",
+		"listen.tls_cert",
+		"listen.tls_key", /* on or off; others: test_config_values.c */
 	};
 
 	for (size_t i = 0; other_values[i]; i++) {
 		struct run live = load(NULL, NULL, NULL);
-		struct run fresh = load(NULL, NULL, OVER(other_values[i]));
+		struct run fresh = load_other(i);
 		struct buf errors = { 0 };
 		bool is_fixed = false;
 

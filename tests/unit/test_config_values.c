@@ -191,8 +191,43 @@ static void test_bad_values(void)
 	}
 }
 
+/* Certificate and key: both or none; they may become others, but not come or go. */
+static void test_tls(void)
+{
+	static const char *const first[] = { "listen.tls_cert=/dev/null",
+					     "listen.tls_key=/dev/null", NULL };
+	static const char *const second[] = { "listen.tls_cert=/dev/zero",
+					      "listen.tls_key=/dev/zero", NULL };
+	static const struct {
+		const char *const *from, *const *to;
+		bool is_fine;
+	} cases[] = { { first, second, true }, { first, NULL, false }, { NULL, first, false } };
+	struct run run = load(NULL, NULL, OVER("listen.tls_cert=/dev/null"));
+
+	CHECK_STR(buf_str(&run.errors),
+		  "listen.tls_key: is empty; TLS needs a certificate and its key\n");
+	end(&run);
+	run = load(NULL, NULL, OVER("listen.tls_key=/dev/null"));
+	CHECK_STR(buf_str(&run.errors),
+		  "listen.tls_cert: is empty; TLS needs a certificate and its key\n");
+	end(&run);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run live = load(NULL, NULL, cases[i].from);
+		struct run fresh = load(NULL, NULL, cases[i].to);
+		struct buf errors = { 0 };
+
+		CHECK_INT(config_reload(live.config, steal(&fresh.config), &errors),
+			  cases[i].is_fine ? 0 : -EINVAL);
+		CHECK_INT(errors.len != 0, !cases[i].is_fine);
+		end(&live);
+		end(&fresh);
+		buf_clear(&errors);
+	}
+}
+
 int main(void)
 {
+	test_tls();
 	work_begin();
 	test_good_values();
 	test_bad_values();
