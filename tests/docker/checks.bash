@@ -1,0 +1,350 @@
+# checks.bash - the project of tests/docker/run, and what is asked of it.
+#
+# Requests and waiting are those of tests/integration/helpers.bash: ask, ask_later, turn, await, …
+# Each check uses a key, and so an account, of its own.
+
+KEY=sk-e2e-$RANDOM$RANDOM
+
+# --- the project --------------------------------------------------------------------------------
+
+free_port() {
+	local port
+	while :; do
+		port=$((20000 + RANDOM % 12000))
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo $port; return; }
+	done
+}
+
+# A copy of the tree, so that nobody's docker/.env is used or touched.
+prepare_project() {
+	mkdir "$PROJECT"
+	cp -r Dockerfile .dockerignore LICENSE README.md meson.build config src tests docker "$PROJECT"
+	cp "$PROJECT/docker/.env.example" "$PROJECT/docker/.env"
+	setting COMPOSE_PROJECT_NAME "$MINE" USER_MESSAGE_QUEUE_DELAY_MS 50 \
+		TURNSTILE_ADMIN_TOKEN "$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')" \
+		PUBLISH "127.0.0.1:$(free_port)" PUBLISH_ADMIN "127.0.0.1:$(free_port)" \
+		PUBLISH_FLEET "127.0.0.1:$(free_port)" BUILD_NETWORK host IMAGE_BASE "$BASE" \
+		IMAGE_TURNSTILE "$MINE-turnstile" IMAGE_DEMO "$MINE-relay"
+}
+
+# What was set, for another process.
+read_project() {
+	TOKEN=$(is_set TURNSTILE_ADMIN_TOKEN)
+	SINGLE_URL=http://$(is_set PUBLISH) ADMIN=http://$(is_set PUBLISH_ADMIN) FLEET_URL=http://$(is_set PUBLISH_FLEET)
+}
+
+is_set() { sed -n "s/^$1=//p" "$PROJECT/docker/.env"; }
+
+# setting NAME VALUE...: as an operator does it, in .env.
+setting() {
+	while (($#)); do
+		sed -i "/^#*$1=/d" "$PROJECT/docker/.env"
+		echo "$1=$2" >>"$PROJECT/docker/.env"
+		shift 2
+	done
+}
+
+choose_images() {
+	setting IMAGE_REDIS "$(image_or_stand_in redis:8-alpine)" \
+		IMAGE_HAPROXY "$(image_or_stand_in haproxy:3.0-alpine)"
+}
+
+compose_v1() { (cd "$PROJECT/docker" && docker-compose "$@"); }
+
+compose_v2() {
+	local socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+	docker run --rm --network none -v "${socket#unix://}:/var/run/docker.sock" \
+		-v "$PROJECT:$PROJECT" -w "$PROJECT/docker" "$MINE-stand-ins" docker-compose "$@"
+}
+
+# compose ARGUMENT...: by the one whose turn it is, quietly unless it fails.
+compose() {
+	local profile args=()
+	for profile in "${PROFILES[@]}"; do
+		args+=(--profile "$profile")
+	done
+	"$COMPOSE" "${args[@]}" "$@" >"$WORK/compose.log" 2>&1 || { cat "$WORK/compose.log" >&2; return 1; }
+}
+
+ours() { docker "$1" ls -q "${@:2}" --filter "label=com.docker.compose.project=$MINE"; }
+container() { docker ps -aq --filter "label=com.docker.compose.project=$MINE" --filter "label=com.docker.compose.service=$1"; }
+state() { docker inspect -f "$2" "$(container "$1")"; }
+health() { state "$1" '{{.State.Health.Status}}'; }
+address() { docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$1" | cut -d' ' -f1; }
+
+up_demo() {
+	compose up -d
+	RELAY=$(address "$(container relay)"):3000
+	URL=$SINGLE_URL
+	wait_for "ready"
+}
+
+# A relay that this project knows nothing of but network and name.
+up_fleet() {
+	docker network create "$MINE-elsewhere" >/dev/null
+	docker run -d --name "$MINE-own-relay" --network "$MINE-elsewhere" --network-alias own-relay \
+		"$MINE-relay" >/dev/null
+	setting COMPOSE_FILE compose.yaml:relay-network.yaml RELAY_NETWORK "$MINE-elsewhere" \
+		TURNSTILE_UPSTREAM_URL http://own-relay:3000
+	compose up -d --no-build
+	RELAY=$(address "$MINE-own-relay"):3000
+	URL=$FLEET_URL
+	wait_for "http -f '$URL/v1/models'"
+}
+
+down() {
+	[[ -n ${COMPOSE:-} ]] || return 0
+	compose down -v --remove-orphans
+	if [[ -n $(docker ps -aq --filter "name=$MINE-own-relay") ]]; then
+		docker rm -f "$MINE-own-relay" >/dev/null
+		docker network rm "$MINE-elsewhere" >/dev/null
+	fi
+}
+
+show_containers() {
+	local id
+	for id in $(docker ps -aq --filter "label=com.docker.compose.project=$MINE"); do
+		docker inspect -f '--- {{.Name}} {{.State.Status}}{{if .State.Health}} {{json .State.Health}}{{end}}' "$id"
+		docker logs --tail 25 "$id" 2>&1
+	done
+}
+
+# crash SERVICE: its process is killed from outside of the container, so the restart policy counts.
+crash() {
+	local id pid
+	id=$(container "$1")
+	pid=$(docker inspect -f '{{.State.Pid}}' "$id")
+	if grep -qa "^turnstile" "/proc/$pid/comm" && kill -9 "$pid"; then
+		wait_for "[[ \$(docker inspect -f '{{.RestartCount}}' $id) -ge 1 ]]"
+	else
+		docker kill "$id" >/dev/null && docker start "$id" >/dev/null # another machine's engine
+	fi
+}
+
+# --- what is asked ------------------------------------------------------------------------------
+
+admin() { http -H "Authorization: Bearer $TOKEN" "$ADMIN$1"; }
+ready() { http -f -o /dev/null "$ADMIN/readyz"; }
+status_of() { ask "$@" -o "$DIR/answer" -w '%{http_code}'; }
+tool_status_of() { ask_tool "$@" -o "$DIR/answer" -w '%{http_code}'; }
+of_account() { admin "/api/queues/$(key_account "$1")" | jq -r "$2"; }
+waiting() { wait_for "[[ \$(of_account $1 '.waiters | length') == $2 ]]"; }
+seen_and_overlap() { relay_stats ".accounts[\"$1\"] | \"\\(.seen) \\(.max_overlap)\""; }
+slowly() { printf '%s\n' -H "X-Relay-Events: $1" -H 'X-Relay-Interval-Ms: 100'; }
+log_of() { docker logs "$(container "$1")" 2>&1; }
+# cut_off NAME: the client was told that the response isn't whole.
+cut_off() { [[ $(outcome "$1") != '200 0' ]] || { echo "$1 looks complete" >&2; return 1; }; }
+
+image_is_as_promised() {
+	local inspect version
+	inspect=$(docker image inspect "$MINE-turnstile" | jq '.[0]')
+	version=$(docker run --rm --read-only --cap-drop ALL --network none "$MINE-turnstile" --version)
+	IMAGE_BYTES=$(jq .Size <<<"$inspect")
+	((IMAGE_BYTES < 120000000)) || { echo "the image has $IMAGE_BYTES bytes" >&2; return 1; }
+	((IMAGE_SECONDS < 180)) || { echo "building took $IMAGE_SECONDS s" >&2; return 1; }
+	equal "$(jq -r '.Config | "\(.User) \(.StopSignal) \(.Healthcheck.Test[1:] | join(" "))"' <<<"$inspect")" \
+		'10001:10001 SIGTERM turnstile --health'
+	equal "turnstile $(jq -r '.Config.Labels["org.opencontainers.image.version"]' <<<"$inspect")" "$version"
+	equal "$(jq -r '.Config.Labels["org.opencontainers.image.licenses"]' <<<"$inspect")" MIT
+	# Who uses an engine of his own may have that step in its cache.
+	grep -qE 'Fail: +0|Using cache|CACHED' "$WORK/build.log"
+	docker run --rm --network none --entrypoint sh "$MINE-turnstile" -ec '
+		cd /usr/share/doc
+		for package in $(cat turnstile/packages); do test -s $package/copyright; done
+		test -s turnstile/LICENSE; test -s turnstile/uthash.copyright
+		for tool in gcc meson python3 curl redis-server fake_relay; do ! command -v $tool || exit 1; done'
+}
+
+three_users() {
+	local name waits
+	for name in a b c; do
+		ask_later $name "$KEY-three" -H 'X-Relay-Delay-Ms: 300'
+	done
+	await a b c
+	for name in a b c; do
+		equal "$(outcome $name)" '200 0'
+		has message_stop "$(cat "$DIR/$name.body")"
+	done
+	equal "$(seen_and_overlap "$KEY-three")" '3 1'
+	waits=$(for name in a b c; do header server-timing "$DIR/$name.head"; done | sed 's/.*dur=//' | sort -n)
+	awk '$1 < (NR - 1) * 300 { exit 1 }' <<<"$waits" || { echo "they waited $waits ms" >&2; return 1; }
+}
+
+tool_result_passes() {
+	turn held "$KEY-tool"
+	ask_later next "$KEY-tool"
+	waiting "$KEY-tool" 1
+	equal "$(tool_status_of "$KEY-tool")" 200
+	hang_up held
+	await next
+	equal "$(outcome next)" '200 0'
+	equal "$(of_account "$KEY-tool" .isLocked)" false
+}
+
+# Event by event as the relay sends it: no pause of a second, and not all at the end.
+stream_flows() {
+	local options
+	mapfile -t options < <(slowly 25)
+	ask "$KEY-flow" "${options[@]}" | while IFS= read -r line; do
+		[[ $line != data:* ]] || echo "${EPOCHREALTIME/./}"
+	done >"$DIR/times"
+	awk 'NR > 1 && $1 - last > 1000000 { late++ }
+		NR == 1 { first = $1 }
+		{ last = $1 }
+		END { exit late || NR < 28 || last - first < 2000000 }' "$DIR/times" ||
+		{ tr '\n' ' ' <"$DIR/times" >&2; return 1; }
+}
+
+redis_is_gone() {
+	local options
+	mapfile -t options < <(slowly 80)
+	ask_later stream "$KEY-stream" "${options[@]}"
+	relay_wait tag=stream phase=headers
+	compose kill redis
+	wait_for "! ready"
+	equal "$(tool_status_of "$KEY-gone")" 200
+	equal "$(status_of "$KEY-gone")" 503
+	has QUEUE_BACKEND_ERROR "$(cat "$DIR/answer")"
+	docker exec "$(container turnstile)" turnstile --config /etc/turnstile/turnstile.ini --health >/dev/null
+	compose start redis
+	wait_for ready
+	served "$KEY-gone"
+	await stream
+	equal "$(outcome stream)" '200 0'
+}
+
+stopped_softly() {
+	local options
+	mapfile -t options < <(slowly 25)
+	ask_later last "$KEY-stop" "${options[@]}"
+	relay_wait tag=last phase=headers
+	ask_later late "$KEY-stop"
+	waiting "$KEY-stop" 1
+	compose stop turnstile
+	await last late
+	equal "$(outcome last)" '200 0'
+	equal "$(outcome late)" '503 0'
+	has SHUTTING_DOWN "$(cat "$DIR/late.body")"
+	equal "$(state turnstile '{{.State.ExitCode}}')" 0
+	compose start turnstile
+	wait_for ready
+}
+
+crashed() {
+	turn lost "$KEY-crash"
+	crash turnstile
+	await lost
+	cut_off lost
+	wait_for ready
+	served "$KEY-crash"
+}
+
+accounts_reread() {
+	local hash
+	hash=$(printf %s "$KEY-team" | docker run -i --rm --network none "$MINE-turnstile" hash-key)
+	equal "$hash" "$(key_account "$KEY-team")"
+	printf '[account "team"]\nkeys = %s\n' "$hash" >"$PROJECT/docker/etc/turnstile.ini"
+	compose kill -s HUP turnstile
+	wait_for "status_of '$KEY-team' && log_of turnstile | grep -q '\"account\":\"team\"'"
+}
+
+six_users() {
+	local name names='u1 u2 u3 u4 u5 u6'
+	for name in $names; do
+		ask_later "$name" "$KEY-six" -H 'X-Relay-Delay-Ms: 100'
+	done
+	await $names
+	for name in $names; do
+		equal "$(outcome "$name")" '200 0'
+	done
+	equal "$(seen_and_overlap "$KEY-six")" '6 1'
+	for name in turnstile turnstile-2 turnstile-3; do
+		has "\"account\":\"$(key_account "$KEY-six")\",\"ticket\":\"$name." "$(log_of $name)"
+	done
+}
+
+hang_up_in_line() {
+	turn first "$KEY-gone"
+	ask_later second "$KEY-gone"
+	waiting "$KEY-gone" 1
+	hang_up second
+	waiting "$KEY-gone" 0
+	hang_up first
+	wait_for "[[ \$(of_account '$KEY-gone' .isLocked) == false ]]"
+	equal "$(seen_and_overlap "$KEY-gone")" '1 1'
+}
+
+holder_is_killed() {
+	local holder
+	turn victim "$KEY-kill"
+	ask_later heir "$KEY-kill"
+	waiting "$KEY-kill" 1
+	holder=$(of_account "$KEY-kill" .holder.instance)
+	crash "$holder"
+	await victim heir
+	cut_off victim
+	equal "$(outcome heir)" '200 0'
+	wait_for ready
+}
+
+fleet_without_redis() {
+	compose kill redis
+	wait_for "tool_status_of '$KEY-less'; log_of balancer | grep -q ' unready/turnstile'"
+	equal "$(tool_status_of "$KEY-less")" 200
+	equal "$(status_of "$KEY-less")" 503
+	has QUEUE_BACKEND_ERROR "$(cat "$DIR/answer")"
+	compose start redis
+	wait_for ready
+	served "$KEY-less"
+}
+
+# --- how it is kept -----------------------------------------------------------------------------
+
+as_configured() {
+	local service facts
+	for service; do
+		facts=$(docker inspect "$(container "$service")" | jq -c '.[0] | [
+			.HostConfig.ReadonlyRootfs, .HostConfig.CapDrop, .HostConfig.SecurityOpt,
+			.HostConfig.PidsLimit, .HostConfig.Memory > 0, .HostConfig.RestartPolicy.Name,
+			.HostConfig.LogConfig.Type, .HostConfig.LogConfig.Config["max-size"],
+			.HostConfig.LogConfig.Config["max-file"], (.Config.User | test("^[1-9][0-9]*:[1-9]"))]')
+		equal "$service $facts" "$service $(jq -nc '[true, ["ALL"], ["no-new-privileges:true"], 64, true,
+			"unless-stopped", "json-file", "10m", "5", true]')"
+	done
+	equal "$(state redis '{{len .HostConfig.PortBindings}} {{len .NetworkSettings.Networks}}')" '0 1'
+	equal "$(docker network inspect -f '{{.Internal}}' "$(ours network --filter name=queue)")" true
+	equal "$(state turnstile '{{.HostConfig.NanoCpus}}')" 1000000000
+	[[ -n $(container relay) ]] || return 0
+	reaches relay turnstile 8080
+	if reaches relay redis 6379; then
+		echo "the relay reaches turnstile's Redis" >&2
+		return 1
+	fi
+}
+
+# reaches SERVICE OTHER PORT: from inside of SERVICE's container, by OTHER's address.
+reaches() {
+	docker exec "$(container "$1")" timeout 2 \
+		bash -c "exec 3<>/dev/tcp/$(address "$(container "$2")")/$3" 2>/dev/null
+}
+
+# Every line is JSON, also of a crash; exchanges are among them; no key is.
+logs_are_clean() {
+	local service log=$WORK/service.log
+	for service; do
+		log_of "$service" >"$log"
+		jq -e -s 'map(select(.msg == "exchange")) | length > 0' "$log" >/dev/null
+		lacks "$KEY|$TOKEN" "$log"
+	done
+}
+
+all_healthy() {
+	local id
+	for id in $(docker ps -q --filter "label=com.docker.compose.project=$MINE"); do
+		wait_for "[[ \$(docker inspect -f '{{.State.Health.Status}}' $id) == healthy ]]" 30
+	done
+}
+
+nothing_left() {
+	equal "$(ours container -a)$(ours network)$(ours volume)" ''
+}
