@@ -229,7 +229,7 @@ const struct option options[] = {
 	  .preset = "2000",
 	  .help = "Redis counts as gone if it doesn't answer within this." },
 	{ "redis", "cluster", BOOLEAN(redis.cluster), .preset = "false",
-	  .help = "Puts accounts into braces: one slot each. Redirections aren't followed yet." },
+	  .help = "redis.url is a node of a Redis Cluster: all its masters are used, one slot an account." },
 
 	{ "redis", "ca_file", STRING(redis.ca_file, &form_file), .preset = "",
 	  .help = "With rediss://: PEM file of authorities to trust; empty: the system's." },

@@ -20,6 +20,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "queue/keeper_mail.h"
 #include "queue/keeper_wire.h"
 
 #define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
@@ -49,18 +50,12 @@ struct account {
 	char name[LOCK_ACCOUNT_MAX];
 	struct list waiters;
 	int64_t touch_at_ms, tried_at_ms; /* when due; when the last round that tried it began */
+	int64_t refused_ms;               /* since when it is put off; 0: it isn't */
 	UT_hash_handle hh;
 };
 
-struct mail {
-	struct list link;
-	struct keeper_news news;
-};
-
 struct keeper {
-	uv_async_t async;
-	keeper_fn fn;
-	void *arg;
+	struct keeper_mail *mail;
 	const struct redis_names *names;
 	struct keeper_wire *wire;
 	pthread_t thread;
@@ -69,9 +64,9 @@ struct keeper {
 	pthread_cond_t wake;
 	struct kept *table;       /* by id */
 	struct account *accounts; /* by name */
+	enum keeper_shows shows;
 	int64_t held, renewals, wake_at_ms, timeout_ms;
 	int64_t live_at_ms, answered_ms;
-	struct list mails;
 	bool stopping;
 
 	struct list calls; /* of the round; the thread's own */
@@ -161,12 +156,8 @@ static void drop(struct keeper *k, struct kept *e)
 
 static void mail(struct keeper *k, const char *id, struct keeper_news news)
 {
-	struct mail *m = xcalloc(1, sizeof *m);
-
-	m->news = news;
-	snprintf(m->news.id, sizeof m->news.id, "%s", id);
-	list_append(&k->mails, &m->link);
-	uv_async_send(&k->async);
+	snprintf(news.id, sizeof news.id, "%s", id);
+	keeper_mail_put(k->mail, &news);
 }
 
 /* When the thread has to do something next; INT64_MAX: only when told to. */
@@ -174,7 +165,7 @@ static int64_t next_due_ms(const struct keeper *k)
 {
 	int64_t due = INT64_MAX;
 
-	if (k->table)
+	if (k->table || k->shows == KEEPER_SHOWS_ALWAYS)
 		due = k->live_at_ms;
 	for (const struct account *a = k->accounts; a; a = a->hh.next)
 		due = MIN(due, a->touch_at_ms);
@@ -269,6 +260,12 @@ static void renewed(struct keeper *k, const struct keeper_call *c, bool still_ou
 {
 	struct kept *e = find(k, c->id);
 
+	if (!e && still_ours) {
+		struct keeper_news news = { KEEPER_STRAY };
+
+		memcpy(news.account, c->account, sizeof news.account);
+		mail(k, c->id, news);
+	}
 	if (!e || !is_turn(e))
 		return;
 	if (!still_ours) {
@@ -307,20 +304,40 @@ static void take_answer(void *arg, struct keeper_call *c, const struct redis_ans
 }
 
 /* Waiters whose lease can't be renewed (Redis is out of memory, say) will be dropped. */
-static void report_refused(struct keeper *k)
+static void report_refused_touch(struct keeper *k, struct account *a,
+				 const struct keeper_news *news)
 {
-	struct keeper_news news = { KEEPER_REFUSED };
-	struct keeper_call *c;
-	struct account *a;
+	int64_t now = clock_ms();
 	struct kept *e;
 
+	a->tried_at_ms = 0; /* so that it is due again soon */
+	if (!a->refused_ms)
+		a->refused_ms = now;
+	if (redis_redirect_of(news->refusal) == REDIRECT_LATER ||
+	    redis_redirect_of(news->refusal) == REDIRECT_ASK) {
+		if (now - a->refused_ms < k->timeout_ms)
+			return;
+	}
+	list_for_each (e, &a->waiters, link)
+		mail(k, e->id, *news);
+}
+
+static void report_refused(struct keeper *k)
+{
+	struct keeper_call *c;
+	struct account *a;
+
 	list_for_each (c, &k->calls, link) {
-		HASH_FIND_STR(k->accounts, c->account, a);
-		if (c->script != SCRIPT_TOUCH || !*c->refusal || !a)
-			continue;
+		struct keeper_news news = { KEEPER_REFUSED };
+
 		memcpy(news.refusal, c->refusal, sizeof news.refusal);
-		list_for_each (e, &a->waiters, link)
-			mail(k, e->id, news);
+		HASH_FIND_STR(k->accounts, c->account, a);
+		if (c->script == SCRIPT_TOUCH && *c->refusal && a)
+			report_refused_touch(k, a, &news);
+		else if (c->script == SCRIPT_TOUCH && c->answered && a)
+			a->refused_ms = 0;
+		else if (redis_redirect_of(c->refusal) == REDIRECT_MOVED)
+			mail(k, c->id, news);
 	}
 }
 
@@ -342,14 +359,14 @@ static void settle(struct keeper *k, bool ok, int64_t now)
 /* Called and left with the mutex held. */
 static void run_round(struct keeper *k)
 {
-	int64_t now = clock_ms(), timeout_ms = k->timeout_ms;
-	bool ok;
+	int64_t now = clock_ms(), io_ms = MIN(MAX(k->timeout_ms / 2, IO_MIN_MS), IO_MAX_MS);
+	bool live = k->shows != KEEPER_SHOWS_NOTHING, ok;
 
 	k->live_at_ms = now + KEEPER_LIVE_EVERY_MS;
 	report_lost(k); /* what ran out while this process was stopped isn't taken again */
 	collect(k, now);
 	pthread_mutex_unlock(&k->mutex);
-	ok = keeper_wire_talk(k->wire, timeout_ms, &k->calls, take_answer, k);
+	ok = keeper_wire_talk(k->wire, io_ms, live, &k->calls, take_answer, k);
 	pthread_mutex_lock(&k->mutex);
 	report_refused(k);
 	free_calls(k);
@@ -384,26 +401,6 @@ static void *run(void *arg)
 
 /* --- the loop's side --------------------------------------------------------------------- */
 
-static void on_async(uv_async_t *async)
-{
-	struct keeper *k = container_of(async, struct keeper, async);
-	struct list mails;
-	struct mail *m;
-
-	list_init(&mails);
-	pthread_mutex_lock(&k->mutex);
-	while ((m = list_first(&k->mails, struct mail, link))) {
-		list_remove(&m->link);
-		list_append(&mails, &m->link);
-	}
-	pthread_mutex_unlock(&k->mutex);
-	while ((m = list_first(&mails, struct mail, link))) {
-		list_remove(&m->link);
-		k->fn(k->arg, &m->news);
-		free(m);
-	}
-}
-
 void keeper_aim(struct keeper *k, const struct redis_place *place)
 {
 	keeper_wire_aim(k->wire, place);
@@ -412,7 +409,18 @@ void keeper_aim(struct keeper *k, const struct redis_place *place)
 void keeper_set_timeout(struct keeper *k, int64_t timeout_ms)
 {
 	pthread_mutex_lock(&k->mutex);
-	k->timeout_ms = MIN(MAX(timeout_ms, IO_MIN_MS), IO_MAX_MS);
+	k->timeout_ms = timeout_ms;
+	pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_show_life(struct keeper *k, enum keeper_shows shows)
+{
+	pthread_mutex_lock(&k->mutex);
+	if (shows == KEEPER_SHOWS_ALWAYS && k->shows != shows) {
+		k->live_at_ms = k->answered_ms = clock_ms();
+		wake_by(k, k->live_at_ms);
+	}
+	k->shows = shows;
 	pthread_mutex_unlock(&k->mutex);
 }
 
@@ -452,6 +460,22 @@ void keeper_drop(struct keeper *k, const char *id)
 	if (e)
 		drop(k, e);
 	pthread_mutex_unlock(&k->mutex);
+}
+
+bool keeper_take(struct keeper *k, const char *id, struct keeper_turn *ret)
+{
+	struct kept *e;
+	bool found;
+
+	pthread_mutex_lock(&k->mutex);
+	e = find(k, id);
+	found = e && is_turn(e);
+	if (found) {
+		*ret = e->turn;
+		drop(k, e);
+	}
+	pthread_mutex_unlock(&k->mutex);
+	return found;
 }
 
 void keeper_refresh(struct keeper *k)
@@ -516,43 +540,32 @@ struct keeper *keeper_new(struct loop *loop, const struct redis_address *address
 	struct keeper *k = xcalloc(1, sizeof *k);
 	pthread_condattr_t monotonic;
 
-	k->fn = fn;
-	k->arg = arg;
+	k->mail = keeper_mail_new(loop, fn, arg);
 	k->names = names;
 	k->wire = keeper_wire_new(address, tls, names);
-	k->timeout_ms = IO_MAX_MS;
+	k->timeout_ms = 2 * IO_MAX_MS;
 	k->wake_at_ms = INT64_MAX;
-	list_init(&k->mails);
 	list_init(&k->calls);
 	pthread_mutex_init(&k->mutex, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&k->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	must(uv_async_init(&loop->uv, &k->async, on_async) == 0);
 	start_thread(k);
 	return k;
-}
-
-static void closed(uv_handle_t *async)
-{
-	free(container_of((uv_async_t *)async, struct keeper, async));
 }
 
 static void clear(struct keeper *k)
 {
 	struct kept *e, *next;
-	struct mail *m;
 
 	HASH_ITER (hh, k->table, e, next)
 		drop(k, e);
-	while ((m = list_first(&k->mails, struct mail, link))) {
-		list_remove(&m->link);
-		free(m);
-	}
 	pthread_cond_destroy(&k->wake);
 	pthread_mutex_destroy(&k->mutex);
 	keeper_wire_free(k->wire);
+	keeper_mail_free(k->mail);
+	free(k);
 }
 
 void keeper_free(struct keeper *k)
@@ -566,5 +579,4 @@ void keeper_free(struct keeper *k)
 	keeper_wire_cut(k->wire);
 	pthread_join(k->thread, NULL);
 	clear(k);
-	uv_close((uv_handle_t *)&k->async, closed);
 }

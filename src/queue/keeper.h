@@ -9,7 +9,8 @@
  *      waiters         touched every second, all of an account in one call
  *      this process    its live key (750 ms) refreshed every 250 ms, while it keeps anything
  *
- * It sleeps without wake-ups while it keeps nothing.
+ * It sleeps without wake-ups while it keeps nothing. In a cluster each node has a keeper of its own; it
+ * doesn't follow redirections, but says so (KEEPER_REFUSED), so that its tickets are moved to another.
  */
 #pragma once
 
@@ -34,14 +35,26 @@ enum keeper_news_kind {
 	KEEPER_UNKNOWN, /* the waiter `id` has neither place nor turn */
 	KEEPER_TROUBLE, /* Redis doesn't answer; it did at `answered_ms` (clock_ms()) */
 	KEEPER_DROPPED, /* `count` dead waiters were dropped */
-	KEEPER_REFUSED, /* the lease of the waiter `id` can't be renewed: Redis says `refusal` */
+	KEEPER_REFUSED, /* the lease of the waiter `id` can't be renewed: Redis says `refusal`; or
+			 * that of the turn `id`, as it is elsewhere in a cluster */
+	/*
+	 * The turn `id` of `account` was renewed after keeper_drop(). If the give-back had overtaken
+	 * the renewal, Redis may have taken it for a turn whose data were lost, and restored it.
+	 */
+	KEEPER_STRAY,
 };
 
 struct keeper_news {
 	enum keeper_news_kind kind;
-	char id[LOCK_TICKET_MAX];
+	char id[LOCK_TICKET_MAX], account[LOCK_ACCOUNT_MAX];
 	int64_t answered_ms, count;
 	char refusal[80];
+};
+
+/* A turn's lease lasts until `lease_until_ms` and is renewed for `ttl_ms` from `renew_at_ms` on, until
+ * `hold_until_ms`; all by clock_ms(). */
+struct keeper_turn {
+	int64_t ttl_ms, lease_until_ms, renew_at_ms, hold_until_ms;
 };
 
 typedef void (*keeper_fn)(void *arg, const struct keeper_news *news);
@@ -63,16 +76,24 @@ void keeper_free(struct keeper *k);
 /* Where Redis is from now on, as the loop's link has found it; not needed with a Unix socket. */
 void keeper_aim(struct keeper *k, const struct redis_place *place);
 
-/* How long one read or write may take. */
+/*
+ * How long Redis may take to answer, or in a cluster tell to try again later, before that is told. Half of
+ * it, and a second at most, is for one read or write.
+ */
 void keeper_set_timeout(struct keeper *k, int64_t timeout_ms);
 
-/*
- * Keeps the turn `id` from now on (or with new values). Its lease lasts until `lease_until_ms`
- * and is renewed for `ttl_ms` from `renew_at_ms` on, until `hold_until_ms`; all by clock_ms().
- */
-struct keeper_turn {
-	int64_t ttl_ms, lease_until_ms, renew_at_ms, hold_until_ms;
+/* When it refreshes the live key, which in a cluster lives at one node only. */
+enum keeper_shows {
+	KEEPER_SHOWS_BUSY, /* while it keeps anything; to begin with */
+	KEEPER_SHOWS_ALWAYS,
+	KEEPER_SHOWS_NOTHING,
 };
+void keeper_show_life(struct keeper *k, enum keeper_shows shows);
+
+/* Ends keeping the turn `id`, to go on elsewhere; false: it isn't kept. */
+bool keeper_take(struct keeper *k, const char *id, struct keeper_turn *ret) MUST_USE;
+
+/* Keeps the turn `id` from now on (or with new values). */
 void keeper_hold(struct keeper *k, const char *account, const char *id,
 		 const struct keeper_turn *turn);
 

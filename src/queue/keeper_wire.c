@@ -12,6 +12,7 @@ struct keeper_wire {
 	struct redis_tls *tls;
 	char *live_key;
 	redisContext *redis; /* the keeper thread's own */
+	bool live;           /* the live key is refreshed in this round */
 
 	pthread_mutex_t mutex;
 	struct redis_place place;
@@ -85,6 +86,11 @@ static void put_live(struct keeper_wire *w, struct buf *out)
 {
 	CLEANUP(redis_command_clear) struct redis_command c = { 0 };
 
+	if (!w->live) {
+		redis_arg_str(&c, "PING");
+		redis_command_encode(&c, out);
+		return;
+	}
 	redis_arg_str(&c, "SET");
 	redis_arg_str(&c, w->live_key);
 	redis_arg_str(&c, "1");
@@ -170,9 +176,10 @@ static bool exchange_on_any(struct keeper_wire *w, int64_t timeout_ms, struct li
 	return connect_redis(w, timeout_ms) && exchange(w, calls, fn, arg);
 }
 
-bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, struct list *calls,
+bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, bool live, struct list *calls,
 		      keeper_answer_fn fn, void *arg)
 {
+	w->live = live;
 	if (exchange_on_any(w, timeout_ms, calls, fn, arg) &&
 	    (!must_send_texts(calls) || exchange(w, calls, fn, arg)))
 		return true;
@@ -183,6 +190,8 @@ bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, struct list *ca
 void keeper_wire_aim(struct keeper_wire *w, const struct redis_place *place)
 {
 	pthread_mutex_lock(&w->mutex);
+	if (w->fd >= 0 && (w->place.port != place->port || strcmp(w->place.ip, place->ip)))
+		shutdown(w->fd, SHUT_RDWR);
 	w->place = *place;
 	pthread_mutex_unlock(&w->mutex);
 }

@@ -1,25 +1,26 @@
 /*
  * lock_redis.c - turns of all processes that share a Redis: the connections and their ups and downs.
  *
- *      cmd link     calls of scripts          ┐
- *      sub link     messages: grants for us   ├──> redis_turns.c ──> tickets
- *      keeper       its own, in its thread    ┘
- *      sweep        over the cmd link: what crashes left
+ *      nodes        calls of scripts, and leases   ┐
+ *      sub link     messages: grants for us        ├──> redis_turns.c ──> tickets
+ *      sweep        over the nodes: what crashes left ┘
  *
- * The cmd link going down: enters without an answer fail; waiters have command_timeout_ms, from
- * the last sign of life, for it to come back. Then every waiter is touched: who has the turn learns
- * so, who has lost its place enters again. What couldn't be given back is owed and paid then, too,
- * until its lease has run out in Redis anyway.
+ * A node going down: enters without an answer fail; waiters have command_timeout_ms, from the last sign
+ * of life, for it to come back. Then every waiter is touched: who has the turn learns so, who has lost
+ * its place enters again. What couldn't be given back is owed and paid then, too, until its lease has run
+ * out in Redis anyway. In a cluster all that is about the accounts that live on that node.
  *
- * A server that falls silent while nothing is asked over the cmd link is noticed by the keeper,
- * which refreshes the live key four times a second; its complaint makes us probe the link.
+ * A server that falls silent while nothing is asked over its link is noticed by the keeper, which
+ * refreshes the live key four times a second; its complaint makes us probe the link.
+ *
+ * Messages are published where the account lives, and a cluster repeats them on every node: so one link
+ * listens, to any node that is up.
  */
 #include "queue/lock.h"
 
 #include <errno.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "queue/redis_ask.h"
 #include "queue/redis_turns.h"
 #include "queue/sweep.h"
@@ -30,12 +31,13 @@ struct redis {
 	const struct config *config;
 	struct redis_address address;
 	struct redis_tls *tls; /* NULL: without */
+	struct redis_nodes nodes;
 	struct redis_turns turns;
 	struct redis_ask ask;
 	struct redis_link *sub;
+	struct redis_address sub_address; /* the URL's, but for host and port */
+	struct redis_node *sub_node;      /* whose it is */
 	struct sweep *sweep;
-	struct timer *grace; /* waiters' patience while the link is down */
-	int64_t answered_ms; /* the last answer before the keeper complained; 0: it hasn't */
 	enum { RUNNING, STOPPING, STOPPED } state;
 	struct timer *stop_limit;
 	struct job stop_job;
@@ -45,38 +47,56 @@ struct redis {
 
 /* --- up and down ------------------------------------------------------------------------- */
 
-static void grace_over(void *arg)
+/* Listens to a node that is up. */
+static void place_sub(struct redis *r)
 {
-	struct redis *r = arg;
+	struct redis_node *to = redis_nodes_any_up(&r->nodes);
 
-	redis_turns_lose_patience(&r->turns);
+	if (!to || to == r->sub_node || redis_node_is_up(r->sub_node))
+		return;
+	r->sub_node = to;
+	free(r->sub_address.host);
+	r->sub_address.host = to->address.host ? xstrdup(to->address.host) : NULL;
+	r->sub_address.port = to->address.port;
+	r->sub_address.path = to->address.path;
+	redis_link_reset(r->sub, "listening to another node");
 }
 
-static void cmd_up(void *arg)
+static void node_up(void *arg, struct redis_node *node)
 {
 	struct redis *r = arg;
 
-	timer_stop(r->grace);
-	r->answered_ms = 0;
-	keeper_aim(r->turns.keeper, redis_link_place(r->turns.cmd.link));
-	redis_turns_link_up(&r->turns);
+	place_sub(r);
+	redis_turns_link_up(&r->turns, node);
 	redis_ask_link_up(&r->ask);
 	if (r->state == RUNNING)
 		sweep_link_up(r->sweep);
 }
 
-/* Silence that the keeper noticed counts from the last answer, a closed connection from now. */
-static void cmd_down(void *arg)
+static void node_down(void *arg, struct redis_node *node)
 {
 	struct redis *r = arg;
-	int64_t now = clock_ms(), patience_ms = r->config->redis.command_timeout_ms;
 
-	if (r->answered_ms && now - r->answered_ms < 2 * patience_ms)
-		patience_ms -= now - r->answered_ms;
-	timer_start(r->grace, patience_ms);
-	redis_turns_link_down(&r->turns);
 	redis_ask_link_down(&r->ask);
-	redis_link_reset(r->sub, "the other link is down");
+	if (node == r->sub_node)
+		redis_link_reset(r->sub, "the other link is down");
+	place_sub(r);
+}
+
+static void patience_over(void *arg, struct redis_node *node)
+{
+	struct redis *r = arg;
+
+	redis_turns_lose_patience(&r->turns, node);
+}
+
+/* What was at a node that is down may be at one that has been up all the time. */
+static void slots_moved(void *arg)
+{
+	struct redis *r = arg;
+
+	redis_turns_moved(&r->turns);
+	redis_ask_link_up(&r->ask);
 }
 
 /* Messages may have been missed. */
@@ -84,7 +104,8 @@ static void sub_up(void *arg)
 {
 	struct redis *r = arg;
 
-	keeper_refresh(r->turns.keeper);
+	for (size_t i = 0; i < r->nodes.count; i++)
+		keeper_refresh(r->nodes.node[i]->keeper);
 }
 
 static void sub_down(void *arg)
@@ -99,17 +120,12 @@ static void sub_message(void *arg, struct span payload)
 	redis_turns_message(&r->turns, payload);
 }
 
-static void keeper_says(void *arg, const struct keeper_news *news)
+static void keeper_says(void *arg, struct redis_node *node, const struct keeper_news *news)
 {
 	struct redis *r = arg;
 
-	if (news->kind != KEEPER_TROUBLE) {
-		redis_turns_keeper_news(&r->turns, news);
-		return;
-	}
-	r->answered_ms = news->answered_ms;
-	redis_link_probe(r->turns.cmd.link,
-			 news->answered_ms + r->config->redis.command_timeout_ms - clock_ms());
+	(void)node;
+	redis_turns_keeper_news(&r->turns, news);
 }
 
 static void swept(void *arg, const struct redis_answer *answer)
@@ -131,16 +147,14 @@ static void redis_enter(struct lock_backend *b, struct lock_ticket *t)
 
 static void redis_give_back(struct lock_backend *b, struct lock_ticket *t, bool completed)
 {
-	struct redis *r = container_of(b, struct redis, backend);
-
-	redis_turns_give_back(&r->turns, t, completed);
+	(void)b;
+	redis_turns_give_back(t, completed);
 }
 
 static bool redis_holds(struct lock_backend *b, struct lock_ticket *t)
 {
-	struct redis *r = container_of(b, struct redis, backend);
-
-	return redis_turns_holds(&r->turns, t);
+	(void)b;
+	return redis_turns_holds(t);
 }
 
 static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
@@ -148,15 +162,17 @@ static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
 	const struct redis *r = container_of(b, struct redis, backend);
 
 	*ret = (struct lock_stats){
-		.active_renewals = r->turns.keeper ? keeper_held(r->turns.keeper) : 0,
-		.renewals = r->turns.keeper ? keeper_renewals(r->turns.keeper) : 0,
 		.round_trip_us = r->ask.round_trip_us,
 		.hand_offs = &r->turns.hand_offs,
 		.round_trips = &r->ask.round_trips,
 		.lost = r->turns.lost,
 		.dropped_waiters = r->turns.dropped,
-		.up = r->turns.cmd.link && redis_link_is_up(r->turns.cmd.link),
+		.up = redis_nodes_any_up(&r->nodes),
 	};
+	for (size_t i = 0; i < r->nodes.count; i++) {
+		ret->active_renewals += keeper_held(r->nodes.node[i]->keeper);
+		ret->renewals += keeper_renewals(r->nodes.node[i]->keeper);
+	}
 }
 
 static void redis_ask(struct lock_backend *b, struct lock_question *q)
@@ -182,12 +198,10 @@ static void redis_watch_settings(struct lock_backend *b, lock_settings_fn fn, vo
 /* Everything that could still call back. */
 static void shut(struct redis *r)
 {
-	timer_clear(&r->grace);
 	timer_clear(&r->stop_limit);
 	sweep_free(steal(&r->sweep));
-	keeper_free(steal(&r->turns.keeper));
 	redis_link_free(steal(&r->sub));
-	redis_link_free(steal(&r->turns.cmd.link));
+	redis_nodes_close(&r->nodes);
 	redis_turns_close(&r->turns);
 	redis_ask_close(&r->ask);
 }
@@ -230,49 +244,51 @@ static void redis_free(struct lock_backend *b)
 	shut(r);
 	job_cancel(&r->stop_job);
 	redis_address_clear(&r->address);
+	free(r->sub_address.host);
 	redis_tls_free(r->tls);
 	free(r);
 }
 
-static void open_sub(struct redis *r, struct redis_link_terms terms)
+static void open_sub(struct redis *r)
 {
-	CLEANUP(freep)
-	char *channel = xasprintf("%s:%s", r->turns.names.prefix, r->turns.names.owner);
-
-	terms.channel = channel;
-	terms.on_up = sub_up;
-	terms.on_down = sub_down;
-	terms.on_message = sub_message;
-	r->sub = redis_link_new(r->loop, &terms);
-}
-
-/* The greeting writes, so that a replica or a server that is loading is found out. */
-static void open_cmd(struct redis *r, struct redis_link_terms terms)
-{
-	CLEANUP(redis_command_clear) struct redis_command greeting = { 0 };
-	CLEANUP(buf_clear) struct buf bytes = { 0 };
-
-	redis_presence_live_command(&r->turns.names, &greeting);
-	redis_command_encode(&greeting, &bytes);
-	terms.greeting = buf_span(&bytes);
-	terms.on_up = cmd_up;
-	terms.on_down = cmd_down;
-	r->turns.cmd.link = redis_link_new(r->loop, &terms);
-}
-
-static void open_links(struct redis *r)
-{
-	CLEANUP(freep) char *name = xasprintf("turnstile:%s", r->turns.names.owner);
+	const struct redis_names *names = &r->turns.names;
+	CLEANUP(freep) char *name = xasprintf("turnstile:%s", names->owner);
+	CLEANUP(freep) char *channel = xasprintf("%s:%s", names->prefix, names->owner);
 	struct redis_link_terms terms = {
-		.address = &r->address,
+		.address = &r->sub_address,
 		.tls = r->tls,
 		.timeout_ms = &r->config->redis.command_timeout_ms,
 		.name = name,
+		.channel = channel,
+		.on_up = sub_up,
+		.on_down = sub_down,
+		.on_message = sub_message,
 		.arg = r,
 	};
 
-	open_sub(r, terms);
-	open_cmd(r, terms);
+	r->sub_address = r->address;
+	r->sub_address.host = r->address.host ? xstrdup(r->address.host) : NULL;
+	r->sub_node = r->nodes.node[0];
+	r->sub = redis_link_new(r->loop, &terms);
+}
+
+static void open_nodes(struct redis *r)
+{
+	struct redis_nodes_terms terms = {
+		.loop = r->loop,
+		.config = r->config,
+		.address = &r->address,
+		.tls = r->tls,
+		.names = &r->turns.names,
+		.on_up = node_up,
+		.on_down = node_down,
+		.on_patience_over = patience_over,
+		.on_moved = slots_moved,
+		.on_keeper = keeper_says,
+		.arg = r,
+	};
+
+	redis_nodes_open(&r->nodes, &terms);
 }
 
 static int name_owner(const char *instance, struct buf *errors, char **ret)
@@ -288,6 +304,17 @@ static int name_owner(const char *instance, struct buf *errors, char **ret)
 	}
 	*ret = xasprintf("%s.%08x", instance, boot);
 	return 0;
+}
+
+/* Clears the address if it isn't one for a cluster that is asked for. */
+static int check_cluster(const struct config *config, struct buf *errors,
+			 struct redis_address *address)
+{
+	if (!config->redis.cluster || (!address->db && !address->master))
+		return 0;
+	buf_puts(errors, "redis.url: a cluster has neither databases nor sentinels\n");
+	redis_address_clear(address);
+	return -EINVAL;
 }
 
 static const struct lock_ops redis_ops = {
@@ -311,7 +338,8 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 	char *owner = NULL;
 	struct redis *r;
 
-	if (redis_address_parse(config->redis.url, errors, &address) < 0)
+	if (redis_address_parse(config->redis.url, errors, &address) < 0 ||
+	    check_cluster(config, errors, &address) < 0)
 		return -EINVAL;
 	if ((address.tls && redis_tls_new(config, address.host, errors, &tls) < 0) ||
 	    name_owner(config->redis.instance, errors, &owner) < 0) {
@@ -326,23 +354,19 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 	r->address = address;
 	r->tls = tls;
 	r->stop_job.run = stopped;
-	r->grace = timer_new(loop, grace_over, r);
-	redis_turns_open(&r->turns, loop,
+	redis_turns_open(&r->turns, loop, &r->nodes,
 			 (struct redis_names){ xstrdup(config->redis.key_prefix),
 					       config->redis.cluster, owner });
 	r->ask = (struct redis_ask){ .loop = loop,
-				     .caller = &r->turns.cmd,
+				     .caller = &r->turns.errands.caller,
 				     .names = &r->turns.names,
 				     .presence = &r->turns.presence,
 				     .fn = swept,
 				     .arg = r };
 	redis_ask_open(&r->ask);
-	r->turns.keeper = keeper_new(loop, &r->address, r->tls, &r->turns.names, keeper_says, r);
-	keeper_set_timeout(r->turns.keeper, config->redis.command_timeout_ms / 2);
-	r->sweep = sweep_new(loop, config, &r->turns.names, &r->turns.cmd, swept, r);
-	open_links(r);
-	redis_turns_link_down(&r->turns);
-	timer_start(r->grace, config->redis.command_timeout_ms);
+	r->sweep = sweep_new(loop, config, &r->turns.names, &r->turns.errands.caller, swept, r);
+	open_nodes(r);
+	open_sub(r);
 	*ret = &r->backend;
 	return 0;
 }

@@ -248,7 +248,7 @@ static void send_list(struct inquiry *in)
 	CLEANUP(freep) char *index = xasprintf("%s_index", in->owner->names->prefix);
 
 	redis_arg_str(&c->call.command, "ZREVRANGE");
-	redis_arg_str(&c->call.command, index);
+	redis_arg_key(&c->call.command, index);
 	redis_arg_int(&c->call.command, in->offset);
 	redis_arg_int(&c->call.command, in->offset + in->limit);
 	send_call(c);
@@ -307,7 +307,7 @@ static void send_settings(struct inquiry *in, const struct lock_question *q, boo
 	size_t n = 0;
 
 	redis_arg_str(&c->call.command, deleted ? "HDEL" : "HSET");
-	redis_arg_str(&c->call.command, key);
+	redis_arg_key(&c->call.command, key);
 	for (size_t i = 0; i < q->setting_count; i++) {
 		if (deleted != !q->settings[i].value)
 			continue;
@@ -373,7 +373,7 @@ static void pulse(void *arg)
 	in = new_inquiry(a, NULL);
 	c = new_call(in, SCRIPT_COUNT, pulse_answered);
 	redis_arg_str(&c->call.command, "HGETALL");
-	redis_arg_str(&c->call.command, key);
+	redis_arg_key(&c->call.command, key);
 	a->pulsed_us = clock_us();
 	send_call(c);
 	a->pulsing = in->open;
@@ -418,7 +418,7 @@ void redis_ask_ask(struct redis_ask *a, struct lock_question *q)
 	q->entry = in->reply;
 	in->offset = q->offset;
 	in->limit = MIN(q->limit, LOCK_LIST_MAX);
-	if (redis_link_is_up(a->caller->link))
+	if (redis_nodes_any_up(a->caller->nodes))
 		send_all(in, q);
 	else
 		in->error = -ENOTCONN;

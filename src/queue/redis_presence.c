@@ -34,7 +34,7 @@ void redis_presence_live_command(const struct redis_names *names, struct redis_c
 	CLEANUP(freep) char *key = xasprintf("%s_live:%s", names->prefix, names->owner);
 
 	redis_arg_str(ret, "SET");
-	redis_arg_str(ret, key);
+	redis_arg_key(ret, key);
 	redis_arg_str(ret, "1");
 	redis_arg_str(ret, "PX");
 	redis_arg_int(ret, KEEPER_LIVE_MS);
@@ -67,7 +67,7 @@ static void put_in_index(struct redis_presence *p, const char *account)
 
 	call->script = SCRIPT_INDEX;
 	redis_arg_int(&call->command, 1);
-	redis_arg_str(&call->command, index);
+	redis_arg_key(&call->command, index);
 	redis_arg_str(&call->command, account);
 	send_and_forget(p, call);
 }

@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "queue/redis_slot.h"
+
 struct script {
 	const char *sha, *text;
 };
@@ -38,6 +40,12 @@ void redis_arg_int(struct redis_command *c, int64_t arg)
 	redis_arg_str(c, digits);
 }
 
+void redis_arg_key(struct redis_command *c, const char *key)
+{
+	redis_arg_str(c, key);
+	c->slot = redis_slot(span_of(key));
+}
+
 void redis_command_clear(struct redis_command *c)
 {
 	buf_clear(&c->args);
@@ -71,6 +79,11 @@ static void put_key(struct redis_command *c, const struct redis_names *names, co
 	redis_arg_str(c, key);
 }
 
+unsigned redis_account_slot(const struct redis_names *names, const char *account)
+{
+	return names->cluster ? redis_slot(span_of(account)) : 0;
+}
+
 void redis_script_account(struct redis_command *c, const struct redis_names *names,
 			  const char *account)
 {
@@ -80,6 +93,7 @@ void redis_script_account(struct redis_command *c, const struct redis_names *nam
 	redis_arg_int(c, ARRAY_SIZE(kinds));
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		put_key(c, names, kinds[i], account);
+	c->slot = redis_account_slot(names, account);
 	redis_arg_str(c, names->prefix);
 	redis_arg_str(c, names->owner);
 }
@@ -118,6 +132,25 @@ bool redis_answer_read(const redisReply *reply, struct redis_answer *ret)
 bool redis_is_error(const redisReply *reply, const char *kind)
 {
 	return reply && reply->type == REDIS_REPLY_ERROR && strstr(reply->str, kind);
+}
+
+enum redis_redirect redis_redirect_of(const char *error)
+{
+	static const struct {
+		const char *word;
+		enum redis_redirect kind;
+	} words[] = {
+		{ "MOVED ", REDIRECT_MOVED },
+		{ "ASK ", REDIRECT_ASK },
+		{ "TRYAGAIN", REDIRECT_LATER },
+		{ "CLUSTERDOWN", REDIRECT_LATER },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (span_starts(span_of(error), span_of(words[i].word)))
+			return words[i].kind;
+	}
+	return REDIRECT_NONE;
 }
 
 bool redis_error_is_unusable(const char *error)

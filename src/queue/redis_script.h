@@ -37,11 +37,14 @@ enum redis_script {
 struct redis_command {
 	struct buf args;
 	int argc;
+	unsigned slot; /* of the latest key: all keys of a command share one */
 };
 
 void redis_arg(struct redis_command *c, struct span arg);
 void redis_arg_str(struct redis_command *c, const char *arg);
 void redis_arg_int(struct redis_command *c, int64_t arg);
+/* An argument that is a key: says in which slot of a cluster the command is to be done. */
+void redis_arg_key(struct redis_command *c, const char *key);
 void redis_command_clear(struct redis_command *c);
 
 /* Appends the whole command to `out`. */
@@ -60,6 +63,9 @@ struct redis_names {
 	bool cluster; /* accounts in braces, so that an account's keys share a slot */
 	char *owner;  /* this process: "<instance>.<boot>" */
 };
+
+/* The slot that an account's keys share in a cluster; of no meaning without one. */
+unsigned redis_account_slot(const struct redis_names *names, const char *account);
 
 /*
  * Begins the arguments of a script on an account: its keys, prefix and owner. What the script
@@ -84,6 +90,15 @@ bool redis_answer_read(const redisReply *reply, struct redis_answer *ret) MUST_U
 
 /* Whether it is an error of that kind: "NOSCRIPT", "READONLY", ... wherever a script put it. */
 bool redis_is_error(const redisReply *reply, const char *kind);
+
+/* How a cluster says that a command is for elsewhere, or for later. */
+enum redis_redirect {
+	REDIRECT_NONE,
+	REDIRECT_MOVED, /* that slot is another node's */
+	REDIRECT_ASK,   /* the slot is on its way there: this once, ask there */
+	REDIRECT_LATER, /* TRYAGAIN, CLUSTERDOWN: no node can do it right now */
+};
+enum redis_redirect redis_redirect_of(const char *error);
 
 /* Errors after which a connection is of no use: the server isn't a master that serves us. */
 bool redis_is_unusable(const redisReply *reply);

@@ -27,7 +27,6 @@
 
 enum {
 	LAST_MIN_S = 60, /* how long `last` is kept at least: the relay's own */
-	PAY_EVERY_MS = 1000,
 };
 
 enum turn_state {
@@ -43,26 +42,21 @@ enum turn_state {
 struct place {
 	struct postbox box;
 	struct redis_turns *turns;
+	struct redis_node *node; /* where its account lives, and whose keeper keeps it */
 	enum turn_state state;
 	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
 	int64_t hold_until_ms;
 	UT_hash_handle hh; /* by box.ticket->id */
 };
 
-/* A call about a ticket, which it may outlive. As a debt it is on redis.debts. */
-struct errand {
-	struct redis_call call;
-	struct redis_turns *turns;
-	char account[LOCK_ACCOUNT_MAX], id[LOCK_TICKET_MAX];
-	int64_t sent_ms, sent_us, ttl_ms, delay_ms;
-	int64_t until_ms; /* a debt is forgotten then */
-	bool completed;
-	bool again; /* sent before, and maybe done then */
-};
-
 static void send_enter(struct place *p);
 
 /* --- places ------------------------------------------------------------------------------ */
+
+static struct redis_turns *turns_of(const struct redis_errand *e)
+{
+	return container_of(e->errands, struct redis_turns, errands);
+}
 
 static struct place *find(struct redis_turns *r, const char *id, size_t len)
 {
@@ -90,9 +84,14 @@ static void tell(struct place *p, struct lock_news news)
 	post_send(&p->turns->post, &p->box, news);
 }
 
+static void unkeep(struct place *p)
+{
+	keeper_drop(p->node->keeper, p->box.ticket->id);
+}
+
 static void fail(struct place *p, enum turn_state state)
 {
-	keeper_drop(p->turns->keeper, p->box.ticket->id);
+	unkeep(p);
 	p->state = state;
 	tell(p, (struct lock_news){ LOCK_FAILED });
 }
@@ -101,7 +100,7 @@ static void lose(struct place *p)
 {
 	if (p->state != TURN_HELD)
 		return;
-	keeper_drop(p->turns->keeper, p->box.ticket->id);
+	unkeep(p);
 	p->state = TURN_UNSURE;
 	p->turns->lost++;
 	tell(p, (struct lock_news){ LOCK_LOST });
@@ -112,7 +111,7 @@ static void remove_place(struct place *p)
 {
 	if (p->state != TURN_ENTERING && p->state != TURN_WAITING)
 		return;
-	keeper_drop(p->turns->keeper, p->box.ticket->id);
+	unkeep(p);
 	p->state = TURN_NONE;
 	tell(p, (struct lock_news){ LOCK_REMOVED });
 }
@@ -128,82 +127,7 @@ static void keep(struct place *p, int64_t sent_ms)
 		.hold_until_ms = p->hold_until_ms,
 	};
 
-	keeper_hold(p->turns->keeper, t->account, t->id, &turn);
-}
-
-/* --- errands ----------------------------------------------------------------------------- */
-
-static struct errand *new_errand(struct redis_turns *r, enum redis_script script,
-				 const struct lock_ticket *t,
-				 void (*done)(struct redis_call *, const redisReply *))
-{
-	struct errand *e = xcalloc(1, sizeof *e);
-
-	e->call.script = script;
-	e->call.done = done;
-	e->turns = r;
-	memcpy(e->account, t->account, sizeof e->account);
-	memcpy(e->id, t->id, sizeof e->id);
-	e->sent_ms = clock_ms();
-	e->ttl_ms = t->terms.ttl_ms;
-	e->delay_ms = t->terms.delay_ms;
-	e->until_ms = e->sent_ms + MAX(e->ttl_ms, REDIS_LEASE_MS);
-	redis_script_account(&e->call.command, &r->names, e->account);
-	redis_arg_str(&e->call.command, e->id);
-	return e;
-}
-
-/* Sends it; without a link it stays the caller's. */
-static int send_errand(struct errand *e)
-{
-	int r = redis_call_send(&e->turns->cmd, &e->call);
-
-	e->sent_us = clock_us();
-	if (r == 0)
-		e->turns->open++;
-	return r;
-}
-
-static void check_settled(struct redis_turns *r)
-{
-	if (r->when_settled && !r->open && list_empty(&r->debts))
-		loop_defer(r->post.loop, r->when_settled);
-}
-
-static void errand_free(struct errand *e)
-{
-	struct redis_turns *r = e->turns;
-
-	redis_call_free(&e->call);
-	check_settled(r);
-}
-
-/* Says once what it is that Redis answers instead of what was asked for. */
-static void complain(struct redis_turns *r, const char *error)
-{
-	struct span word = { error, strcspn(error, " ") };
-
-	word.len = MIN(word.len, sizeof r->error - 1);
-	if (span_eq(word, span_of(r->error)))
-		return;
-	snprintf(r->error, sizeof r->error, "%.*s", SPAN_ARG(word));
-	log_warn("redis refuses", LOG_STR("cause", error));
-}
-
-/* Errors that say the server is no use end the link, which logs. */
-static void take_error(struct redis_turns *r, const redisReply *reply)
-{
-	if (redis_is_unusable(reply))
-		redis_link_reset(r->cmd.link, reply->str);
-	else
-		complain(r, reply->str);
-}
-
-static void take_success(struct redis_turns *r)
-{
-	if (*r->error)
-		log_info("redis accepts again");
-	*r->error = '\0';
+	keeper_hold(p->node->keeper, t->account, t->id, &turn);
 }
 
 /* --- grants ------------------------------------------------------------------------------ */
@@ -233,15 +157,15 @@ static void grant(struct place *p, int64_t elapsed_ms, int64_t sent_ms)
 
 static void confirmed(struct redis_call *call, const redisReply *reply)
 {
-	struct errand *e = container_of(call, struct errand, call);
-	struct redis_turns *r = e->turns;
+	struct redis_errand *e = container_of(call, struct redis_errand, call);
+	struct redis_turns *r = turns_of(e);
 	struct place *p = find_str(r, e->id);
 	struct redis_answer a = { 0 };
 	bool answered = redis_answer_read(reply, &a);
 
-	r->open--;
+	r->errands.open--;
 	if (reply && !answered)
-		take_error(r, reply);
+		redis_node_refuses(e->call.node, reply->str);
 	if (p && p->state == TURN_CONFIRMING) {
 		p->state = TURN_WAITING;
 		if (answered && span_eq(a.what, SPAN("renewed")))
@@ -249,20 +173,30 @@ static void confirmed(struct redis_call *call, const redisReply *reply)
 		else if (answered)
 			send_enter(p); /* too late: to the end of the line */
 	}
-	errand_free(e); /* without an answer: the next touch hears of it again */
+	redis_errand_free(e); /* without an answer: the next touch hears of it again */
+}
+
+/* A renewal behind the give-back could restore the turn. */
+static bool is_there(const struct redis_call *call)
+{
+	const struct redis_errand *e = container_of(call, struct redis_errand, call);
+
+	return find_str(turns_of(e), e->id);
 }
 
 static void confirm(struct place *p)
 {
-	struct errand *e = new_errand(p->turns, SCRIPT_RENEW, p->box.ticket, confirmed);
+	struct redis_errand *e =
+		redis_errand_new(&p->turns->errands, SCRIPT_RENEW, p->box.ticket, confirmed);
 
+	e->call.wanted = is_there;
 	redis_arg_int(&e->call.command, e->ttl_ms);
 	p->state = TURN_CONFIRMING;
-	keeper_wait(p->turns->keeper, e->account, e->id);
-	if (send_errand(e) == 0)
+	keeper_wait(p->node->keeper, e->account, e->id);
+	if (redis_errand_send(e) == 0)
 		return;
 	p->state = TURN_WAITING;
-	errand_free(e);
+	redis_errand_free(e);
 }
 
 /* Redis says, or said some time ago, that it has the turn; maybe before the answer to its enter. */
@@ -300,96 +234,76 @@ void redis_turns_message(struct redis_turns *r, struct span payload)
 
 /* --- giving back ------------------------------------------------------------------------- */
 
-static void owe(struct errand *e)
-{
-	struct redis_turns *r = e->turns;
-
-	if (clock_ms() >= e->until_ms) {
-		errand_free(e);
-		return;
-	}
-	list_remove(&e->call.link);
-	list_append(&r->debts, &e->call.link);
-	timer_start(r->pay, PAY_EVERY_MS);
-}
-
 static void given_back(struct redis_call *call, const redisReply *reply)
 {
-	struct errand *e = container_of(call, struct errand, call);
-	struct redis_turns *r = e->turns;
+	struct redis_errand *e = container_of(call, struct redis_errand, call);
+	struct redis_turns *r = turns_of(e);
 	struct redis_answer a;
 
-	r->open--;
+	r->errands.open--;
 	if (redis_answer_read(reply, &a)) {
 		redis_turns_answer(r, &a);
 		r->lost += e->completed && !a.number && !e->again;
 		if (a.number)
 			histogram_add(&r->hand_offs, clock_us() - e->sent_us);
-		errand_free(e);
+		redis_errand_free(e);
 		return;
 	}
 	if (reply)
-		take_error(r, reply);
+		redis_node_refuses(e->call.node, reply->str);
 	else
 		e->again = true;
-	owe(e);
+	redis_errand_owe(e);
 }
 
 static void send_give_back(struct place *p, bool completed)
 {
 	struct redis_turns *r = p->turns;
-	struct errand *e = new_errand(r, SCRIPT_GIVE_BACK, p->box.ticket, given_back);
+	struct redis_errand *e =
+		redis_errand_new(&r->errands, SCRIPT_GIVE_BACK, p->box.ticket, given_back);
 
 	e->completed = completed;
 	redis_arg_int(&e->call.command, completed);
 	redis_arg_int(&e->call.command, MAX(LAST_MIN_S, 2 * e->delay_ms / 1000));
 	redis_arg_int(&e->call.command, p->starts_ms - p->entered_ms);
 	redis_arg_int(&e->call.command, MAX(clock_ms() - p->starts_ms, 0));
-	if (send_errand(e) < 0)
-		owe(e);
+	if (redis_errand_send(e) < 0)
+		redis_errand_owe(e);
 }
 
-/* Sends the debts there are; those that fail come back to the list, so it is emptied first. */
-static void pay_debts(struct redis_turns *r)
+/* See KEEPER_STRAY. If it was only late, this does nothing. */
+static void give_back_stray(struct redis_turns *r, const struct keeper_news *news)
 {
-	struct list due;
-	struct errand *e;
+	struct lock_ticket stray = { .terms.ttl_ms = REDIS_LEASE_MS };
+	struct redis_errand *e;
 
-	list_init(&due);
-	while ((e = list_first(&r->debts, struct errand, call.link))) {
-		list_remove(&e->call.link);
-		list_append(&due, &e->call.link);
-	}
-	while ((e = list_first(&due, struct errand, call.link))) {
-		list_remove(&e->call.link);
-		if (clock_ms() >= e->until_ms || send_errand(e) < 0)
-			owe(e);
-	}
+	memcpy(stray.account, news->account, sizeof stray.account);
+	memcpy(stray.id, news->id, sizeof stray.id);
+	e = redis_errand_new(&r->errands, SCRIPT_GIVE_BACK, &stray, given_back);
+	for (int i = 0; i < 4; i++) /* not completed, so that nothing is noted of it */
+		redis_arg_int(&e->call.command, 0);
+	if (redis_errand_send(e) < 0)
+		redis_errand_owe(e);
 }
 
-static void pay_time(void *arg)
-{
-	pay_debts(arg);
-}
-
-void redis_turns_give_back(struct redis_turns *r, struct lock_ticket *t, bool completed)
+void redis_turns_give_back(struct lock_ticket *t, bool completed)
 {
 	struct place *p = t->entry;
 
 	if (!p)
 		return;
 	if (p->state != TURN_NONE) {
-		keeper_drop(r->keeper, t->id);
+		unkeep(p);
 		send_give_back(p, completed && p->state == TURN_HELD);
 	}
 	place_free(p);
 }
 
-bool redis_turns_holds(struct redis_turns *r, struct lock_ticket *t)
+bool redis_turns_holds(struct lock_ticket *t)
 {
 	struct place *p = t->entry;
 
-	if (p && p->state == TURN_HELD && !keeper_lease_lasts(r->keeper, t->id))
+	if (p && p->state == TURN_HELD && !keeper_lease_lasts(p->node->keeper, t->id))
 		lose(p);
 	return p && p->state == TURN_HELD;
 }
@@ -398,9 +312,8 @@ void redis_turns_settle(struct redis_turns *r, struct job *when_settled)
 {
 	post_close(&r->post);
 	while (r->by_id)
-		redis_turns_give_back(r, r->by_id->box.ticket, false);
-	r->when_settled = when_settled;
-	check_settled(r);
+		redis_turns_give_back(r->by_id->box.ticket, false);
+	redis_errands_settle(&r->errands, when_settled);
 }
 
 /* --- entering ---------------------------------------------------------------------------- */
@@ -412,7 +325,7 @@ static void take_place(struct place *p, const struct redis_answer *a, int64_t se
 			grant(p, a->elapsed_ms, sent_ms);
 	} else if (span_eq(a->what, SPAN("waiting")) && p->state == TURN_ENTERING) {
 		p->state = TURN_WAITING;
-		keeper_wait(p->turns->keeper, p->box.ticket->account, p->box.ticket->id);
+		keeper_wait(p->node->keeper, p->box.ticket->account, p->box.ticket->id);
 		tell(p, (struct lock_news){ LOCK_WAITING, .position = a->number });
 	} else if (span_eq(a->what, SPAN("removed"))) {
 		remove_place(p);
@@ -429,47 +342,41 @@ static void take_place(struct place *p, const struct redis_answer *a, int64_t se
 
 static void entered(struct redis_call *call, const redisReply *reply)
 {
-	struct errand *e = container_of(call, struct errand, call);
-	struct redis_turns *r = e->turns;
+	struct redis_errand *e = container_of(call, struct redis_errand, call);
+	struct redis_turns *r = turns_of(e);
 	struct place *p = find_str(r, e->id);
 	struct redis_answer a;
 
-	r->open--;
+	r->errands.open--;
 	if (redis_answer_read(reply, &a)) {
-		take_success(r);
+		redis_node_accepts(e->call.node);
 		if (p)
 			take_place(p, &a, e->sent_ms);
 		redis_turns_answer(r, &a);
 	} else if (reply) {
-		take_error(r, reply);
+		redis_node_refuses(e->call.node, reply->str);
 		if (p && p->state == TURN_ENTERING)
 			fail(p, TURN_NONE);
 	} else if (p && p->state == TURN_ENTERING) {
 		fail(p, TURN_NONE);
 		send_give_back(p, false); /* it may have been heard */
 	}
-	errand_free(e);
-}
-
-static bool enter_wanted(const struct redis_call *call)
-{
-	const struct errand *e = container_of(call, struct errand, call);
-
-	return find_str(e->turns, e->id);
+	redis_errand_free(e);
 }
 
 static void send_enter(struct place *p)
 {
-	struct errand *e = new_errand(p->turns, SCRIPT_ENTER, p->box.ticket, entered);
+	struct redis_errand *e =
+		redis_errand_new(&p->turns->errands, SCRIPT_ENTER, p->box.ticket, entered);
 
-	e->call.wanted = enter_wanted;
+	e->call.wanted = is_there;
 	redis_arg_int(&e->call.command, e->ttl_ms);
 	redis_arg_int(&e->call.command, p->box.ticket->terms.max_waiting);
 	redis_arg_str(&e->call.command, p->box.ticket->client);
-	if (send_errand(e) == 0)
+	if (redis_errand_send(e) == 0)
 		return;
-	errand_free(e);
-	if (p->state == TURN_ENTERING && !p->turns->patient)
+	redis_errand_free(e);
+	if (p->state == TURN_ENTERING && !p->node->patient)
 		fail(p, TURN_NONE);
 }
 
@@ -483,8 +390,9 @@ void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t)
 	p->box.ticket = t;
 	p->turns = r;
 	p->entered_ms = clock_ms();
+	p->node = redis_nodes_at(r->nodes, redis_account_slot(&r->names, t->account));
 	HASH_ADD_KEYPTR(hh, r->by_id, t->id, strlen(t->id), p);
-	if (redis_link_is_up(r->cmd.link))
+	if (redis_node_is_up(p->node))
 		redis_presence_note(&r->presence, t->account);
 	send_enter(p);
 }
@@ -494,12 +402,12 @@ void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t)
 /* Its lease can't be renewed, so that it would lose its place; unless the link finds a better server. */
 static void refused(struct place *p, const char *error)
 {
-	if (redis_error_is_unusable(error)) {
-		redis_link_reset(p->turns->cmd.link, error);
+	if (redis_redirect_of(error) == REDIRECT_MOVED && p->turns->names.cluster) {
+		redis_nodes_redirect(p->turns->nodes, p->node, error);
 		return;
 	}
-	complain(p->turns, error);
-	if (p->state == TURN_WAITING)
+	redis_node_refuses(p->node, error);
+	if (p->state == TURN_WAITING && !redis_error_is_unusable(error))
 		fail(p, TURN_UNSURE);
 }
 
@@ -507,7 +415,9 @@ void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *ne
 {
 	struct place *p = find_str(r, news->id);
 
-	if (news->kind == KEEPER_DROPPED)
+	if (!p && news->kind == KEEPER_STRAY)
+		give_back_stray(r, news);
+	else if (news->kind == KEEPER_DROPPED)
 		r->dropped += news->count;
 	else if (p && news->kind == KEEPER_LOST)
 		lose(p);
@@ -519,33 +429,28 @@ void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *ne
 		send_enter(p);
 }
 
-void redis_turns_link_down(struct redis_turns *r)
-{
-	r->patient = true;
-}
-
 /*
  * Scripts and data may be gone as well, if the server was started anew. Enters that had been sent
  * failed with the old link; those that are still to be sent go in the order in which they came.
  */
-void redis_turns_link_up(struct redis_turns *r)
+void redis_turns_link_up(struct redis_turns *r, struct redis_node *node)
 {
-	r->patient = false;
 	redis_presence_reset(&r->presence);
-	pay_debts(r);
+	redis_errands_pay(&r->errands);
 	for (struct place *p = r->by_id; p; p = p->hh.next) {
-		if (p->state != TURN_ENTERING)
+		if (p->node != node || p->state != TURN_ENTERING)
 			continue;
 		redis_presence_note(&r->presence, p->box.ticket->account);
 		send_enter(p);
 	}
-	keeper_refresh(r->keeper);
+	keeper_refresh(node->keeper);
 }
 
-void redis_turns_lose_patience(struct redis_turns *r)
+void redis_turns_lose_patience(struct redis_turns *r, struct redis_node *node)
 {
-	r->patient = false;
 	for (struct place *p = r->by_id; p; p = p->hh.next) {
+		if (p->node != node)
+			continue;
 		if (p->state == TURN_WAITING || p->state == TURN_CONFIRMING)
 			fail(p, TURN_UNSURE);
 		else if (p->state == TURN_ENTERING)
@@ -553,29 +458,60 @@ void redis_turns_lose_patience(struct redis_turns *r)
 	}
 }
 
-void redis_turns_open(struct redis_turns *r, struct loop *loop, struct redis_names names)
+/* What had been asked for where it was is followed by redis_call.c, or has failed there. */
+static void move(struct place *p, struct redis_node *to)
+{
+	const struct lock_ticket *t = p->box.ticket;
+	struct redis_node *from = p->node;
+	struct keeper_turn turn;
+
+	p->node = to;
+	if (keeper_take(from->keeper, t->id, &turn)) {
+		keeper_hold(to->keeper, t->account, t->id, &turn);
+	} else if (p->state == TURN_WAITING || p->state == TURN_CONFIRMING) {
+		keeper_drop(from->keeper, t->id);
+		keeper_wait(to->keeper, t->account, t->id);
+	} else if (p->state == TURN_ENTERING && !redis_node_is_up(from)) {
+		send_enter(p);
+	}
+}
+
+void redis_turns_moved(struct redis_turns *r)
+{
+	bool some = false;
+
+	for (struct place *p = r->by_id; p; p = p->hh.next) {
+		const char *account = p->box.ticket->account;
+		struct redis_node *to =
+			redis_nodes_at(r->nodes, redis_account_slot(&r->names, account));
+
+		if (to == p->node)
+			continue;
+		move(p, to);
+		some = true;
+	}
+	for (size_t i = 0; some && i < r->nodes->count; i++)
+		keeper_refresh(r->nodes->node[i]->keeper);
+}
+
+void redis_turns_open(struct redis_turns *r, struct loop *loop, struct redis_nodes *nodes,
+		      struct redis_names names)
 {
 	r->names = names;
+	r->nodes = nodes;
 	r->hand_offs.scale = &histogram_quick;
-	list_init(&r->cmd.open);
-	list_init(&r->debts);
 	post_open(&r->post, loop);
-	r->pay = timer_new(loop, pay_time, r);
-	redis_presence_open(&r->presence, &r->cmd, &r->names);
+	redis_errands_open(&r->errands, loop, nodes, &r->names);
+	redis_presence_open(&r->presence, &r->errands.caller, &r->names);
 }
 
 void redis_turns_close(struct redis_turns *r)
 {
-	struct errand *e;
-
-	r->when_settled = NULL;
+	r->errands.when_settled = NULL;
 	post_close(&r->post);
-	timer_clear(&r->pay);
 	while (r->by_id)
 		place_free(r->by_id);
-	redis_caller_clear(&r->cmd);
-	while ((e = list_first(&r->debts, struct errand, call.link)))
-		redis_call_free(&e->call);
+	redis_errands_close(&r->errands);
 	redis_presence_reset(&r->presence);
 	free(steal(&r->names.prefix));
 	free(steal(&r->names.owner));

@@ -7,8 +7,8 @@
  *          └─ live key gone? ──> visit again, with the owner named: released
  *                 └─ still there: asked once more when it would have expired
  *
- * One run at a time; at most BATCH calls are open, so that a large index delays nobody. If the
- * link goes down the run ends; that at start-up is begun again when it is back.
+ * One run at a time; at most BATCH calls are open, so that a large index delays nobody. What can't be
+ * asked, as its link is down, is left out; a run at start-up is then begun again when a link is back.
  */
 #include "queue/sweep.h"
 
@@ -48,7 +48,7 @@ struct sweep {
 	void *arg;
 	struct timer *period, *recheck;
 	enum run run;
-	bool startup_done, second_round;
+	bool startup_done, second_round, incomplete;
 	struct list stops; /* to go to */
 	struct list alive; /* left-overs of an owner that seemed to live */
 	int open;
@@ -76,16 +76,16 @@ static void free_stops(struct list *stops)
 	}
 }
 
-static void end_run(struct sweep *s, bool complete)
+static void end_run(struct sweep *s)
 {
 	if (s->orphans)
 		log_warn("released locks that had no lease", LOG_INT("locks", s->orphans));
 	if (s->released)
 		log_info("released what earlier runs left", LOG_INT("tickets", s->released));
-	s->startup_done |= s->run == STARTUP && complete;
+	s->startup_done |= s->run == STARTUP && !s->incomplete;
 	s->run = IDLE;
 	s->orphans = s->released = 0;
-	s->second_round = false;
+	s->second_round = s->incomplete = false;
 	free_stops(&s->stops);
 	free_stops(&s->alive);
 	timer_stop(s->recheck);
@@ -112,13 +112,13 @@ static void send_visit(struct visit *v)
 
 	if (redis_call_send(s->caller, &v->call) < 0) {
 		redis_call_free(&v->call);
-		end_run(s, false);
+		s->incomplete = true;
 		return;
 	}
 	s->open++;
 }
 
-/* Takes the call apart; NULL if the run has ended meanwhile, or ends as the link is down. */
+/* Takes the call apart; NULL if there is no answer, as its link went down. */
 static struct sweep *arrived(struct redis_call *call, const redisReply *reply,
 			     struct target *ret_target)
 {
@@ -128,9 +128,11 @@ static struct sweep *arrived(struct redis_call *call, const redisReply *reply,
 	*ret_target = v->target;
 	redis_call_free(call);
 	s->open--;
-	if (!reply && s->run != IDLE)
-		end_run(s, false);
-	return s->run == IDLE ? NULL : s;
+	if (reply)
+		return s;
+	s->incomplete = true;
+	pump(s);
+	return NULL;
 }
 
 static void unindexed(struct redis_call *call, const redisReply *reply)
@@ -148,7 +150,7 @@ static void unindex(struct sweep *s, const struct target *target)
 	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
 
 	redis_arg_int(&v->call.command, 1);
-	redis_arg_str(&v->call.command, index);
+	redis_arg_key(&v->call.command, index);
 	redis_arg_str(&v->call.command, target->account);
 	send_visit(v);
 }
@@ -214,7 +216,7 @@ static void look_up_live_key(struct sweep *s, const struct target *target)
 	CLEANUP(freep) char *key = xasprintf("%s_live:%s", s->names->prefix, target->owner);
 
 	redis_arg_str(&v->call.command, "EXISTS");
-	redis_arg_str(&v->call.command, key);
+	redis_arg_key(&v->call.command, key);
 	send_visit(v);
 }
 
@@ -237,7 +239,7 @@ static void pump(struct sweep *s)
 	if (s->run == IDLE || s->open)
 		return;
 	if (list_empty(&s->alive))
-		end_run(s, true);
+		end_run(s);
 	else
 		timer_start(s->recheck, KEEPER_LIVE_MS + 50);
 }
@@ -280,10 +282,11 @@ static void begin(struct sweep *s, enum run run)
 
 	s->run = run;
 	redis_arg_str(&v->call.command, "ZRANGE");
-	redis_arg_str(&v->call.command, index);
+	redis_arg_key(&v->call.command, index);
 	redis_arg_str(&v->call.command, "0");
 	redis_arg_str(&v->call.command, "-1");
 	send_visit(v);
+	pump(s);
 }
 
 static void period_over(void *arg)

@@ -1,0 +1,334 @@
+#!/usr/bin/env bats
+# A real Redis Cluster of three masters: accounts that live on each, slots that move, nodes that die.
+load helpers
+load admin
+
+CROWD=$BATS_TEST_DIRNAME/crowd.py
+
+setup() {
+	declare -gA NODE_PID=() NODE_ID=()
+	NODES=()
+	prepare
+	start_relay
+	start_cluster
+}
+teardown() { clean_up; }
+
+# start_node [ARGUMENT...]: a redis-server on a free port, in PORT; NODE_PID by port. Its bus has a port of its
+# own, as the usual one, 10000 higher, may be out of range.
+start_node() {
+	local try
+	for try in {1..20}; do
+		PORT=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		mkdir -p "$DIR/$PORT"
+		redis-server --port "$PORT" --cluster-port $((PORT - 10000)) --bind 127.0.0.1 --dir "$DIR/$PORT" --save '' \
+			--cluster-enabled yes --cluster-node-timeout 1000 --cluster-require-full-coverage no "$@" \
+			>"$DIR/$PORT.out" 2>&1 3>&- &
+		NODE_PID[$PORT]=$!
+		wait_for "redis-cli -p $PORT ping | grep -q PONG || ! running ${NODE_PID[$PORT]}"
+		if running "${NODE_PID[$PORT]}"; then
+			PROCESSES+=("${NODE_PID[$PORT]}")
+			NODE_ID[$PORT]=$(on "$PORT" cluster myid)
+			return
+		fi
+	done
+	cat "$DIR/$PORT.out" >&2
+	return 1
+}
+
+start_cluster() {
+	local i port
+	for i in 1 2 3; do
+		start_node
+		NODES+=("$PORT")
+	done
+	redis-cli --cluster create "${NODES[@]/#/127.0.0.1:}" --cluster-yes >"$DIR/create.out" || {
+		cat "$DIR/create.out" >&2
+		return 1
+	}
+	for port in "${NODES[@]}"; do
+		wait_for "on $port cluster info | grep -q cluster_state:ok"
+	done
+	REDIS_URL=redis://127.0.0.1:${NODES[0]}
+}
+
+on() { redis-cli -p "$1" "${@:2}"; }
+all() { redis-cli -c -p "${ALIVE:-${NODES[1]}}" "$@"; }
+kill_node() {
+	kill -9 "${NODE_PID[$1]}"
+	ended "${NODE_PID[$1]}"
+}
+
+# start_two [OPTION...]: two turnstiles that know all nodes; URL_OF, LOG_OF and ADMIN_OF by name.
+start_two() {
+	local name
+	declare -gA URL_OF LOG_OF ADMIN_OF
+	for name in a b; do
+		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o redis.command_timeout_ms=1000 "$@"
+		URL_OF[$name]=$URL LOG_OF[$name]=$LOG ADMIN_OF[$name]=$ADMIN
+		wait_for "[[ \$(connections $name) -ge 3 ]]"
+	done
+}
+at() { URL=${URL_OF[$1]} LOG=${LOG_OF[$1]} ADMIN=${ADMIN_OF[$1]}; }
+
+# connections NAME: nodes that its loop is connected to.
+connections() {
+	local port
+	for port in "${NODES[@]}"; do
+		on "$port" client list 2>/dev/null | grep -o -m 1 "name=turnstile:$1\." || true
+	done | wc -l
+}
+
+key() { echo "user_msg_queue_$1:{$(key_account "$2")}"; }
+slot() { all cluster keyslot "$(key lock "$1")"; }
+
+# key_on PORT: a key whose account lives there; each call gives another one, in KEY.
+declare -g LAST_KEY=0
+key_on() {
+	while :; do
+		KEY=c$((++LAST_KEY))
+		on "$1" exists "$(key lock "$KEY")" 2>&1 | grep -q MOVED || return 0
+	done
+}
+
+# waits NAME KEY N: as in_line, in a cluster.
+waits() {
+	sent "$1" && wait_for "[[ \$(all zcard '$(key wait "$2")') == $3 ]]"
+}
+
+# listeners: subscribers at the nodes that live.
+listeners() {
+	local port
+	for port in "${NODES[@]}"; do
+		on "$port" pubsub channels 2>/dev/null
+	done | grep -c '^user_msg_queue:'
+}
+
+errors() { on "$1" info errorstats | sed -n "s/^errorstat_$2:count=\([0-9]*\).*/\1/p" | grep . || echo 0; }
+status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
+
+# move_keys SLOT FROM TO, begin_move, end_move: what redis-cli --cluster reshard does.
+begin_move() {
+	on "$3" cluster setslot "$1" importing "${NODE_ID[$2]}"
+	on "$2" cluster setslot "$1" migrating "${NODE_ID[$3]}"
+} >/dev/null
+move_keys() {
+	local keys
+	while mapfile -t keys < <(on "$2" cluster getkeysinslot "$1" 20) && ((${#keys[@]})) && [[ ${keys[0]} ]]; do
+		on "$2" migrate 127.0.0.1 "$3" '' 0 1000 keys "${keys[@]}"
+	done
+} >/dev/null
+end_move() {
+	local port
+	for port in "$3" "$2" "${NODES[@]}"; do
+		on "$port" cluster setslot "$1" node "${NODE_ID[$3]}"
+	done
+} >/dev/null
+
+@test "accounts of all nodes are served in order, over two processes" {
+	start_two
+	local port name keys=() tags i
+	for port in "${NODES[@]}"; do
+		key_on "$port"
+		keys+=("$KEY")
+		at a
+		turn "h_$KEY" "$KEY"
+		i=0
+		for name in b a b; do
+			at $name
+			ask_later "w${i}_$KEY" "$KEY"
+			waits "w${i}_$KEY" "$KEY" $((++i))
+		done
+		equal "$(on "$port" exists "$(key lock "$KEY")")" 1
+	done
+	for KEY in "${keys[@]}"; do
+		equal "$(queue "$KEY" '[.isLocked, .waiting] | join(" ")')" "true 3"
+		tags="h_$KEY w0_$KEY w1_$KEY w2_$KEY"
+		hang_up "h_$KEY"
+		await "w0_$KEY" "w1_$KEY" "w2_$KEY"
+		equal "$(relay_stats ".accounts.$KEY | [.max_overlap, (.order | join(\" \"))] | join(\" \")")" "1 $tags"
+	done
+	equal "$(admin '/api/queues' '.queues | length')" 3
+	equal "$("$CROWD" row 40 3 "${URL_OF[@]}" -- 'X-Relay-Events: 2' 'X-Relay-Interval-Ms: 5')" '{"200":40}'
+	equal "$(relay_stats '.accounts.k1 | [.completed, .max_overlap]')" '[40,1]'
+	equal "$("$CROWD" each 60 "${URL_OF[@]}" -- 'X-Relay-Events: 2')" '{"200":60}'
+	equal "$(order PUT /api/config '{"delayMs":70}')" 200
+	at a
+	wait_for "[[ \$(admin /api/config .delayMs) == 70 ]]"
+	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
+}
+
+@test "a slot moves while a turn is held and others wait: TRYAGAIN, ASK, MOVED" {
+	start_two -o redis.command_timeout_ms=4000
+	local from=${NODES[1]} to=${NODES[2]} slot
+	key_on "$from"
+	slot=$(slot "$KEY")
+	at a
+	turn held "$KEY"
+	at b
+	ask_later one "$KEY"
+	waits one "$KEY" 1
+	at a
+	begin_move "$slot" "$from" "$to"
+	ask_later two "$KEY"
+	wait_for "((\$(errors $from TRYAGAIN) > 0))"
+	move_keys "$slot" "$from" "$to"
+	wait_for "((\$(errors $from ASK) > 0 && \$(errors $to TRYAGAIN) > 0))"
+	end_move "$slot" "$from" "$to"
+	waits two "$KEY" 2
+	wait_for "((\$(errors $from MOVED) > 0))"
+	wait_for "((\$(on $to pttl '$(key lock "$KEY")') > 110000))"
+	hang_up held
+	await one two
+	equal "$(outcome one), $(outcome two)" "200 0, 200 0"
+	equal "$(relay_stats ".accounts.$KEY | [.max_overlap, (.order | join(\" \"))] | join(\" \")")" "1 held one two"
+	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
+}
+
+# A script is done where all its keys are: that needs each kind of key there is.
+@test "a slot is on its way and all keys are there: ASK is followed to the end" {
+	start_two
+	local from=${NODES[1]} to=${NODES[2]} slot
+	key_on "$from"
+	slot=$(slot "$KEY")
+	at a
+	served "$KEY"
+	turn held "$KEY"
+	ask_later waits "$KEY"
+	waits waits "$KEY" 1
+	equal "$(order POST "/api/queues/$(key_account "$KEY")/pause")" 200
+	equal "$(on "$from" cluster countkeysinslot "$slot")" 7
+	begin_move "$slot" "$from" "$to"
+	move_keys "$slot" "$from" "$to"
+	equal "$(on "$to" cluster countkeysinslot "$slot")" 7
+	hang_up held
+	wait_for "! on $to cluster getkeysinslot $slot 20 | grep -q _lock:"
+	((  $(errors "$from" ASK) > 0))
+	end_move "$slot" "$from" "$to"
+	equal "$(order POST "/api/queues/$(key_account "$KEY")/resume")" 200
+	await waits
+	equal "$(outcome waits)" "200 0"
+}
+
+@test "a slot moves and moves back under load: never two at the upstream, nobody is refused" {
+	start_two
+	local slot from port to before i
+	slot=$(slot k1)
+	for port in "${NODES[@]}"; do
+		on "$port" exists "$(key lock k1)" 2>&1 | grep -q MOVED || from=$port
+	done
+	printf '%s\n' "${URL_OF[@]}" >urls
+	"$CROWD" hammer 6 "$DIR/urls" -- 'X-Relay-Events: 2' 'X-Relay-Interval-Ms: 2' >crowd.out 3>&- &
+	CLIENTS+=($!)
+	for i in {1..6}; do
+		to=${NODES[RANDOM % 3]}
+		[[ $to != "$from" ]] || continue
+		begin_move "$slot" "$from" "$to"
+		move_keys "$slot" "$from" "$to"
+		end_move "$slot" "$from" "$to"
+		from=$to
+		before=$(relay_stats .all.completed)
+		wait_for "((\$(relay_stats .all.completed) >= $before + 20))"
+	done
+	rm urls
+	wait_for '[[ -s crowd.out ]]'
+	echo "# $(cat crowd.out)" >&3
+	has '{"200":' "$(cat crowd.out)"
+	lacks '"(503|502|error)"' crowd.out
+	equal "$(relay_stats .accounts.k1.max_overlap)" 1
+}
+
+@test "a node dies: its accounts get what on_backend_error says, others go on" {
+	start_two
+	local dead=${NODES[0]} lives=${NODES[1]} lost kept name # dead: the one that redis.url names
+	key_on "$dead"
+	lost=$KEY
+	key_on "$lives"
+	kept=$KEY
+	at a
+	turn there "$lost"
+	turn here "$kept"
+	at b
+	ask_later gone "$lost"
+	waits gone "$lost" 1
+	ask_later next "$kept"
+	waits next "$kept" 1
+	kill_node "$dead"
+	await gone
+	equal "$(outcome gone)" "503 0"
+	equal "$(status_of "$lost")" 503
+	hang_up here
+	await next
+	equal "$(outcome next)" "200 0"
+	at a
+	served "$kept"
+	equal "$(status_of "$lost")" 503
+	for name in a b; do
+		at $name
+		equal "$name $(log_lines 'select(.msg == "redis is unreachable") | 1' | wc -l)" "$name 1"
+	done
+	# Messages go on as well, from another node: hand-offs don't wait for touches.
+	at a
+	turn first "$kept"
+	at b
+	ask_later second "$kept"
+	waits second "$kept" 1
+	wait_for "[[ \$(listeners) == 2 ]]"
+	hang_up first
+	relay_wait tag=second limit_ms=600
+	await second
+}
+
+@test "a node freezes: accounts of the others are served as before" {
+	start_two -o queue.lock_ttl_ms=1000
+	local frozen=${NODES[2]} kept
+	key_on "${NODES[1]}"
+	kept=$KEY
+	key_on "$frozen"
+	at a
+	turn here "$kept"
+	turn there "$KEY"
+	at b
+	ask_later next "$kept"
+	waits next "$kept" 1
+	kill -STOP "${NODE_PID[$frozen]}"
+	equal "$(status_of "$KEY")" 503
+	relay_wait tag=never limit_ms=1500 || true # some leases of a second
+	equal "$(ALIVE=${NODES[1]} all exists "$(key lock "$kept")")" 1
+	hang_up here
+	relay_wait tag=next limit_ms=600
+	await next
+	equal "$(outcome next)" "200 0"
+	equal "$(cat "${LOG_OF[@]}" | jq -c 'select((.msg | test("lost")) and .account == "'"$kept"'")')" ""
+	kill -CONT "${NODE_PID[$frozen]}"
+	wait_for '[[ $(status_of other) == 200 ]]'
+	hang_up there
+	wait_for "[[ \$(status_of $KEY) == 200 ]]"
+}
+
+@test "a master fails and its replica takes over: turns and places are there again" {
+	local master=${NODES[2]} replica
+	start_node
+	replica=$PORT
+	on "$replica" cluster meet 127.0.0.1 "${NODES[0]}" $((NODES[0] - 10000)) || on "$replica" cluster meet 127.0.0.1 "${NODES[0]}"
+	wait_for "on $replica cluster replicate ${NODE_ID[$master]} | grep -q OK"
+	wait_for "on $replica info replication | grep -q master_link_status:up"
+	wait_for "on ${NODES[0]} cluster nodes | grep -q '${NODE_ID[$replica]}.*slave ${NODE_ID[$master]}'"
+	start_two -o redis.command_timeout_ms=8000
+	key_on "$master"
+	at a
+	turn held "$KEY"
+	at b
+	ask_later next "$KEY"
+	waits next "$KEY" 1
+	kill_node "$master"
+	wait_for "on $replica role | grep -q master"
+	at a
+	ask_later last "$KEY" # in time, as its timeout is longer than the election
+	ALIVE=$replica waits last "$KEY" 2
+	hang_up held
+	await next last
+	equal "$(outcome next), $(outcome last)" "200 0, 200 0"
+	equal "$(relay_stats ".accounts.$KEY.max_overlap")" 1
+	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("lost"))')" ""
+}
