@@ -262,7 +262,8 @@ struct redis_node *redis_nodes_redirect(struct redis_nodes *n, struct redis_node
 {
 	const char *blank = strchr(error, ' '), *colon = strrchr(error, ':');
 	char *end = NULL;
-	unsigned long slot = blank ? strtoul(blank, &end, 10) : REDIS_SLOTS;
+	unsigned long slot = blank && blank[1] >= '0' && blank[1] <= '9' ? strtoul(blank, &end, 10)
+									 : REDIS_SLOTS;
 	struct redis_node *node;
 
 	if (slot >= REDIS_SLOTS || *end != ' ' || !colon || colon < end + 1 || !from->link)

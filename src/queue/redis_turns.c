@@ -173,6 +173,8 @@ static void confirmed(struct redis_call *call, const redisReply *reply)
 		else if (answered)
 			send_enter(p); /* too late: to the end of the line */
 	}
+	if (answered)
+		redis_turns_answer(r, &a); /* who has it then may be ours, too */
 	redis_errand_free(e); /* without an answer: the next touch hears of it again */
 }
 

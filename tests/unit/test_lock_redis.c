@@ -37,6 +37,31 @@ static void test_lost_messages(struct fixture *f)
 	redis_ask(&f->server, "ACL SETUSER default allchannels");
 }
 
+/* A confirmation that comes too late hands the turn to another one of the same process: who must hear it. */
+static void test_late_confirmation(struct fixture *f)
+{
+	struct guest a = { 0 }, late = { 0 }, next = { 0 };
+	char owner[LOCK_TICKET_MAX], message[LOCK_TICKET_MAX + 8];
+	int64_t start;
+
+	hold_and_wait(f, &a, &late);
+	guest_enter(&next, f->b[1], "a");
+	UNTIL(f, next.waiting);
+	snprintf(message, sizeof message, "%s granted", late.t.id);
+	snprintf(owner, sizeof owner, "%s", late.t.id);
+	*strchr(owner, ':') = '\0';
+	redis_ask(&f->server, "DEL t_lock:a");
+	redis_ask(&f->server, "ZREM t_wait:a %s", late.t.id);
+	start = clock_ms();
+	redis_ask(&f->server, "PUBLISH t:%s %b", owner, message, strlen(message));
+	UNTIL(f, next.granted);
+	CHECK(next.granted_at_ms - start < LATE_MS); /* not its next touch */
+	guest_leave(&next, false);
+	UNTIL(f, late.granted); /* at the end of the line */
+	guest_leave(&late, false);
+	guest_leave(&a, false);
+}
+
 static void test_cut_subscriber(struct fixture *f)
 {
 	struct guest a = { 0 }, b = { 0 };
@@ -410,6 +435,7 @@ static void test_cost(struct fixture *f)
 static const struct redis_case cases[] = {
 	{ "hand-over is a message", test_hand_over_is_a_message },
 	{ "lost messages", test_lost_messages },
+	{ "late confirmation", test_late_confirmation },
 	{ "cut subscriber", test_cut_subscriber },
 	{ "cut connections", test_cut_connections },
 	{ "stolen turn is lost", test_stolen_turn_is_lost },

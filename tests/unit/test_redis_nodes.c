@@ -1,0 +1,214 @@
+/*
+ * test_redis_nodes.c - slots and redirections by their words; and a renewal that is overtaken by the
+ * give-back of its turn, which the lock's interface can't bring about at will.
+ */
+#include <signal.h>
+
+#include "queue/redis_slot.h"
+#include "queue/redis_turns.h"
+#include "redis_server.h"
+
+/* The first is CRC16's own check value, the others are from CLUSTER KEYSLOT of Redis 7. */
+static void test_slots(void)
+{
+	static const struct {
+		const char *key;
+		unsigned slot;
+	} rows[] = {
+		{ "123456789", 0x31c3 % REDIS_SLOTS },
+		{ "", 0 },
+		{ "foo", 12182 },
+		{ "user_msg_queue_lock:{key-f77894fdfa58e447}", 13528 },
+		{ "user_msg_queue_wait:{key-f77894fdfa58e447}", 13528 },
+		{ "key-f77894fdfa58e447", 13528 },
+		{ "foo{}{bar}", 8363 },
+		{ "foo{{bar}}zap", 4015 },
+		{ "foo{bar}{zap}", 5061 },
+		{ "bar", 5061 },
+		{ "{bar", 4015 },
+		{ "\xff\xfe", 3374 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		CHECK_INT(redis_slot(span_of(rows[i].key)), rows[i].slot);
+}
+
+static void test_redirections(void)
+{
+	CHECK_INT(redis_redirect_of("MOVED 3999 127.0.0.1:6381"), REDIRECT_MOVED);
+	CHECK_INT(redis_redirect_of("ASK 3999 127.0.0.1:6381"), REDIRECT_ASK);
+	CHECK_INT(redis_redirect_of("TRYAGAIN Multiple keys"), REDIRECT_LATER);
+	CHECK_INT(redis_redirect_of("CLUSTERDOWN Hash slot not served"), REDIRECT_LATER);
+	CHECK_INT(redis_redirect_of("ERR MOVED 3999"), REDIRECT_NONE);
+	CHECK_INT(redis_redirect_of("MOVEDX 1"), REDIRECT_NONE);
+	CHECK_INT(redis_redirect_of(""), REDIRECT_NONE);
+}
+
+/* --- nodes on one server that is no cluster ---------------------------------------------- */
+
+struct bench {
+	struct loop loop;
+	struct redis_server server;
+	struct config config;
+	struct redis_address address;
+	struct redis_nodes nodes;
+	struct redis_turns turns;
+	int up, moved;
+	struct keeper_news stray;
+};
+
+static void is_up(void *arg, struct redis_node *node)
+{
+	struct bench *b = arg;
+
+	(void)node;
+	b->up++;
+}
+
+static void is_down(void *arg, struct redis_node *node)
+{
+	(void)arg;
+	(void)node;
+}
+
+static void has_moved(void *arg)
+{
+	struct bench *b = arg;
+
+	b->moved++;
+}
+
+static void keeper_says(void *arg, struct redis_node *node, const struct keeper_news *news)
+{
+	struct bench *b = arg;
+
+	(void)node;
+	if (news->kind == KEEPER_STRAY)
+		b->stray = *news;
+}
+
+static void open_bench(struct bench *b, bool cluster)
+{
+	struct redis_nodes_terms terms = {
+		.loop = &b->loop,
+		.config = &b->config,
+		.address = &b->address,
+		.names = &b->turns.names,
+		.on_up = is_up,
+		.on_down = is_down,
+		.on_patience_over = is_down,
+		.on_moved = has_moved,
+		.on_keeper = keeper_says,
+		.arg = b,
+	};
+	struct buf errors = { 0 };
+
+	*b = (struct bench){ 0 };
+	redis_server_start(&b->server);
+	b->config.redis.command_timeout_ms = 3000;
+	CHECK_INT(redis_address_parse(b->server.url, &errors, &b->address), 0);
+	loop_open(&b->loop);
+	redis_turns_open(&b->turns, &b->loop, &b->nodes,
+			 (struct redis_names){ xstrdup("t"), cluster, xstrdup("one.1") });
+	redis_nodes_open(&b->nodes, &terms);
+	CHECK(RUN_UNTIL(&b->loop, b->up == 1, 8000));
+}
+
+static void close_bench(struct bench *b)
+{
+	redis_nodes_close(&b->nodes);
+	redis_turns_close(&b->turns);
+	loop_close(&b->loop);
+	redis_address_clear(&b->address);
+	redis_server_end(&b->server);
+}
+
+/* Runs the loop for that long. */
+static void pass(struct bench *b, int64_t ms)
+{
+	int64_t end = clock_ms() + ms;
+
+	(void)RUN_UNTIL(&b->loop, clock_ms() >= end, ms + 1000);
+}
+
+/* Frozen, Redis gets the renewal that is under way when its turn is over here. */
+static void test_stray_renewal(void)
+{
+	struct bench b;
+	int64_t now;
+
+	open_bench(&b, false);
+	kill(b.server.pid, SIGSTOP);
+	now = clock_ms();
+	keeper_hold(b.nodes.node[0]->keeper, "a", "one.1:x",
+		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
+	pass(&b, 300);
+	keeper_drop(b.nodes.node[0]->keeper, "one.1:x");
+	kill(b.server.pid, SIGCONT);
+	CHECK(RUN_UNTIL(&b.loop, *b.stray.id, 8000));
+	CHECK_STR(b.stray.id, "one.1:x");
+	CHECK_STR(b.stray.account, "a");
+	CHECK_INT(redis_ask(&b.server, "EXISTS t_lock:a"), 1); /* restored: see renew.lua */
+	redis_turns_keeper_news(&b.turns, &b.stray);
+	CHECK(RUN_UNTIL(&b.loop, redis_ask(&b.server, "EXISTS t_lock:a") == 0, 8000));
+	CHECK_INT(redis_ask(&b.server, "EXISTS t_last:a"), 0);
+	close_bench(&b);
+}
+
+/* redis.cluster on a server that is none: everything is on it. */
+static void test_no_cluster(void)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	CHECK(RUN_UNTIL(&b.loop, b.nodes.complained, 8000));
+	CHECK_INT(b.nodes.count, 1);
+	CHECK_INT(b.moved, 0);
+	CHECK(redis_nodes_at(&b.nodes, 16383) == b.nodes.node[0]);
+	close_bench(&b);
+}
+
+/* What can't be understood changes nothing; what can names a node, and MOVED its slot. */
+static void test_redirects_are_learned(void)
+{
+	static const char *const bad[] = {
+		"MOVED",     "MOVED 1",     "MOVED 16384 h:1",     "MOVED -1 h:1",
+		"MOVED 1 h", "MOVED x h:1", "MOVED 1 127.0.0.1:0", "MOVED 1 h:70000",
+		"MOVED 1:7",
+	};
+	struct bench b;
+	struct redis_node *first, *node;
+
+	open_bench(&b, true);
+	first = b.nodes.node[0];
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK(!redis_nodes_redirect(&b.nodes, first, bad[i]));
+	CHECK_INT(b.nodes.count, 1);
+	node = redis_nodes_redirect(&b.nodes, first, "ASK 5 127.0.0.1:1");
+	CHECK(node && node != first && redis_nodes_at(&b.nodes, 5) == first);
+	CHECK(redis_nodes_redirect(&b.nodes, first, "MOVED 5 127.0.0.1:1") == node);
+	CHECK(redis_nodes_at(&b.nodes, 5) == node && redis_nodes_at(&b.nodes, 4) == first);
+	CHECK_INT(b.moved, 1);
+	CHECK_INT(node->slots, 1);
+	for (int i = 2; i <= 2 * REDIS_NODES_MAX; i++) {
+		char moved[40];
+
+		snprintf(moved, sizeof moved, "MOVED %d ::1:%d", i, i);
+		node = redis_nodes_redirect(&b.nodes, first, moved);
+		CHECK(!node == (i > REDIS_NODES_MAX - 1));
+	}
+	CHECK_INT(b.nodes.count, REDIS_NODES_MAX);
+	CHECK_STR(b.nodes.node[2]->address.host, "::1");
+	close_bench(&b);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	test_slots();
+	test_redirections();
+	test_stray_renewal();
+	test_no_cluster();
+	test_redirects_are_learned();
+	return check_done();
+}
