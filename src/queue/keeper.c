@@ -28,6 +28,7 @@
 
 enum {
 	RENEW_MIN_MS = 250,
+	LIVE_MIN_MS = 25,
 	RETRY_MS = 250,
 	IO_MIN_MS = 50,
 	IO_MAX_MS = 1000,
@@ -359,10 +360,12 @@ static void settle(struct keeper *k, bool ok, int64_t now)
 /* Called and left with the mutex held. */
 static void run_round(struct keeper *k)
 {
+	/* A silent server is found out within the timeout: by one pause, and half of it for I/O. */
+	int64_t every_ms = MAX(MIN(k->timeout_ms / 4, KEEPER_LIVE_EVERY_MS), LIVE_MIN_MS);
 	int64_t now = clock_ms(), io_ms = MIN(MAX(k->timeout_ms / 2, IO_MIN_MS), IO_MAX_MS);
 	bool live = k->shows != KEEPER_SHOWS_NOTHING, ok;
 
-	k->live_at_ms = now + KEEPER_LIVE_EVERY_MS;
+	k->live_at_ms = now + every_ms;
 	report_lost(k); /* what ran out while this process was stopped isn't taken again */
 	collect(k, now);
 	pthread_mutex_unlock(&k->mutex);

@@ -7,7 +7,8 @@
  *
  *      held turns      renewed every ttl / 3 (at least 250 ms), pipelined
  *      waiters         touched every second, all of an account in one call
- *      this process    its live key (750 ms) refreshed every 250 ms, while it keeps anything
+ *      this process    its live key (750 ms) refreshed every 250 ms (or a quarter of the timeout, if
+ *                      that is less), while it keeps anything
  *
  * It sleeps without wake-ups while it keeps nothing. In a cluster each node has a keeper of its own; it
  * doesn't follow redirections, but says so (KEEPER_REFUSED), so that its tickets are moved to another.
@@ -22,9 +23,9 @@
 #include "queue/redis_tls.h"
 
 enum {
-	KEEPER_LIVE_MS = 750, /* the lease of the live key */
-	KEEPER_LIVE_EVERY_MS = 250,
-	KEEPER_TOUCH_MS = 1000, /* of REDIS_LEASE_MS */
+	KEEPER_LIVE_MS = 750,       /* the lease of the live key */
+	KEEPER_LIVE_EVERY_MS = 250, /* at least */
+	KEEPER_TOUCH_MS = 1000,     /* of REDIS_LEASE_MS */
 };
 
 struct keeper;

@@ -33,7 +33,9 @@ start_three() {
 			-o "redis.command_timeout_ms=$TIMEOUT_MS" -o "queue.on_backend_error=$policy" "$@"
 		URL_OF[$policy]=$URL LOG_OF[$policy]=$LOG
 	done
+	gets before
 }
+
 at() { URL=${URL_OF[$1]} LOG=${LOG_OF[$1]}; }
 
 status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
@@ -60,14 +62,43 @@ streams_go_on() {
 	done
 }
 
-# others_pass: what has no turn is served at once, in the time of one turn of the loop and no timeout.
-others_pass() {
-	local policy ms
+# gets NAME: 40 GETs to each process, 20 ms apart, all at the same time; how long each took, in us and sorted,
+# goes to NAME.POLICY.
+gets() {
+	local policy pids=()
 	for policy in reject forward local; do
-		at "$policy"
-		ms=$(ask_tool k9 -o /dev/null -w '%{time_total}' | awk '{printf "%d", $1 * 1000}')
-		((ms < TIMEOUT_MS / 2)) || { echo "$policy: another request took $ms ms" >&2; return 1; }
+		http -f --rate 50/s "${URL_OF[$policy]}/v1/models?[1-40]" -w '\n%{time_total}\n' >"$1.$policy.out" 3>&- &
+		pids+=($!)
 	done
+	wait "${pids[@]}"
+	for policy in reject forward local; do
+		awk '/^[0-9.]+$/ { print int($1 * 1e6) }' "$1.$policy.out" | sort -n >"$1.$policy"
+	done
+}
+# nth N NAME.POLICY
+nth() { sed -n "$1p" "$2"; }
+
+# others_pass: what has no turn is served as swiftly as before, though Redis is asked for a turn meanwhile: within a
+# millisecond for half of them, and none a twentieth of a second late. Whatever else the machine does comes on top,
+# so the best of some tries counts; a loop that waits for Redis is late in each.
+others_pass() {
+	local policy try late
+	for try in {1..6}; do
+		for policy in reject forward local; do
+			at "$policy"
+			status_of k8 >/dev/null 3>&- &
+			CLIENTS+=($!)
+		done
+		gets now
+		late=
+		for policy in reject forward local; do
+			(($(nth 20 "now.$policy") < $(nth 20 "before.$policy") + ${SLOWER_MS:-700} * 1000 / 700 &&
+				$(nth 40 "now.$policy") < ${SLOWER_MS:-700} * 50000 / 700)) || late+=" $policy"
+		done
+		[[ $late ]] || return 0
+	done
+	echo "others are late in$late: half took $(nth 20 now.reject) us, all $(nth 40 now.reject)" >&2
+	return 1
 }
 
 # newcomers_fail: each policy does what it says, within the timeout.

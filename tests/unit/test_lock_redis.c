@@ -298,6 +298,49 @@ static void test_frozen(struct fixture *f)
 }
 
 /* The first one's answer is lost, so it is sent again, and finds no lock: that isn't a lost turn. */
+/* Frozen right behind a refresh of the live key, when it takes longest to notice. */
+static int64_t frozen_for_waiters(struct fixture *f, struct lock_backend *b)
+{
+	struct guest a = { 0 }, w = { 0 };
+	char owner[LOCK_TICKET_MAX];
+	int64_t start;
+
+	UNTIL(f, is_up(b));
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	guest_enter(&w, b, "a");
+	UNTIL(f, w.waiting);
+	snprintf(owner, sizeof owner, "%s", w.t.id);
+	*strchr(owner, ':') = '\0';
+	pass(f, 300);
+	UNTIL(f, redis_ask(&f->server, "PTTL t_live:%s", owner) > 740);
+	kill(f->server.pid, SIGSTOP);
+	start = clock_ms();
+	UNTIL(f, w.failed);
+	start = clock_ms() - start;
+	kill(f->server.pid, SIGCONT);
+	guest_leave(&w, false);
+	guest_leave(&a, false);
+	pass(f, 100);
+	return start;
+}
+
+static void test_short_timeout(struct fixture *f)
+{
+	int64_t best_ms = INT64_MAX;
+	struct lock_backend *b;
+
+	f->config.redis.command_timeout_ms = 100;
+	b = new_backend(f);
+	for (int i = 0; i < 4; i++) {
+		int64_t ms = frozen_for_waiters(f, b);
+
+		best_ms = MIN(best_ms, ms);
+	}
+	CHECK(best_ms < 100 + 100);
+	guest_stop(&f->loop, b);
+}
+
 static void test_given_back_twice(struct fixture *f)
 {
 	struct guest a = { 0 };
@@ -447,6 +490,7 @@ static const struct redis_case cases[] = {
 	{ "waiters on a replica", test_waiters_on_a_replica },
 	{ "long outage", test_long_outage },
 	{ "frozen", test_frozen },
+	{ "short timeout", test_short_timeout },
 	{ "given back twice", test_given_back_twice },
 	{ "stop while frozen", test_stop_while_frozen },
 	{ "refusals", test_refusals },

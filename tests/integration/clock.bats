@@ -1,0 +1,79 @@
+#!/usr/bin/env bats
+# The clock of Redis is set forward and back by minutes, under a turn, waiters and a delay. SKEW: the library
+# that does so within redis-server (skew.c).
+load helpers
+
+setup() {
+	prepare
+	start_relay
+	echo 0 >skew
+	: "${SKEW:?the library that sets clocks}"
+	redis-server() { exec env SKEW_FILE="$DIR/skew" LD_PRELOAD="$SKEW" redis-server "$@"; }
+	start_redis
+	unset -f redis-server
+}
+teardown() { clean_up; }
+
+# set_clock SECONDS: by so many it is wrong from now on.
+set_clock() {
+	local before
+	echo "$1" >skew.new
+	mv skew.new skew
+	wait_for "((\$(redis time | head -n 1) - \$(date +%s) - ($1) < 2 && ($1) - \$(redis time | head -n 1) + \$(date +%s) < 2))"
+}
+start() {
+	start_turnstile -o queue.lock_ttl_ms=3000 "$@"
+	turn held k1
+	ask_later one k1
+	in_line one k1 1
+	ask_later two k1
+	in_line two k1 2
+}
+in_order() {
+	await one two
+	equal "$(outcome one), $(outcome two)" "200 0, 200 0"
+	equal "$(relay_stats '.accounts.k1.order | join(" ")')" "held one two"
+	served k1
+}
+
+@test "set back by five minutes: turns, places and their order stay" {
+	start
+	set_clock -300
+	relay_wait tag=never limit_ms=3500 || true # a lease, and some
+	wait_for "(( \$(redis pttl user_msg_queue_lock:$(key_account k1)) <= 3000 ))"
+	equal "$(redis zcard "user_msg_queue_wait:$(key_account k1)")" 2
+	hang_up held
+	in_order
+	equal "$(relay_stats .accounts.k1.max_overlap)" 1
+	equal "$(log_lines 'select(.msg | test("lost"))')" ""
+}
+
+@test "set back by five minutes: who died before is dropped after its lease" {
+	start
+	crash_turnstile
+	await one two
+	start_turnstile -o redis.instance=other -o queue.lock_ttl_ms=3000
+	set_clock -300
+	ask_later last k1
+	sent last
+	wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account k1)) == 1 ]]" 6
+}
+
+@test "set back by five minutes: a delay isn't longer than it is" {
+	start_turnstile -o queue.delay_ms=1500
+	served k1
+	set_clock -300
+	served k1
+	exchange_wait '.wait_ms >= 1000 and .wait_ms < 4000'
+}
+
+@test "set forward by five minutes: the turn is lost and said to be so, nobody is stuck" {
+	start
+	set_clock 300
+	log_wait '.msg | test("a turn was lost")'
+	await one two
+	equal "$(outcome one), $(outcome two)" "200 0, 200 0"
+	hang_up held
+	served k1
+	wait_for "[[ \$(redis exists user_msg_queue_lock:$(key_account k1) user_msg_queue_wait:$(key_account k1)) == 0 ]]"
+}
