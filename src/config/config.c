@@ -118,6 +118,10 @@ static void check_together(struct load *l)
 		load_error(l, "admin.token",
 			   "is empty, but others can reach admin.address; set a token, or an "
 			   "address on loopback such as 127.0.0.1:8081");
+	if (c->redis.cluster && !form_suits_cluster(span_of(c->redis.url)))
+		load_error(l, "redis.cluster",
+			   "is on, but redis.url names a database or sentinels, and a cluster has "
+			   "neither");
 }
 
 int config_load(const struct config_sources *sources, struct buf *errors, struct config **ret)

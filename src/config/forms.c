@@ -341,6 +341,26 @@ static int check_redis_url(struct span *s, struct buf *why)
 	return url.path.len > 1 ? check_db(skip(url.path, 1), why) : 0;
 }
 
+bool form_suits_cluster(struct span url)
+{
+	bool is_unix = span_starts(url, SPAN("unix:"));
+	struct span rest = url, part, db = { 0 };
+
+	if (span_starts(url, SPAN("redis+sentinel:")))
+		return false;
+	take_until(&rest, is_unix ? "?" : ":");
+	rest = skip(rest, MIN(rest.len, is_unix ? 1 : 3)); /* "?", "://" */
+	while (is_unix && span_next(&rest, '&', &part)) {
+		if (span_starts(part, SPAN("db=")))
+			db = skip(part, 3);
+	}
+	if (!is_unix) {
+		take_until(&rest, "/");
+		db = skip(rest, MIN(rest.len, 1));
+	}
+	return !db.len || strtoll(db.ptr, NULL, 10) == 0;
+}
+
 static int check_sent_host(struct span *s, struct buf *why)
 {
 	struct span host, port;

@@ -571,15 +571,20 @@ static void clear(struct keeper *k)
 	free(k);
 }
 
-void keeper_free(struct keeper *k)
+void keeper_stop(struct keeper *k)
 {
-	if (!k)
-		return;
 	pthread_mutex_lock(&k->mutex);
 	k->stopping = true;
 	pthread_cond_signal(&k->wake);
 	pthread_mutex_unlock(&k->mutex);
 	keeper_wire_cut(k->wire);
+}
+
+void keeper_free(struct keeper *k)
+{
+	if (!k)
+		return;
+	keeper_stop(k);
 	pthread_join(k->thread, NULL);
 	clear(k);
 }

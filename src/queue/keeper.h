@@ -68,9 +68,11 @@ struct keeper *keeper_new(struct loop *loop, const struct redis_address *address
 			  struct redis_tls *tls, const struct redis_names *names, keeper_fn fn,
 			  void *arg) MUST_USE;
 
+/* Tells the thread to end, and cuts a transfer in progress. Doesn't block: so several can end at a time. */
+void keeper_stop(struct keeper *k);
+
 /*
- * Ends the thread and waits for it; a transfer in progress is cut. Blocks no longer than it takes
- * to connect (the I/O timeout). Takes NULL.
+ * The same, and waits for it. Blocks no longer than it takes to connect (the I/O timeout). Takes NULL.
  */
 void keeper_free(struct keeper *k);
 

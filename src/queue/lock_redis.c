@@ -47,12 +47,12 @@ struct redis {
 
 /* --- up and down ------------------------------------------------------------------------- */
 
-/* Listens to a node that is up. */
+/* Listens to a node that is up; one without slots may have been left by the others. */
 static void place_sub(struct redis *r)
 {
 	struct redis_node *to = redis_nodes_any_up(&r->nodes);
 
-	if (!to || to == r->sub_node || redis_node_is_up(r->sub_node))
+	if (!to || to == r->sub_node || (redis_node_is_up(r->sub_node) && r->sub_node->slots))
 		return;
 	r->sub_node = to;
 	free(r->sub_address.host);
@@ -95,6 +95,7 @@ static void slots_moved(void *arg)
 {
 	struct redis *r = arg;
 
+	place_sub(r);
 	redis_turns_moved(&r->turns);
 	redis_ask_link_up(&r->ask);
 }
@@ -306,17 +307,6 @@ static int name_owner(const char *instance, struct buf *errors, char **ret)
 	return 0;
 }
 
-/* Clears the address if it isn't one for a cluster that is asked for. */
-static int check_cluster(const struct config *config, struct buf *errors,
-			 struct redis_address *address)
-{
-	if (!config->redis.cluster || (!address->db && !address->master))
-		return 0;
-	buf_puts(errors, "redis.url: a cluster has neither databases nor sentinels\n");
-	redis_address_clear(address);
-	return -EINVAL;
-}
-
 static const struct lock_ops redis_ops = {
 	.name = "redis",
 	.enter = redis_enter,
@@ -338,8 +328,7 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 	char *owner = NULL;
 	struct redis *r;
 
-	if (redis_address_parse(config->redis.url, errors, &address) < 0 ||
-	    check_cluster(config, errors, &address) < 0)
+	if (redis_address_parse(config->redis.url, errors, &address) < 0)
 		return -EINVAL;
 	if ((address.tls && redis_tls_new(config, address.host, errors, &tls) < 0) ||
 	    name_owner(config->redis.instance, errors, &owner) < 0) {

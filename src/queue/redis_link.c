@@ -102,16 +102,29 @@ static void drop_pending(struct redis_link *l, bool tell)
 	}
 }
 
+/* For people; the caller frees. */
+static char *where(const struct redis_link *l)
+{
+	const struct redis_address *a = l->terms.address;
+
+	if (a->path || (a->master && !l->place.port))
+		return xstrdup(a->path ? a->path : a->master);
+	return l->place.port ? xasprintf("%s:%d", l->place.ip, l->place.port)
+			     : xasprintf("%s:%d", a->host, a->port);
+}
+
 /* One outage is one line: the listening link keeps quiet, unless it is forbidden to listen. */
 static void complain(struct redis_link *l)
 {
 	bool forbidden = l->channel && strstr(l->cause, "NOPERM");
+	CLEANUP(freep) char *at = NULL;
 
 	if (l->complained || (l->channel && !forbidden))
 		return;
+	at = where(l);
 	log_warn(forbidden ? "redis forbids to listen: turns are handed over by touches only"
 			   : "redis is unreachable",
-		 LOG_STR("link", l->name), LOG_STR("cause", l->cause));
+		 LOG_STR("link", l->name), LOG_STR("at", at), LOG_STR("cause", l->cause));
 	l->complained = true;
 }
 

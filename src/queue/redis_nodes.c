@@ -13,11 +13,15 @@ static bool is_cluster(const struct redis_nodes *n)
 
 struct redis_node *redis_nodes_any_up(const struct redis_nodes *n)
 {
+	struct redis_node *found = NULL;
+
 	for (size_t i = 0; i < n->count; i++) {
-		if (redis_node_is_up(n->node[i]))
-			return n->node[i];
+		struct redis_node *node = n->node[i];
+
+		if (redis_node_is_up(node) && (!found || (node->slots && !found->slots)))
+			found = node;
 	}
-	return NULL;
+	return found;
 }
 
 void redis_node_refuses(struct redis_node *node, const char *error)
@@ -149,13 +153,24 @@ static struct redis_node *new_node(struct redis_nodes *n)
 	return node;
 }
 
+static bool is_at(const struct redis_node *node, struct span host, int port)
+{
+	const struct redis_address *a = &node->address;
+	const struct redis_place *place;
+
+	if (!node->link || a->path)
+		return false;
+	if (a->port == port && span_eq(span_of(a->host), host))
+		return true;
+	place = redis_link_place(node->link);
+	return place->port == port && span_eq(span_of(place->ip), host);
+}
+
+/* The URL may have a name for what others call by its address. */
 static struct redis_node *find_node(const struct redis_nodes *n, struct span host, int port)
 {
 	for (size_t i = 0; i < n->count; i++) {
-		const struct redis_address *a = &n->node[i]->address;
-
-		if (n->node[i]->link && a->host && !a->path && a->port == port &&
-		    span_eq(span_of(a->host), host))
+		if (is_at(n->node[i], host, port))
 			return n->node[i];
 	}
 	return NULL;
@@ -331,7 +346,7 @@ static void surveyed(void *arg, const redisReply *reply)
 
 	n->surveying = false;
 	if (reply && reply->type == REDIS_REPLY_ERROR && !n->complained) {
-		log_warn("redis.cluster is on, but this is none", LOG_STR("cause", reply->str));
+		log_warn("redis doesn't tell the slots of a cluster", LOG_STR("cause", reply->str));
 		n->complained = true;
 	}
 	for (size_t i = 0; reply && reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
@@ -373,6 +388,8 @@ void redis_nodes_close(struct redis_nodes *n)
 {
 	timer_clear(&n->survey);
 	job_cancel(&n->forget_job);
+	for (size_t i = 0; i < n->count; i++)
+		keeper_stop(n->node[i]->keeper);
 	for (size_t i = 0; i < n->count; i++) {
 		timer_clear(&n->node[i]->grace);
 		keeper_free(steal(&n->node[i]->keeper));

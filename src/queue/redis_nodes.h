@@ -79,7 +79,7 @@ static inline bool redis_node_is_up(const struct redis_node *node)
 	return node->link && redis_link_is_up(node->link);
 }
 
-/* One that is up, or NULL. */
+/* One that is up, if there is one with slots, or NULL. */
 struct redis_node *redis_nodes_any_up(const struct redis_nodes *n);
 
 /*

@@ -175,7 +175,7 @@ static void confirmed(struct redis_call *call, const redisReply *reply)
 	}
 	if (answered)
 		redis_turns_answer(r, &a); /* who has it then may be ours, too */
-	redis_errand_free(e); /* without an answer: the next touch hears of it again */
+	redis_errand_free(e);              /* without an answer: the next touch hears of it again */
 }
 
 /* A renewal behind the give-back could restore the turn. */

@@ -49,7 +49,7 @@ start_cluster() {
 	for port in "${NODES[@]}"; do
 		wait_for "on $port cluster info | grep -q cluster_state:ok"
 	done
-	REDIS_URL=redis://127.0.0.1:${NODES[0]}
+	REDIS_URL=redis://localhost:${NODES[0]} # not how the others call it
 }
 
 on() { redis-cli -p "$1" "${@:2}"; }
@@ -171,7 +171,11 @@ end_move() {
 	at a
 	begin_move "$slot" "$from" "$to"
 	ask_later two "$KEY"
+	sent two
+	ask_later gone "$KEY"
+	sent gone
 	wait_for "((\$(errors $from TRYAGAIN) > 0))"
+	hang_up gone # before anybody could take it
 	move_keys "$slot" "$from" "$to"
 	wait_for "((\$(errors $from ASK) > 0 && \$(errors $to TRYAGAIN) > 0))"
 	end_move "$slot" "$from" "$to"
@@ -182,6 +186,7 @@ end_move() {
 	await one two
 	equal "$(outcome one), $(outcome two)" "200 0, 200 0"
 	equal "$(relay_stats ".accounts.$KEY | [.max_overlap, (.order | join(\" \"))] | join(\" \")")" "1 held one two"
+	served "$KEY" --max-time 1.5 # nobody was left in line
 	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
 }
 

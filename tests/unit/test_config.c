@@ -150,6 +150,34 @@ static void test_together(void)
 	end(&run);
 }
 
+static void test_cluster_urls(void)
+{
+	static const struct {
+		const char *url;
+		bool fine;
+	} rows[] = {
+		{ "redis.url=redis://h", true },
+		{ "redis.url=redis://h:1/", true },
+		{ "redis.url=rediss://u:p%2f1@[::1]:1/0", true },
+		{ "redis.url=redis://u:p@h/1", false },
+		{ "redis.url=unix:/a/1", true },
+		{ "redis.url=unix:/a?user=db&db=0", true },
+		{ "redis.url=unix:/a?user=u&db=2", false },
+		{ "redis.url=redis+sentinel://h/main", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct run run = load(NULL, NULL, OVER("redis.cluster=true", rows[i].url));
+
+		CHECK_INT(run.result, rows[i].fine ? 0 : -EINVAL);
+		CHECK_STR(buf_str(&run.errors),
+			  rows[i].fine ? ""
+				       : "redis.cluster: is on, but redis.url names a "
+					 "database or sentinels, and a cluster has neither\n");
+		end(&run);
+	}
+}
+
 /* What a text file may look like: a mark at its start, CR LF, blanks, long lines, no last LF. */
 static void test_file_shapes(void)
 {
@@ -257,7 +285,7 @@ static const char *const other_values[] = {
 	"queue.cleanup_interval_ms=7010",
 	"account.source=header:x-a, static:b",
 	"account.trusted_proxies=10.0.0.0/8, unix",
-	"redis.url=redis://h:1/2",
+	"redis.url=redis://h:1",
 	"redis.key_prefix=p",
 	"redis.instance=some-other.instance",
 	"redis.command_timeout_ms=711",
@@ -579,6 +607,7 @@ int main(int argc, char **argv)
 	test_unknown();
 	test_all_errors();
 	test_together();
+	test_cluster_urls();
 	test_file_shapes();
 	test_bad_files();
 	test_round_trip();
