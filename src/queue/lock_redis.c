@@ -78,6 +78,8 @@ static void node_down(void *arg, struct redis_node *node)
 	struct redis *r = arg;
 
 	redis_ask_link_down(&r->ask);
+	if (redis_nodes_any_up(&r->nodes))
+		redis_ask_link_up(&r->ask); /* what it asks may be at another one */
 	if (node == r->sub_node)
 		redis_link_reset(r->sub, "the other link is down");
 	place_sub(r);

@@ -282,6 +282,11 @@ end_move() {
 	hang_up first
 	relay_wait tag=second limit_ms=600
 	await second
+	# And so do settings, which live on a node of their own.
+	on "$lives" exists user_msg_queue_config
+	equal "$(order PUT /api/config '{"delayMs":70}')" 200
+	at a
+	wait_for "[[ \$(admin /api/config .delayMs) == 70 ]]" 3
 }
 
 @test "a node freezes: accounts of the others are served as before" {
