@@ -100,6 +100,8 @@ static void slots_moved(void *arg)
 	place_sub(r);
 	redis_turns_moved(&r->turns);
 	redis_ask_link_up(&r->ask);
+	if (r->state == RUNNING)
+		sweep_link_up(r->sweep);
 }
 
 /* Messages may have been missed. */

@@ -49,6 +49,7 @@ struct sweep {
 	struct timer *period, *recheck;
 	enum run run;
 	bool startup_done, second_round, incomplete;
+	bool again;        /* more can be asked than when this run began */
 	struct list stops; /* to go to */
 	struct list alive; /* left-overs of an owner that seemed to live */
 	int open;
@@ -56,6 +57,7 @@ struct sweep {
 };
 
 static void pump(struct sweep *s);
+static void begin(struct sweep *s, enum run run);
 
 static void add_stop(struct list *to, const char *account, const char *owner)
 {
@@ -89,6 +91,8 @@ static void end_run(struct sweep *s)
 	free_stops(&s->stops);
 	free_stops(&s->alive);
 	timer_stop(s->recheck);
+	if (s->again && !s->startup_done)
+		begin(s, STARTUP);
 }
 
 /* --- calls ------------------------------------------------------------------------------- */
@@ -281,6 +285,7 @@ static void begin(struct sweep *s, enum run run)
 	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
 
 	s->run = run;
+	s->again = false;
 	redis_arg_str(&v->call.command, "ZRANGE");
 	redis_arg_key(&v->call.command, index);
 	redis_arg_str(&v->call.command, "0");
@@ -300,9 +305,12 @@ static void period_over(void *arg)
 
 void sweep_link_up(struct sweep *s)
 {
-	if (!s->startup_done && s->run == IDLE &&
-	    s->config->queue.startup_cleanup != STARTUP_CLEANUP_OFF)
+	if (s->startup_done || s->config->queue.startup_cleanup == STARTUP_CLEANUP_OFF)
+		return;
+	if (s->run == IDLE)
 		begin(s, STARTUP);
+	else
+		s->again = true;
 }
 
 struct sweep *sweep_new(struct loop *loop, const struct config *config,

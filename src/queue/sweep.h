@@ -24,7 +24,7 @@ struct sweep *sweep_new(struct loop *loop, const struct config *config,
 			const struct redis_names *names, struct redis_caller *caller, sweep_fn fn,
 			void *arg) MUST_USE;
 
-/* The link is up: the first time, or if it went down in the middle of it, cleans up for start-up. */
+/* A link is up: cleans up for start-up, unless all of that was done already. */
 void sweep_link_up(struct sweep *s);
 
 /* Takes NULL. Calls of its own that are open are the caller's, to be cleared right after. */

@@ -66,6 +66,7 @@ start_two() {
 	for name in a b; do
 		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o redis.command_timeout_ms=1000 "$@"
 		URL_OF[$name]=$URL LOG_OF[$name]=$LOG ADMIN_OF[$name]=$ADMIN
+		[[ $name != a ]] || PID_A=$TURNSTILE_PID
 		wait_for "[[ \$(connections $name) -ge 3 ]]"
 	done
 }
@@ -241,6 +242,23 @@ end_move() {
 	has '{"200":' "$(cat crowd.out)"
 	lacks '"(503|502|error)"' crowd.out
 	equal "$(relay_stats .accounts.k1.max_overlap)" 1
+}
+
+@test "a restart releases what it left on every node" {
+	start_two
+	local port keys=()
+	at a
+	for port in "${NODES[@]}"; do
+		key_on "$port"
+		keys+=("$(key lock "$KEY")")
+		turn "h_$KEY" "$KEY"
+	done
+	crash_turnstile "$PID_A"
+	start_turnstile -o redis.cluster=true -o redis.instance=a
+	local key
+	for key in "${keys[@]}"; do
+		wait_for "[[ \$(all exists '$key') == 0 ]]" 3
+	done
 }
 
 @test "a node dies: its accounts get what on_backend_error says, others go on" {
