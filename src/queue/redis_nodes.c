@@ -1,3 +1,12 @@
+/*
+ * redis_nodes.c - nodes, and the map of slots.
+ *
+ *      CLUSTER SLOTS of one that is up ──┐
+ *      MOVED, to a call or a keeper ─────┴──> of_slot ──> moved(): everybody takes his things along
+ *
+ * A node never goes while this is open: what is called forgotten has no link, and its keeper, which keeps
+ * nothing, waits for the next one. So a pointer to a node stays good, and no thread is waited for on the loop.
+ */
 #include "queue/redis_nodes.h"
 
 #include "base/clock.h"
