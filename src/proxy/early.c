@@ -13,7 +13,8 @@ struct early {
 	struct job job;
 	struct buf out;
 	size_t sent; /* of `out` */
-	bool chunked, ended, done;
+	bool chunked, ended;
+	enum early_state state;
 };
 
 /* Puts the next piece of the body into the empty `out`. */
@@ -61,21 +62,21 @@ static enum early_state go_on(struct early *e)
 static void run_job(struct job *job)
 {
 	struct early *e = container_of(job, struct early, job);
-	enum early_state state = go_on(e);
 
-	e->done = state == EARLY_DONE;
-	e->client.changed(e->client.owner, state);
+	e->state = go_on(e);
+	e->client.changed(e->client.owner, e->state);
 }
 
+/* Who hears of the end, and ends the request, wakes all that belongs to it: also this. */
 void early_wake(struct early *e)
 {
-	if (e && !e->done)
+	if (e && e->state != EARLY_DONE && e->state != EARLY_CUT)
 		loop_defer(e->loop, &e->job);
 }
 
 bool early_done(const struct early *e)
 {
-	return e && e->done;
+	return e && e->state == EARLY_DONE;
 }
 
 struct early *early_new(struct loop *loop, const struct early_client *client,
@@ -87,6 +88,7 @@ struct early *early_new(struct loop *loop, const struct early_client *client,
 	e->client = *client;
 	e->loop = loop;
 	e->job.run = run_job;
+	e->state = EARLY_WAITING;
 	e->chunked = length < 0 && !client->is_1_0 && !client->is_head;
 	e->ended = !r->streamed || client->is_head;
 	buf_printf(&e->out, "HTTP/1.1 %d %s\r\nConnection: close\r\n", r->status, client->reason);

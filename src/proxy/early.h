@@ -40,7 +40,10 @@ struct early *early_new(struct loop *loop, const struct early_client *client,
 			const struct http_response *response) MUST_USE;
 void early_free(struct early *e); /* takes NULL */
 
-/* There is something to read(), or the socket can be written: goes on in a job. Takes NULL. */
+/*
+ * There is something to read(), or the socket can be written: goes on in a job. Takes NULL, and does
+ * nothing behind EARLY_DONE and EARLY_CUT.
+ */
 void early_wake(struct early *e);
 
 /* Whether it was given and all of it is with the kernel. Takes NULL. */
