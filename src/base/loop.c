@@ -16,11 +16,23 @@ static void do_nothing(uv_idle_t *idle)
 	(void)idle;
 }
 
+static void append_job(struct list *list, struct job *job)
+{
+	if (list_empty(&job->link)) {
+		list_init(&job->link);
+		list_append(list, &job->link);
+	}
+}
+
 static void run_jobs(uv_prepare_t *prepare)
 {
 	struct loop *loop = container_of(prepare, struct loop, prepare);
 	struct job *job;
 
+	while ((job = list_first(&loop->later, struct job, link))) {
+		list_remove(&job->link);
+		append_job(&loop->jobs, job);
+	}
 	for (int round = 0; round < ROUNDS_PER_TURN && !list_empty(&loop->jobs); round++) {
 		struct list now; /* those asked for up to here; they may ask for more */
 
@@ -32,7 +44,7 @@ static void run_jobs(uv_prepare_t *prepare)
 			job->run(job);
 		}
 	}
-	if (list_empty(&loop->jobs))
+	if (list_empty(&loop->jobs) && list_empty(&loop->later))
 		uv_idle_stop(&loop->idle);
 	else
 		uv_idle_start(&loop->idle, do_nothing);
@@ -42,6 +54,7 @@ void loop_open(struct loop *loop)
 {
 	must(uv_loop_init(&loop->uv) == 0);
 	list_init(&loop->jobs);
+	list_init(&loop->later);
 	uv_prepare_init(&loop->uv, &loop->prepare);
 	uv_prepare_start(&loop->prepare, run_jobs);
 	uv_idle_init(&loop->uv, &loop->idle);
@@ -57,10 +70,12 @@ void loop_close(struct loop *loop)
 
 void loop_defer(struct loop *loop, struct job *job)
 {
-	if (list_empty(&job->link)) {
-		list_init(&job->link);
-		list_append(&loop->jobs, &job->link);
-	}
+	append_job(&loop->jobs, job);
+}
+
+void loop_defer_later(struct loop *loop, struct job *job)
+{
+	append_job(&loop->later, job);
 }
 
 void job_cancel(struct job *job)

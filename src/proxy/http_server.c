@@ -105,7 +105,7 @@ static void run_mhd(struct job *job)
 		if (MHD_get_timeout(s->daemon, &timeout) != MHD_YES || timeout)
 			return;
 	}
-	loop_defer(s->loop, &s->run_job);
+	loop_defer_later(s->loop, &s->run_job); /* a large body: others first */
 }
 
 static void on_mhd_ready(void *arg, int error, int events)

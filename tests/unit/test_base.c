@@ -156,6 +156,40 @@ static void test_loop(void)
 	CHECK_INT(fired, 1);
 }
 
+struct hog {
+	struct job job;
+	struct loop *loop;
+	int runs;
+};
+
+static void work_long(struct job *job)
+{
+	struct hog *h = container_of(job, struct hog, job);
+
+	if (++h->runs < 1000)
+		loop_defer_later(h->loop, &h->job);
+}
+
+/* Long work lets each turn of the loop look at its descriptors and timers, and never blocks it. */
+static void test_loop_later(void)
+{
+	struct loop loop;
+	struct hog hog = { { .run = work_long }, &loop, 0 };
+	int turns = 0;
+
+	loop_open(&loop);
+	loop_defer(&loop, &hog.job);
+	while (hog.runs < 1000 && turns < 2000) {
+		uv_run(&loop.uv, UV_RUN_ONCE);
+		turns++;
+	}
+	CHECK_INT(hog.runs, 1000);
+	CHECK_INT(turns, 1000);
+	loop_defer_later(&loop, &hog.job);
+	job_cancel(&hog.job);
+	loop_close(&loop);
+}
+
 int main(void)
 {
 	test_json_text();
@@ -164,5 +198,6 @@ int main(void)
 	test_headers();
 	test_list();
 	test_loop();
+	test_loop_later();
 	return check_done();
 }

@@ -5,7 +5,8 @@ import sys
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 PROGRAMS = ["src/turnstile", *("tests/bench/bench_" + name
-                               for name in ("upstream", "poller", "load", "scanner"))]
+                               for name in ("upstream", "poller", "load", "scanner", "floor_server",
+                                            "floor_client"))]
 
 
 def release_build():
@@ -14,6 +15,6 @@ def release_build():
     quiet = {"stdout": sys.stderr, "check": True, "cwd": ROOT}
     subprocess.run(["config/install-packages", "build", "bench"], **quiet)
     if not os.path.exists(os.path.join(build, "build.ninja")):
-        subprocess.run(["meson", "setup", build, "--buildtype=release"], **quiet)
+        subprocess.run(["meson", "setup", build, "--buildtype=release", "-Ddebug=true"], **quiet)
     subprocess.run(["ninja", "-C", build, *PROGRAMS], **quiet)
     return build
