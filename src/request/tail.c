@@ -398,7 +398,9 @@ static const char *in_string(struct tail *t, const char *p, const char *end)
 			t->state = BROKEN;
 			return end;
 		}
-		p = t->catching || t->catching_text ? stop : skip_escapes(stop, end);
+		p = t->catching || t->catching_text
+			    ? stop
+			    : skip_escapes(skip_simple_blocks(stop, end), end);
 		if (p == stop) {
 			t->state = ESCAPE;
 			return stop + 1;

@@ -4,6 +4,7 @@
  * Which bodies are JSON, and what the last message of each is, is test_classify.c's table.
  */
 #include "check.h"
+#include "request/plain.h"
 #include "request/tail.h"
 
 static struct tail_facts scan(struct tail *t, struct span body, size_t piece)
@@ -248,8 +249,47 @@ static void test_facts(void)
 	tail_clear(&t);
 }
 
+/* A byte at a time: where skip_simple_blocks() may stop at the latest. */
+static size_t simple_length(const char *s, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && s[i] != '"' && (unsigned char)s[i] >= 0x20) {
+		if (s[i] == '\\' && (i + 1 == len || !strchr("ntr\"\\", s[i + 1]) || !s[i + 1]))
+			break;
+		i += s[i] == '\\' ? 2 : 1;
+	}
+	return i;
+}
+
+/* Runs of backslashes at every place of a block and over its borders, and what may follow them. */
+static void test_simple_blocks(void)
+{
+	static const char alphabet[] = "\\\\\\\\\\nnttrxxxxxx\"u\n";
+	uint64_t random = 1;
+
+	for (int round = 0; round < 20000; round++) {
+		char s[200];
+		size_t len = 64 + (size_t)round % 130, stop, limit;
+
+		for (size_t i = 0; i < len; i++) {
+			random = random * 6364136223846793005u + 1442695040888963407u;
+			/* the rare ones are made rarer, or no text would be long */
+			s[i] = alphabet[(random >> 33) % (round % 8 ? 11 : sizeof alphabet - 1)];
+		}
+		limit = simple_length(s, len);
+		stop = (size_t)(skip_simple_blocks(s, s + len) - s);
+		CHECK(stop <= limit);
+		CHECK(simple_length(s, stop) == stop); /* not within an escape */
+#ifdef __SSE2__
+		CHECK(stop == limit || len - stop <= 64);
+#endif
+	}
+}
+
 int main(void)
 {
+	test_simple_blocks();
 	test_depth();
 	test_mixed_depth();
 	test_metadata();
