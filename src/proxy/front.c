@@ -22,6 +22,9 @@
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
 enum { WHOLE_BODY_MAX = 256 * 1024 };
 
+/* Of a body whose length is known: room at its beginning, and for each byte that has come. */
+enum { FIRST_ROOM = 64 * 1024, ROOM_PER_BYTE = 8 };
+
 /* Our own fields come on top of the upstream's. */
 _Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
 
@@ -78,6 +81,19 @@ static void *on_begin(void *ctx, struct http_request *request)
 	return x;
 }
 
+/*
+ * Makes room for `n` more bytes of a body: for all of it, if its length is known and not far from what
+ * has come, so that a large one isn't copied over and over, and a claim alone costs nothing.
+ */
+static void make_room(struct exchange *x, size_t n)
+{
+	int64_t length = headers_content_length(http_request_headers(x->request));
+	int64_t likely = MAX(FIRST_ROOM, ROOM_PER_BYTE * (int64_t)(x->body.len + n));
+
+	if (x->body.len + n > x->body.cap && length > (int64_t)(x->body.len + n))
+		buf_reserve(&x->body, (size_t)MIN(length, likely) - x->body.len);
+}
+
 /* Keeps a piece of a whole body, if the limits allow. */
 static void keep(struct exchange *x, const char *data, size_t len)
 {
@@ -89,6 +105,7 @@ static void keep(struct exchange *x, const char *data, size_t len)
 	} else if (x->proxy->buffered_bytes + n > c->listen.max_buffered_bytes) {
 		exchange_finish(x, OUTCOME_BUFFERS_FULL);
 	} else {
+		make_room(x, len);
 		buf_append(&x->body, data, len);
 		x->proxy->buffered_bytes += n;
 		if (x->look)
