@@ -4,8 +4,8 @@
  * MHD runs in external epoll mode: we poll its epoll descriptor and call MHD_run(). What its
  * documentation doesn't tell, and what this file is about:
  *
- *  - There is no wake-up pipe in this mode: after MHD_resume_connection() MHD must run before the
- *    loop blocks. So every resume asks for the job that runs it (run_job).
+ *  - There is no wake-up pipe in this mode: MHD must run after MHD_resume_connection() and before
+ *    the loop blocks. So every resume asks for that: see halls.h.
  *  - A suspended connection doesn't notice that its client hung up, and reports "completed OK"
  *    later. So each connection's descriptor is watched for EPOLLRDHUP from accept to close by a
  *    poll of our own: one registration a connection, stopped at the first event.
@@ -27,11 +27,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/early.h"
+#include "proxy/halls.h"
 #include "proxy/lobby.h"
 #include "proxy/watch.h"
 
@@ -39,7 +41,6 @@ enum {
 	MEMORY_PER_HEADER = 72, /* what MHD notes of each, and a little more */
 	READ_INCREMENT = 8 * 1024,
 	BLOCK_SIZE = 16 * 1024, /* of a streamed response with a known length */
-	RUNS_PER_JOB = 16,
 };
 
 /* Levels of strictness came with 1.0, and so did the flag that says that we have no threads. */
@@ -54,9 +55,7 @@ enum {
 struct http_server {
 	struct loop *loop;
 	struct http_server_options options;
-	struct MHD_Daemon *daemon;
-	struct watch *poll; /* MHD's epoll descriptor */
-	struct job run_job;
+	struct halls *halls; /* MHD's daemons */
 	struct lobby *lobby;
 	int64_t early_responses;
 	bool is_lax; /* MHD reads more than it should, and tells nobody */
@@ -72,6 +71,7 @@ enum request_state {
 /* MHD serves one request of a connection at a time, so the request lives in its connection. */
 struct http_request {
 	struct http_server *server;
+	struct hall *hall;
 	struct MHD_Connection *mhd;
 	struct watch *watch; /* for a hang-up; NULL after one */
 	struct seat seat;    /* in a lounge while R_NONE; has the descriptor */
@@ -95,25 +95,12 @@ struct http_request {
 
 /* --- running MHD ------------------------------------------------------------------------------ */
 
-static void run_mhd(struct job *job)
+static bool run_mhd(void *daemon)
 {
-	struct http_server *s = container_of(job, struct http_server, run_job);
 	MHD_UNSIGNED_LONG_LONG timeout;
 
-	for (int i = 0; i < RUNS_PER_JOB; i++) {
-		MHD_run(s->daemon);
-		if (MHD_get_timeout(s->daemon, &timeout) != MHD_YES || timeout)
-			return;
-	}
-	loop_defer_later(s->loop, &s->run_job); /* a large body: others first */
-}
-
-static void on_mhd_ready(void *arg, int error, int events)
-{
-	struct http_server *s = arg;
-
-	(void)error, (void)events;
-	loop_defer(s->loop, &s->run_job);
+	MHD_run(daemon);
+	return MHD_get_timeout(daemon, &timeout) == MHD_YES && !timeout;
 }
 
 /* MHD_suspend_connection() may only be called from MHD's own callbacks, so this, too. */
@@ -131,7 +118,7 @@ void http_request_wake(struct http_request *r)
 		return;
 	r->parked = false;
 	MHD_resume_connection(r->mhd);
-	loop_defer(r->server->loop, &r->server->run_job);
+	hall_run(r->hall);
 }
 
 void http_request_cut(struct http_request *r)
@@ -165,11 +152,13 @@ static void on_watched(void *arg, int error, int events)
 		r->server->options.service->gone(r->x);
 }
 
-static struct http_request *connection_opened(struct http_server *s, struct MHD_Connection *mhd)
+static struct http_request *connection_opened(struct hall *hall, struct MHD_Connection *mhd)
 {
+	struct http_server *s = hall_context(hall);
 	struct http_request *r = xcalloc(1, sizeof *r);
 
 	r->server = s;
+	r->hall = hall;
 	r->mhd = mhd;
 	r->seat.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	door_name(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
@@ -203,6 +192,7 @@ static void connection_closed(struct http_request *r)
 	watch_clear(&r->watch);
 	lounge_leave(&r->seat);
 	request_clear(r);
+	hall_left(r->hall);
 	lobby_leave(r->server->lobby, r->seat.fd, r->client);
 	free(r);
 }
@@ -341,7 +331,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	request_clear(r);
 	become_idle(r, false);
 	if (!sent)
-		loop_defer(s->loop, &s->run_job); /* MHD closes what has failed when it runs next */
+		hall_run(r->hall); /* MHD closes what has failed when it runs next */
 }
 
 /* --- responses -------------------------------------------------------------------------------- */
@@ -465,13 +455,15 @@ static void on_mhd_log(void *cls, const char *format, va_list args)
 	log_debug("libmicrohttpd", LOG_SPAN("said", span_trim(span_of(line))));
 }
 
-static int start_daemon(struct http_server *s)
+static void *start_daemon(void *ctx, struct hall *hall, int *ret_fd)
 {
+	struct http_server *s = ctx;
 	const struct http_server_options *o = &s->options;
+	struct MHD_Daemon *daemon;
 	size_t memory = (size_t)(o->max_header_bytes + o->max_headers * MEMORY_PER_HEADER) +
 			HTTP_RESPONSE_HEAD_MAX;
 
-	s->daemon = MHD_start_daemon(
+	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_NO_LISTEN_SOCKET | NO_THREADS,
 		0, NULL, NULL, on_request, s,                                   /**/
@@ -482,25 +474,36 @@ static int start_daemon(struct http_server *s)
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u,                              /**/
 		STRICTEST,                                                      /**/
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,                      /**/
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,                 /**/
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, hall,              /**/
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,                   /**/
 		MHD_OPTION_END);
-	if (!s->daemon)
-		return -EIO;
-	s->poll = watch_new(s->loop,
-			    MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
-			    on_mhd_ready, s);
-	watch_for(s->poll, UV_READABLE);
-	return 0;
+	if (daemon)
+		*ret_fd = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return daemon;
 }
+
+static void stop_daemon(void *daemon)
+{
+	MHD_stop_daemon(daemon);
+}
+
+static const struct hall_service daemons = {
+	.open = start_daemon,
+	.run = run_mhd,
+	.close = stop_daemon,
+};
 
 static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
 	struct http_server *s = arg;
+	struct hall *hall = halls_choose(s->halls);
 
-	if (MHD_add_connection(s->daemon, fd, from, len) != MHD_YES)
+	if (!hall)
+		close(fd);
+	if (!hall || MHD_add_connection(hall->daemon, fd, from, len) != MHD_YES)
 		return false;
-	loop_defer(s->loop, &s->run_job);
+	hall_entered(hall);
+	hall_run(hall);
 	return true;
 }
 
@@ -543,12 +546,12 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	s->loop = loop;
 	s->options = *options;
 	s->is_lax = !strncmp(MHD_get_version(), "0.", 2);
-	s->run_job.run = run_mhd;
 	r = lobby_open(loop, &lobby, errors, &s->lobby);
-	if (!r)
-		r = start_daemon(s);
 	if (r)
 		return r;
+	s->halls = halls_new(loop, &daemons, s);
+	if (!s->halls)
+		return -EIO;
 	*ret = steal(&s);
 	return 0;
 }
@@ -567,23 +570,20 @@ void http_server_stats(const struct http_server *s, struct http_server_stats *re
 void http_server_quiesce(struct http_server *s, enum lobby_end how)
 {
 	lobby_quiesce(s->lobby, how);
-	loop_defer(s->loop, &s->run_job);
+	halls_run(s->halls);
 }
 
 void http_server_cut_idle(struct http_server *s)
 {
 	lobby_cut_idle(s->lobby);
-	loop_defer(s->loop, &s->run_job);
+	halls_run(s->halls);
 }
 
 void http_server_free(struct http_server *s)
 {
 	if (!s)
 		return;
-	watch_clear(&s->poll);
-	if (s->daemon)
-		MHD_stop_daemon(s->daemon);
+	halls_free(s->halls);
 	lobby_free(s->lobby);
-	job_cancel(&s->run_job);
 	free(s);
 }

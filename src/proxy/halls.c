@@ -1,0 +1,123 @@
+#include "proxy/halls.h"
+
+#include <stdlib.h>
+
+enum { RUNS_PER_JOB = 16 };
+
+struct halls {
+	struct loop *loop;
+	const struct hall_service *service;
+	void *ctx;
+	struct list list; /* those with room come first */
+};
+
+static void run(struct job *job)
+{
+	struct hall *hall = container_of(job, struct hall, run_job);
+
+	for (int i = 0; i < RUNS_PER_JOB; i++) {
+		if (!hall->halls->service->run(hall->daemon))
+			return;
+	}
+	loop_defer_later(hall->halls->loop, &hall->run_job); /* a large body: others first */
+}
+
+static void on_ready(void *arg, int error, int events)
+{
+	(void)error, (void)events;
+	hall_run(arg);
+}
+
+static void hall_close(struct hall *hall)
+{
+	watch_clear(&hall->poll);
+	if (hall->daemon) /* its connections leave */
+		hall->halls->service->close(hall->daemon);
+	list_remove(&hall->link);
+	job_cancel(&hall->run_job);
+	free(hall);
+}
+
+static struct hall *hall_open(struct halls *h)
+{
+	struct hall *hall = xcalloc(1, sizeof *hall);
+	int fd;
+
+	hall->halls = h;
+	hall->run_job.run = run;
+	hall->daemon = h->service->open(h->ctx, hall, &fd);
+	if (!hall->daemon) {
+		hall_close(hall);
+		return NULL;
+	}
+	hall->poll = watch_new(h->loop, fd, on_ready, hall);
+	watch_for(hall->poll, UV_READABLE);
+	list_prepend(&h->list, &hall->link);
+	return hall;
+}
+
+struct halls *halls_new(struct loop *loop, const struct hall_service *service, void *ctx)
+{
+	struct halls *h = xcalloc(1, sizeof *h);
+
+	h->loop = loop;
+	h->service = service;
+	h->ctx = ctx;
+	list_init(&h->list);
+	if (hall_open(h))
+		return h;
+	halls_free(h);
+	return NULL;
+}
+
+void halls_free(struct halls *h)
+{
+	struct hall *hall;
+
+	if (!h)
+		return;
+	while ((hall = list_first(&h->list, struct hall, link)))
+		hall_close(hall);
+	free(h);
+}
+
+void *hall_context(const struct hall *hall)
+{
+	return hall->halls->ctx;
+}
+
+struct hall *halls_choose(struct halls *h)
+{
+	struct hall *first = list_first(&h->list, struct hall, link);
+
+	return first->connections < HALL_MAX ? first : hall_open(h);
+}
+
+void hall_entered(struct hall *hall)
+{
+	if (++hall->connections < HALL_MAX)
+		return;
+	list_remove(&hall->link);
+	list_append(&hall->halls->list, &hall->link);
+}
+
+void hall_left(struct hall *hall)
+{
+	if (hall->connections-- < HALL_MAX)
+		return;
+	list_remove(&hall->link);
+	list_prepend(&hall->halls->list, &hall->link);
+}
+
+void hall_run(struct hall *hall)
+{
+	loop_defer(hall->halls->loop, &hall->run_job);
+}
+
+void halls_run(struct halls *h)
+{
+	struct hall *hall;
+
+	list_for_each (hall, &h->list, link)
+		hall_run(hall);
+}
