@@ -24,6 +24,11 @@ static void append_job(struct list *list, struct job *job)
 	}
 }
 
+static bool has_jobs(const struct loop *loop)
+{
+	return !list_empty(&loop->jobs) || !list_empty(&loop->last);
+}
+
 static void run_jobs(uv_prepare_t *prepare)
 {
 	struct loop *loop = container_of(prepare, struct loop, prepare);
@@ -33,18 +38,19 @@ static void run_jobs(uv_prepare_t *prepare)
 		list_remove(&job->link);
 		append_job(&loop->jobs, job);
 	}
-	for (int round = 0; round < ROUNDS_PER_TURN && !list_empty(&loop->jobs); round++) {
+	for (int round = 0; round < ROUNDS_PER_TURN && has_jobs(loop); round++) {
+		struct list *from = list_empty(&loop->jobs) ? &loop->last : &loop->jobs;
 		struct list now; /* those asked for up to here; they may ask for more */
 
-		now = loop->jobs;
+		now = *from;
 		now.next->prev = now.prev->next = &now;
-		list_init(&loop->jobs);
+		list_init(from);
 		while ((job = list_first(&now, struct job, link))) {
 			list_remove(&job->link);
 			job->run(job);
 		}
 	}
-	if (list_empty(&loop->jobs) && list_empty(&loop->later))
+	if (!has_jobs(loop) && list_empty(&loop->later))
 		uv_idle_stop(&loop->idle);
 	else
 		uv_idle_start(&loop->idle, do_nothing);
@@ -54,6 +60,7 @@ void loop_open(struct loop *loop)
 {
 	must(uv_loop_init(&loop->uv) == 0);
 	list_init(&loop->jobs);
+	list_init(&loop->last);
 	list_init(&loop->later);
 	uv_prepare_init(&loop->uv, &loop->prepare);
 	uv_prepare_start(&loop->prepare, run_jobs);
@@ -71,6 +78,11 @@ void loop_close(struct loop *loop)
 void loop_defer(struct loop *loop, struct job *job)
 {
 	append_job(&loop->jobs, job);
+}
+
+void loop_defer_last(struct loop *loop, struct job *job)
+{
+	append_job(&loop->last, job);
 }
 
 void loop_defer_later(struct loop *loop, struct job *job)

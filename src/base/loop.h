@@ -19,7 +19,7 @@ struct loop {
 	uv_loop_t uv;
 	uv_prepare_t prepare; /* runs the jobs before the loop blocks */
 	uv_idle_t idle;       /* active while jobs are left, so that it doesn't block */
-	struct list jobs, later;
+	struct list jobs, last, later;
 };
 
 /* Lives in the object that it works on; zero it, set `run`. The job may free that object. */
@@ -35,6 +35,9 @@ void loop_close(struct loop *loop);
 
 /* Runs `job` once before the loop blocks next. Asking again before it has run changes nothing. */
 void loop_defer(struct loop *loop, struct job *job);
+
+/* The same, but not before all other jobs, and what they ask for: for what others don't wait for. */
+void loop_defer_last(struct loop *loop, struct job *job);
 
 /* The same, but in the loop's next turn, when its descriptors have been looked at: for long work. */
 void loop_defer_later(struct loop *loop, struct job *job);

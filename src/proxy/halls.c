@@ -1,3 +1,9 @@
+/*
+ * halls.c - see halls.h.
+ *
+ * A daemon runs when all other jobs have: so it has all responses that there are to send in one go,
+ * and the next holder's request goes to the upstream before the last one's response to its client.
+ */
 #include "proxy/halls.h"
 
 #include <stdlib.h>
@@ -111,7 +117,7 @@ void hall_left(struct hall *hall)
 
 void hall_run(struct hall *hall)
 {
-	loop_defer(hall->halls->loop, &hall->run_job);
+	loop_defer_last(hall->halls->loop, &hall->run_job);
 }
 
 void halls_run(struct halls *h)

@@ -132,6 +132,7 @@ static void test_loop(void)
 {
 	struct loop loop;
 	struct worker c = { { .run = work }, &loop, 'c', NULL, NULL };
+	struct worker l = { { .run = work }, &loop, 'l', NULL, NULL };
 	struct worker x = { { .run = work }, &loop, 'x', NULL, NULL };
 	struct worker a = { { .run = work }, &loop, 'a', &c, &x };
 	struct worker b = { { .run = work }, &loop, 'b', NULL, NULL };
@@ -140,6 +141,7 @@ static void test_loop(void)
 
 	loop_open(&loop);
 	timer = timer_new(&loop, count, &fired);
+	loop_defer_last(&loop, &l.job); /* behind c, which a asks for */
 	loop_defer(&loop, &a.job);
 	loop_defer(&loop, &b.job);
 	loop_defer(&loop, &a.job); /* pending already: once */
@@ -147,7 +149,7 @@ static void test_loop(void)
 	timer_start(timer, 20);
 	timer_start(timer, 1);
 	CHECK(RUN_UNTIL(&loop, fired == 1, 2000));
-	CHECK_STR(order, "abc");
+	CHECK_STR(order, "abcl");
 	timer_start(timer, 1);
 	timer_clear(&timer);
 	timer_clear(&timer);
