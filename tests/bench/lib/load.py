@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from .machine import LOAD, Process
+from .machine import LOAD, PROXY, Process
 
 WRK_SCRIPT = """
 function init(args)
@@ -114,3 +114,14 @@ def wrk(bench, peer, path, body_size, connections, seconds):
         raise RuntimeError(f"wrk through {peer.name}: {result}")
     result["busy"] = spent[0] / elapsed
     return result, spent
+
+
+def floor_client(bench, body_size, connections, seconds):
+    """CPU seconds a request of the plainest client on the proxy's library, on the proxy's core."""
+    args = [bench.program("floor_client"), "--port", bench.upstream_port, "--connections",
+            connections, "--bytes", body_size, "--run_ms", int(seconds * 1000)]
+    with Process(args, PROXY, stdout=subprocess.PIPE) as p:
+        result = json.loads(p.child.stdout.read())
+    if result["refused"] or not result["answered"]:
+        raise RuntimeError(f"the plainest client: {result}")
+    return result["cpu_s"] / result["answered"]

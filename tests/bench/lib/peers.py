@@ -152,6 +152,14 @@ def haproxy_one(bench):
     return haproxy(bench, "maxconn 1")
 
 
+def floor_server(bench):
+    """The plainest server on the proxy's library."""
+    port = free_port()
+    p = bench.start([bench.program("floor_server"), "--port", port], PROXY)
+    p.wait_for_port(port)
+    return Peer("libmicrohttpd", port, [p])
+
+
 def polling(bench):
     port = free_port()
     p = bench.start([bench.program("poller"), "--port", port, "--upstream", bench.upstream_port],

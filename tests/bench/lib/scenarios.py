@@ -91,6 +91,32 @@ def pass_through(bench, settings):
     return rows
 
 
+def floor(bench, settings):
+    """What the libraries alone cost: the plainest server on one, the plainest client on the other.
+
+    A proxy has to be both. Its sum is what one that leaves all to them can't go below.
+    """
+    ours, server = peers.turnstile(bench), peers.floor_server(bench)
+    rows = []
+    for name, size, connections, _ in PASS_SIZES:
+        path = "/v1/messages" if size else "/v1/models"
+        row = Row("floor", f"{name}: CPU a request, µs", 1)
+        for peer in (ours, server):
+            load.wrk(bench, peer, path, size, connections, 0.3)
+        for _ in range(min(settings.rounds, 3)):
+            spent = {}
+            for peer in (ours, server):
+                result, cpu = load.wrk(bench, peer, path, size, connections, settings.seconds)
+                spent[peer.name] = cpu[0] / result["answered"]
+            spent["libcurl"] = load.floor_client(bench, size, connections,
+                                                 settings.seconds / 2)
+            spent["both libraries"] = spent["libmicrohttpd"] + spent["libcurl"]
+            for peer, seconds in spent.items():
+                row.add(peer, seconds * 1e6)
+        rows.append(row)
+    return rows
+
+
 def streams(bench, settings):
     """200 streams with an event every 10 ms each."""
     group = [peers.turnstile(bench), peers.nginx(bench), peers.haproxy(bench),
@@ -191,5 +217,6 @@ def classification(bench, settings):
 
 SCENARIOS = {
     "hand-off": hand_off, "deep-queue": deep_queue, "pass-through": pass_through,
+    "floor": floor,
     "streams": streams, "memory": memory, "classification": classification,
 }
