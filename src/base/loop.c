@@ -2,8 +2,8 @@
 
 #include "base/mem.h"
 
-/* How many rounds of jobs one turn of the loop runs before it looks at its descriptors again. */
-enum { ROUNDS_PER_TURN = 64 };
+/* How much of its jobs one turn of the loop runs before it looks at its descriptors again. */
+enum { ROUNDS_PER_PASS = 16, PASSES_PER_TURN = 4 };
 
 struct timer {
 	uv_timer_t uv;
@@ -29,6 +29,23 @@ static bool has_jobs(const struct loop *loop)
 	return !list_empty(&loop->jobs) || !list_empty(&loop->last);
 }
 
+/* Runs those that were asked for up to here; they may ask for more. */
+static void run_list(struct list *list)
+{
+	struct list now;
+	struct job *job;
+
+	if (list_empty(list))
+		return;
+	now = *list;
+	now.next->prev = now.prev->next = &now;
+	list_init(list);
+	while ((job = list_first(&now, struct job, link))) {
+		list_remove(&job->link);
+		job->run(job);
+	}
+}
+
 static void run_jobs(uv_prepare_t *prepare)
 {
 	struct loop *loop = container_of(prepare, struct loop, prepare);
@@ -38,17 +55,10 @@ static void run_jobs(uv_prepare_t *prepare)
 		list_remove(&job->link);
 		append_job(&loop->jobs, job);
 	}
-	for (int round = 0; round < ROUNDS_PER_TURN && has_jobs(loop); round++) {
-		struct list *from = list_empty(&loop->jobs) ? &loop->last : &loop->jobs;
-		struct list now; /* those asked for up to here; they may ask for more */
-
-		now = *from;
-		now.next->prev = now.prev->next = &now;
-		list_init(from);
-		while ((job = list_first(&now, struct job, link))) {
-			list_remove(&job->link);
-			job->run(job);
-		}
+	for (int pass = 0; pass < PASSES_PER_TURN && has_jobs(loop); pass++) {
+		for (int i = 0; i < ROUNDS_PER_PASS && !list_empty(&loop->jobs); i++)
+			run_list(&loop->jobs);
+		run_list(&loop->last); /* also if somebody asks for jobs for ever */
 	}
 	if (!has_jobs(loop) && list_empty(&loop->later))
 		uv_idle_stop(&loop->idle);

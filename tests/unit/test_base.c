@@ -192,6 +192,36 @@ static void test_loop_later(void)
 	loop_close(&loop);
 }
 
+static void work_on(struct job *job)
+{
+	struct hog *h = container_of(job, struct hog, job);
+
+	h->runs++;
+	loop_defer(h->loop, &h->job);
+}
+
+/* Who asks for jobs for ever keeps neither the last ones nor the timers from running. */
+static void test_loop_fairness(void)
+{
+	struct loop loop;
+	struct hog hog = { { .run = work_on }, &loop, 0 },
+		   last = { { .run = work_long }, &loop, 999 };
+	struct timer *timer;
+	int fired = 0;
+
+	loop_open(&loop);
+	timer = timer_new(&loop, count, &fired);
+	timer_start(timer, 5);
+	loop_defer(&loop, &hog.job);
+	loop_defer_last(&loop, &last.job);
+	uv_run(&loop.uv, UV_RUN_ONCE);
+	CHECK_INT(last.runs, 1000);
+	CHECK(RUN_UNTIL(&loop, fired == 1, 2000));
+	job_cancel(&hog.job);
+	timer_clear(&timer);
+	loop_close(&loop);
+}
+
 int main(void)
 {
 	test_json_text();
@@ -201,5 +231,6 @@ int main(void)
 	test_list();
 	test_loop();
 	test_loop_later();
+	test_loop_fairness();
 	return check_done();
 }
