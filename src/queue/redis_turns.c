@@ -16,6 +16,8 @@
  * A turn that was handed over may be news of long ago: this process may have been stopped, or the
  * message late, and the lease over. No clock here can tell, so it is used only when Redis has
  * confirmed it, which also begins its whole lease. Where a delay is left, that costs no time.
+ * The answer to a give_back of our own is no old news: the lease began after we had asked. While that
+ * is not long ago, a turn without a delay is used at once, and the keeper confirms it soon.
  */
 #include "queue/redis_turns.h"
 
@@ -27,6 +29,9 @@
 
 enum {
 	LAST_MIN_S = 60, /* how long `last` is kept at least: the relay's own */
+	CONFIRM_MS = 2000, /* the lease of a turn that was handed over; lua/prelude.lua has it */
+	CONFIRM_SOON_MS = 50,
+	FRESH_MS = 500, /* an answer that took longer is not relied on */
 };
 
 enum turn_state {
@@ -116,17 +121,21 @@ static void remove_place(struct place *p)
 	tell(p, (struct lock_news){ LOCK_REMOVED });
 }
 
-/* The lease of a turn that was renewed for its whole ttl by a call sent at `sent_ms`. */
-static void keep(struct place *p, int64_t sent_ms)
+/* It has the turn, for `lease_ms` from when Redis was asked, at `sent_ms`. */
+static void hold(struct place *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
+		 int64_t renew_in_ms)
 {
 	const struct lock_ticket *t = p->box.ticket;
 	struct keeper_turn turn = {
 		.ttl_ms = t->terms.ttl_ms,
-		.lease_until_ms = sent_ms + t->terms.ttl_ms,
-		.renew_at_ms = sent_ms + keeper_interval_ms(t->terms.ttl_ms),
-		.hold_until_ms = p->hold_until_ms,
+		.lease_until_ms = sent_ms + lease_ms,
+		.renew_at_ms = sent_ms + renew_in_ms,
 	};
 
+	p->state = TURN_HELD;
+	p->starts_ms = clock_ms() + delay_ms;
+	p->hold_until_ms = turn.hold_until_ms = p->starts_ms + t->terms.max_hold_ms;
+	tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
 	keeper_hold(p->node->keeper, t->account, t->id, &turn);
 }
 
@@ -142,17 +151,11 @@ static void grant(struct place *p, int64_t elapsed_ms, int64_t sent_ms)
 {
 	const struct lock_terms *terms = &p->box.ticket->terms;
 	int64_t delay_ms = elapsed_ms < 0 ? 0 : MAX(terms->delay_ms - elapsed_ms, 0);
-	int64_t now = clock_ms();
 
-	if (now >= sent_ms + terms->ttl_ms) {
+	if (clock_ms() >= sent_ms + terms->ttl_ms)
 		confirm(p);
-		return;
-	}
-	p->state = TURN_HELD;
-	p->starts_ms = now + delay_ms;
-	p->hold_until_ms = p->starts_ms + terms->max_hold_ms;
-	keep(p, sent_ms);
-	tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
+	else
+		hold(p, delay_ms, sent_ms, terms->ttl_ms, keeper_interval_ms(terms->ttl_ms));
 }
 
 static void confirmed(struct redis_call *call, const redisReply *reply)
@@ -218,6 +221,17 @@ void redis_turns_answer(struct redis_turns *r, const struct redis_answer *a)
 		handed_over(p);
 }
 
+/* The answer to a give_back that was sent at `sent_ms`. */
+static void handed_on(struct redis_turns *r, const struct redis_answer *a, int64_t sent_ms)
+{
+	struct place *p = a->granted.len ? find(r, a->granted.ptr, a->granted.len) : NULL;
+
+	if (p && p->state == TURN_WAITING && !p->box.ticket->terms.delay_ms &&
+	    clock_ms() < sent_ms + FRESH_MS)
+		hold(p, 0, sent_ms, CONFIRM_MS, CONFIRM_SOON_MS);
+	redis_turns_answer(r, a);
+}
+
 /* "<ticket> granted", "<ticket> removed", "<ticket> lost": from tell() in prelude.lua. */
 void redis_turns_message(struct redis_turns *r, struct span payload)
 {
@@ -244,7 +258,7 @@ static void given_back(struct redis_call *call, const redisReply *reply)
 
 	r->errands.open--;
 	if (redis_answer_read(reply, &a)) {
-		redis_turns_answer(r, &a);
+		handed_on(r, &a, e->sent_ms);
 		r->lost += e->completed && !a.number && !e->again;
 		if (a.number)
 			histogram_add(&r->hand_offs, clock_us() - e->sent_us);

@@ -475,7 +475,57 @@ static void test_cost(struct fixture *f)
 	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a t_wait:a"));
 }
 
+static int64_t renewals(struct lock_backend *b)
+{
+	struct lock_stats stats;
+
+	b->ops->stats(b, &stats);
+	return stats.renewals;
+}
+
+/* Two of one process: the answer to the first one's give-back is all that the second waits for. */
+static void test_handed_on_at_once(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t before;
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	guest_enter(&b, f->b[0], "a");
+	UNTIL(f, b.waiting);
+	before = script_calls(f);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	CHECK(script_calls(f) - before <= 1 + 1); /* and maybe a touch */
+	UNTIL(f, redis_ask(&f->server, "PTTL t_lock:a") > 2000);
+	CHECK(clock_ms() - b.granted_at_ms < 1000);
+	CHECK(renewals(f->b[0]) >= 1);
+	pass(f, 2500);
+	CHECK_INT(b.lost, 0);
+	guest_leave(&b, true);
+}
+
+/* An answer that was long on its way isn't: its lease may be over. */
+static void test_handed_on_late(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	guest_enter(&b, f->b[0], "a");
+	UNTIL(f, b.waiting);
+	redis_ask(&f->server, "CLIENT PAUSE 700");
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	CHECK(redis_ask(&f->server, "PTTL t_lock:a") > 2000); /* confirmed before it was used, … */
+	pass(f, 200);
+	CHECK_INT(renewals(f->b[0]), 0); /* … not by the keeper, who would do it afterwards */
+	guest_leave(&b, true);
+}
+
 static const struct redis_case cases[] = {
+	{ "handed on at once", test_handed_on_at_once },
+	{ "handed on late", test_handed_on_late },
 	{ "hand-over is a message", test_hand_over_is_a_message },
 	{ "lost messages", test_lost_messages },
 	{ "late confirmation", test_late_confirmation },

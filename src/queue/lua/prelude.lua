@@ -15,7 +15,7 @@ local PREFIX, ME = ARGV[1], ARGV[2]
 local LEASE_MS = 3000
 -- A turn that was handed over lasts so long unless its process confirms it by renewing: time for two
 -- touches, if the message is lost. With the touch that follows its end, a dead waiter at the head
--- costs those behind it no more than a lease.
+-- costs those behind it no more than a lease. redis_turns.c has the same number.
 local CONFIRM_MS = 2000
 
 local t = redis.call('TIME')
