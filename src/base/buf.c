@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void set_cap(struct buf *b, size_t cap)
+{
+	if (cap == b->cap)
+		return;
+	b->data = xrealloc(b->data, cap);
+	b->cap = cap;
+}
+
 char *buf_reserve(struct buf *b, size_t n)
 {
 	size_t cap = b->cap ? b->cap : 64;
@@ -13,11 +21,14 @@ char *buf_reserve(struct buf *b, size_t n)
 	must(n < SIZE_MAX / 2 - b->len);
 	while (cap < b->len + n)
 		cap *= 2;
-	if (cap != b->cap) {
-		b->data = xrealloc(b->data, cap);
-		b->cap = cap;
-	}
+	set_cap(b, cap);
 	return b->data + b->len;
+}
+
+void buf_reserve_exact(struct buf *b, size_t n)
+{
+	must(n < SIZE_MAX / 2 - b->len);
+	set_cap(b, MAX(b->cap, b->len + n));
 }
 
 void buf_append(struct buf *b, const void *data, size_t n)

@@ -16,6 +16,9 @@ struct buf {
 /* Makes room for `n` more bytes behind `len` and returns where they go; grows by doubling. */
 char *buf_reserve(struct buf *b, size_t n);
 
+/* The same, but with room for no more than that: for a content whose length is known. */
+void buf_reserve_exact(struct buf *b, size_t n);
+
 void buf_append(struct buf *b, const void *data, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);

@@ -90,8 +90,8 @@ static void make_room(struct exchange *x, size_t n)
 	int64_t length = headers_content_length(http_request_headers(x->request));
 	int64_t likely = MAX(FIRST_ROOM, ROOM_PER_BYTE * (int64_t)(x->body.len + n));
 
-	if (x->body.len + n > x->body.cap && length > (int64_t)(x->body.len + n))
-		buf_reserve(&x->body, (size_t)MIN(length, likely) - x->body.len);
+	if (x->body.len + n > x->body.cap && length >= (int64_t)(x->body.len + n))
+		buf_reserve_exact(&x->body, (size_t)MIN(length, likely) - x->body.len);
 }
 
 /* Keeps a piece of a whole body, if the limits allow. */

@@ -45,6 +45,14 @@ static void test_buf(void)
 	buf_append(&b, NULL, 0);
 	CHECK_STR(buf_str(&b), "");
 	buf_clear(&b);
+	buf_reserve_exact(&b, 1000);
+	CHECK_INT((int64_t)b.cap, 1000);
+	for (int i = 0; i < 1001; i++) /* one more than there is room for */
+		buf_puts(&b, "x");
+	CHECK(b.len == 1001 && b.cap >= 1001);
+	buf_reserve_exact(&b, 0); /* never takes room away */
+	CHECK(b.cap >= 1001);
+	buf_clear(&b);
 }
 
 static void test_span_list(void)
