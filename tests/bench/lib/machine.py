@@ -108,14 +108,15 @@ class Process:
         return total * 1024
 
     def settle(self, limit_s=30):
-        """Waits until it has nothing to do any more: less than 2 ms of CPU in 50."""
-        last = self.cpu_s()
+        """Waits until it has nothing to do any more: less than 2 ms of CPU in 50, three times."""
+        last, times = self.cpu_s(), 0
 
         def quiet():
-            nonlocal last
+            nonlocal last, times
             time.sleep(0.05)
             before, last = last, self.cpu_s()
-            return last - before < 0.002
+            times = times + 1 if last - before < 0.002 else 0
+            return times == 3
 
         wait_until(quiet, limit_s, f"{self.args[0]} doesn't come to rest")
 
