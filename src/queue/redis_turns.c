@@ -28,7 +28,7 @@
 #include <uthash.h>
 
 enum {
-	LAST_MIN_S = 60, /* how long `last` is kept at least: the relay's own */
+	LAST_MIN_S = 60,   /* how long `last` is kept at least: the relay's own */
 	CONFIRM_MS = 2000, /* the lease of a turn that was handed over; lua/prelude.lua has it */
 	CONFIRM_SOON_MS = 50,
 	FRESH_MS = 500, /* an answer that took longer is not relied on */

@@ -83,3 +83,16 @@ static inline void check_value(const struct config *c, const char *name, const c
 
 	CHECK_STR(got, want);
 }
+
+/* As --print-config does; to be freed. */
+static inline char *printed(const struct config *c)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	must(f);
+	config_print(c, f);
+	must(fclose(f) == 0);
+	return text;
+}
