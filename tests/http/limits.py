@@ -14,6 +14,7 @@ import re
 import select
 import socket
 import statistics
+import struct
 import sys
 import threading
 import time
@@ -177,6 +178,36 @@ def try_send(s, data):
         s.sendall(data)
     except OSError:
         pass
+
+
+@case("an upstream that resets while both ways are full costs no CPU")
+def reset_when_full(p):
+    gone = threading.Event()
+
+    def fill_and_reset(m, s):
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % FLOOD)
+        s.settimeout(0.5)
+        try:
+            while True:
+                s.send(b"z" * 65536)
+        except OSError:  # nobody takes any more
+            pass
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+        gone.set()
+    upstream.begin(lambda m, s: None, fill_and_reset)
+    with p.connect() as s:
+        s.settimeout(30)
+        sender = threading.Thread(target=lambda: try_send(
+            s, b"POST /r HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n" + b"x" * 90000000))
+        sender.start()
+        check(gone.wait(LIMIT), "the upstream could send all")
+        before = p.cpu_s()
+        time.sleep(1)  # the subject is what it does meanwhile
+        spent = p.cpu_s() - before
+        check(spent < 0.1, f"{spent:.2f} s of CPU in a second")
+        s.shutdown(socket.SHUT_RDWR)
+    sender.join()
 
 
 @case("50 dribbling connections slow nobody else", listen__header_timeout_ms=60000)

@@ -223,7 +223,10 @@ class Upstream:
                 if case["on_head"]:
                     answered.append(case["on_head"](m, sock))
 
-            m = read_request(reader, on_head)
+            try:
+                m = read_request(reader, on_head)
+            except OSError:  # on_head() closed it
+                break
             m.at = time.monotonic()
             with self.lock:
                 case["seen"].append(m)
