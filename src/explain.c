@@ -86,12 +86,6 @@ static void judge(const struct config *config, const struct explain_request *req
 	look_free(look);
 }
 
-static const char *const mode_names[] = {
-	[QUEUE_MODE_ENFORCE] = "enforce",
-	[QUEUE_MODE_OBSERVE] = "observe",
-	[QUEUE_MODE_OFF] = "off",
-};
-
 static void put_string(struct buf *b, const char *key, const char *value)
 {
 	buf_printf(b, ",\"%s\":", key);
@@ -135,7 +129,7 @@ static void put_verdict(struct buf *b, const struct config *config, const struct
 	bool known = v->account[0];
 
 	buf_printf(b, "{\"gated\":%s", v->gated ? "true" : "false");
-	put_string(b, "mode", mode_names[config_queue_mode(config)]);
+	put_string(b, "mode", config_queue_mode_name(config));
 	put_string(b, "kind", request_kind_name(v->kind));
 	put_string(b, "reason", v->reason);
 	put_string(b, "meaning", request_reason_meaning(v->reason));

@@ -226,6 +226,8 @@ static int start_parts(struct server *s, struct inheritance *inheritance, struct
 		return r;
 	parts.queue = s->queue;
 	parts.proxy = s->proxy;
+	parts.note = s->note =
+		note_new(&(struct note_parts){ &s->loop, s->config, s->queue, s->proxy });
 	return admin_new(&parts, errors, &s->admin);
 }
 
@@ -272,6 +274,7 @@ static int start(struct server *s, struct buf *errors)
 static void stop(struct server *s)
 {
 	admin_free(s->admin);
+	note_free(s->note);
 	proxy_free(s->proxy);
 	queue_free(s->queue);
 	phases_end(s);

@@ -28,6 +28,7 @@ struct server {
 	char **arguments; /* as main() got them */
 	struct queue *queue;
 	struct proxy *proxy;
+	struct note *note;
 	struct admin *admin;
 	struct runtime *runtime;
 	struct notify *notify;

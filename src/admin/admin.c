@@ -30,6 +30,13 @@ enum {
 
 /* --- answering -------------------------------------------------------------------------------- */
 
+void call_respond(struct call *c, const struct http_response *response)
+{
+	must(c->state != CALL_ANSWERED);
+	c->state = CALL_ANSWERED;
+	http_request_respond(c->request, response);
+}
+
 static void respond(struct call *c, int status, const char *type, struct span text,
 		    struct header *more)
 {
@@ -41,14 +48,10 @@ static void respond(struct call *c, int status, const char *type, struct span te
 	};
 	size_t count = ARRAY_SIZE(fields) - 1;
 
-	must(c->state != CALL_ANSWERED);
-	c->state = CALL_ANSWERED;
 	if (more)
 		fields[count++] = *more;
-	http_request_respond(c->request, &(struct http_response){ .status = status,
-								  .fields = fields,
-								  .count = count,
-								  .body = text });
+	call_respond(c, &(struct http_response){
+				.status = status, .fields = fields, .count = count, .body = text });
 }
 
 void call_reply_text(struct call *c, int status, const char *type, struct span text)
@@ -92,27 +95,6 @@ void call_fail(struct call *c, int status, const char *code, const char *format,
 	va_end(args);
 	call_reply(c, status, error_document(code, message));
 	free(message);
-}
-
-void json_add(cJSON *object, const char *name, int64_t number)
-{
-	cJSON_AddNumberToObject(object, name, (double)number);
-}
-
-void json_add_time(cJSON *object, const char *name, int64_t wall_ms)
-{
-	time_t seconds = wall_ms / 1000;
-	struct tm tm;
-	char text[40];
-	size_t n;
-
-	if (!wall_ms || !gmtime_r(&seconds, &tm)) {
-		cJSON_AddNullToObject(object, name);
-		return;
-	}
-	n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof text - n, ".%03dZ", (int)(wall_ms % 1000));
-	cJSON_AddStringToObject(object, name, text);
 }
 
 /* --- asking the backend ----------------------------------------------------------------------- */
@@ -296,6 +278,8 @@ static ssize_t on_read(void *x, char *to, size_t max)
 static void forget_question(struct call *c)
 {
 	lock_ask_cancel(queue_backend(c->admin->parts.queue), &c->question);
+	if (c->leave)
+		c->leave(c);
 	job_cancel(&c->serve);
 }
 
@@ -376,6 +360,7 @@ void admin_stop(struct admin *a, void (*done)(void *arg), void *arg)
 	}
 	a->stopped = done;
 	a->stopped_arg = arg;
+	overview_stop(a->overview);
 	http_server_quiesce(a->server, LOBBY_CUT);
 	list_for_each (c, &a->calls, link)
 		http_request_cut(c->request);
@@ -416,6 +401,7 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 	a->check_idle.run = check_idle;
 	list_init(&a->calls);
 	a->lag = lag_new(parts->loop);
+	a->overview = overview_new(parts);
 	options.ctx = a;
 	r = http_server_new(parts->loop, &options, errors, &a->server);
 	if (r < 0)
@@ -430,6 +416,7 @@ void admin_free(struct admin *a)
 		return;
 	http_server_free(a->server);
 	job_cancel(&a->check_idle);
+	overview_free(a->overview);
 	lag_free(a->lag);
 	free(a);
 }

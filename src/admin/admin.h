@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "admin/note.h"
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
@@ -21,6 +22,7 @@ struct admin_parts {
 	const struct config *config;
 	struct queue *queue;
 	struct proxy *proxy;
+	struct note *note;
 	struct inheritance *inheritance; /* for admin_new() only; NULL: none */
 };
 

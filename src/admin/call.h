@@ -12,7 +12,9 @@
 #include <cjson/cJSON.h>
 
 #include "admin/admin.h"
+#include "admin/json.h"
 #include "admin/lag.h"
+#include "admin/overview.h"
 #include "admin/route.h"
 #include "proxy/http_server.h"
 #include "queue/ask.h"
@@ -24,6 +26,7 @@ struct admin {
 	struct http_server *server;
 	struct list calls;
 	struct lag *lag;
+	struct overview *overview;
 	int64_t started_ms, started_wall_ms;
 	struct job check_idle;
 	void (*stopped)(void *arg);
@@ -46,10 +49,14 @@ struct call {
 	struct route_params params;
 	struct lock_question question;
 	void (*then)(struct call *call, const struct lock_answer *answer);
-	void *data; /* the handler's, freed with the call */
+	void *data;                       /* the handler's, freed with the call */
+	void (*leave)(struct call *call); /* the handler's, before that; NULL: nothing to leave */
 };
 
-/* Answers with a JSON document, which it consumes. The call is over. */
+/* Answers. The call is over. */
+void call_respond(struct call *c, const struct http_response *response);
+
+/* The same with a JSON document, which it consumes. */
 void call_reply(struct call *c, int status, cJSON *document);
 
 /* The same with a text of another type. */
@@ -71,11 +78,11 @@ const char *call_account(struct call *c);
 int64_t call_query_number(struct call *c, const char *name, int64_t preset, int64_t min,
 			  int64_t max);
 
-/* Adds a number as cJSON has no function for integers: exact up to 2^53. */
-void json_add(cJSON *object, const char *name, int64_t number);
+/* What counts, for all accounts (NULL) or for one: enabled, delayMs, timeoutMs. settings.c */
+void settings_add(const struct admin *a, const char *account, cJSON *object);
 
-/* "2026-11-22T10:00:00.000Z"; null for 0. */
-void json_add_time(cJSON *object, const char *name, int64_t wall_ms);
+/* What GET /api/status shows. status.c */
+void status_add(const struct admin *a, cJSON *document);
 
 /* --- the handlers, by file -------------------------------------------------------------------- */
 
@@ -92,6 +99,11 @@ void serve_force(struct call *c);
 void serve_pause(struct call *c);
 void serve_resume(struct call *c);
 void serve_remove(struct call *c);
+
+void serve_overview(struct call *c); /* overview.c */
+
+void serve_page(struct call *c); /* dashboard.c */
+void serve_asset(struct call *c);
 
 void serve_config(struct call *c); /* settings.c */
 void serve_config_put(struct call *c);

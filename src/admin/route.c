@@ -12,8 +12,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* False if it is empty, too long, not well-formed, or has a NUL or a control character. */
-static bool decode(struct span s, char ret[ROUTE_PARAM_MAX])
+bool route_decode(struct span s, char ret[ROUTE_PARAM_MAX])
 {
 	size_t n = 0;
 
@@ -66,7 +65,7 @@ static bool matches(const char *pattern, struct span path, struct route_params *
 			continue;
 		}
 		must(n < ROUTE_PARAMS);
-		if (!decode(got, params->text[n++]))
+		if (!route_decode(got, params->text[n++]))
 			return false;
 	}
 	return !path.len;

@@ -39,5 +39,11 @@ struct route_params {
 int route_find(const struct route *table, size_t count, struct span method, struct span target,
 	       const struct route **ret, struct route_params *params, struct buf *allow) MUST_USE;
 
+/*
+ * Percent-decodes (RFC 3986, section 2.1). False if it is empty, too long, not well-formed, or has a
+ * control character.
+ */
+bool route_decode(struct span s, char ret[ROUTE_PARAM_MAX]) MUST_USE;
+
 /* The value of a parameter of the target's query, as it stands there; a NULL ptr: there is none. */
 struct span route_query(struct span target, struct span name);

@@ -8,6 +8,10 @@
 
 /* clang-format off */
 const struct route routes[] = {
+	{ "GET", "/", ROUTE_OPEN, serve_page,
+	  "The dashboard." },
+	{ "GET", "/dashboard/{file}", ROUTE_OPEN, serve_asset,
+	  "Its parts, and the licences of what is in it." },
 	{ "GET", "/healthz", ROUTE_OPEN, serve_alive,
 	  "Is the process alive?" },
 	{ "GET", "/readyz", ROUTE_OPEN, serve_ready,
@@ -18,6 +22,8 @@ const struct route routes[] = {
 	  "This list." },
 	{ "GET", "/api/status", ROUTE_READ, serve_status,
 	  "This process: version, backend, what it is doing." },
+	{ "GET", "/api/overview", ROUTE_READ, serve_overview,
+	  "What the dashboard shows: ?account=A&q=TEXT&sort=S&order=O&limit=1..500&offset=N." },
 	{ "GET", "/api/queues", ROUTE_READ, serve_queues,
 	  "Accounts in use or lately so, a page of them: ?limit=1..500&offset=N." },
 	{ "GET", "/api/queues/{account}", ROUTE_READ, serve_queue,

@@ -37,13 +37,13 @@ static void add_value(cJSON *object, enum runtime_field field, const char *text)
 		cJSON_AddBoolToObject(object, info->name, !strcmp(text, "true"));
 }
 
-static void add_effective(struct call *c, const char *account, cJSON *document)
+void settings_add(const struct admin *a, const char *account, cJSON *object)
 {
 	for (int f = 0; f < RUNTIME_COUNT; f++) {
 		CLEANUP(buf_clear) struct buf text = { 0 };
 
-		runtime_effective(runtime_of(c), account, f, &text);
-		add_value(document, f, buf_str(&text));
+		runtime_effective(a->parts.config->runtime, account, f, &text);
+		add_value(object, f, buf_str(&text));
 	}
 }
 
@@ -97,7 +97,7 @@ void serve_config(struct call *c)
 	cJSON *document = cJSON_CreateObject(), *configured;
 	struct account_list list = { runtime_of(c), NULL };
 
-	add_effective(c, NULL, document);
+	settings_add(c->admin, NULL, document);
 	add_sources(c, NULL, document);
 	configured = cJSON_AddObjectToObject(document, "configured");
 	for (int f = 0; f < RUNTIME_COUNT; f++) {
@@ -121,7 +121,7 @@ void serve_account_config(struct call *c)
 		return;
 	document = cJSON_CreateObject();
 	cJSON_AddStringToObject(document, "accountId", account);
-	add_effective(c, account, document);
+	settings_add(c->admin, account, document);
 	add_sources(c, account, document);
 	add_set(runtime_of(c), account, cJSON_AddObjectToObject(document, "runtime"));
 	call_reply(c, 200, document);

@@ -130,13 +130,13 @@ void serve_ready(struct call *c)
 
 /* --- status ------------------------------------------------------------------------------------- */
 
-static void add_backend(struct call *c, cJSON *document)
+static void add_backend(const struct admin *a, cJSON *document)
 {
 	cJSON *object = cJSON_AddObjectToObject(document, "backend");
 	struct lock_stats stats;
 
-	queue_stats(c->admin->parts.queue, &stats);
-	cJSON_AddStringToObject(object, "name", queue_backend_name(c->admin->parts.queue));
+	queue_stats(a->parts.queue, &stats);
+	cJSON_AddStringToObject(object, "name", queue_backend_name(a->parts.queue));
 	cJSON_AddBoolToObject(object, "up", stats.up);
 	if (stats.round_trip_us >= 0)
 		cJSON_AddNumberToObject(object, "roundTripMs", (double)stats.round_trip_us / 1000);
@@ -162,13 +162,8 @@ static void add_exchanges(const struct proxy_gauges *gauges, cJSON *document)
 	cJSON_AddBoolToObject(document, "draining", gauges->draining);
 }
 
-void serve_status(struct call *c)
+void status_add(const struct admin *a, cJSON *document)
 {
-	static const char *const modes[] = { [QUEUE_MODE_ENFORCE] = "enforce",
-					     [QUEUE_MODE_OBSERVE] = "observe",
-					     [QUEUE_MODE_OFF] = "off" };
-	const struct admin *a = c->admin;
-	cJSON *document = cJSON_CreateObject();
 	struct proxy_gauges gauges;
 
 	proxy_gauges(a->parts.proxy, &gauges);
@@ -179,10 +174,17 @@ void serve_status(struct call *c)
 	json_add(document, "uptimeMs", clock_ms() - a->started_ms);
 	cJSON_AddStringToObject(document, "listening", proxy_address(a->parts.proxy));
 	cJSON_AddStringToObject(document, "upstream", a->parts.config->upstream.url);
-	cJSON_AddStringToObject(document, "mode", modes[config_queue_mode(a->parts.config)]);
-	add_backend(c, document);
+	cJSON_AddStringToObject(document, "mode", config_queue_mode_name(a->parts.config));
+	add_backend(a, document);
 	add_exchanges(&gauges, document);
 	cJSON_AddNumberToObject(document, "loopLagMs", (double)lag_longest_us(a->lag) / 1000);
+}
+
+void serve_status(struct call *c)
+{
+	cJSON *document = cJSON_CreateObject();
+
+	status_add(c->admin, document);
 	call_reply(c, 200, document);
 }
 

@@ -36,6 +36,9 @@ static inline enum queue_mode config_queue_mode(const struct config *c)
 	return c->queue.enabled ? c->queue.mode : QUEUE_MODE_OFF;
 }
 
+/* That as it is written in the configuration: "enforce", "observe", "off". */
+const char *config_queue_mode_name(const struct config *c);
+
 /* Whether what this client says in a header counts, see account.trusted_proxies. */
 bool config_trusts(const struct config *c, const char *client_address);
 

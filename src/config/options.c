@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/accounts.h"
 #include "config/forms.h"
 #include "config/values.h"
 
@@ -24,6 +25,12 @@ static const char *const mode_words[] = {
 	[QUEUE_MODE_OBSERVE] = "observe",
 	[QUEUE_MODE_OFF] = "off",
 };
+
+const char *config_queue_mode_name(const struct config *c)
+{
+	return mode_words[config_queue_mode(c)];
+}
+
 static const char *const release_on_words[] = {
 	[RELEASE_ON_END] = "end",
 	[RELEASE_ON_HEADERS] = "headers",

@@ -169,6 +169,29 @@ static void on_watchdog(void *arg)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+/* Of those that were in line, or would have been. */
+static bool has_account(const struct exchange *x)
+{
+	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
+}
+
+static void note_refusal(const struct exchange *x, int64_t wait_ms)
+{
+	struct refusal r = {
+		.at_ms = clock_wall_ms(),
+		.outcome = x->outcome,
+		.reason = x->verdict.reason,
+		.waited_ms = wait_ms,
+	};
+
+	if (!outcome_info[x->outcome].type)
+		return; /* the client heard nothing of ours */
+	snprintf(r.account, sizeof r.account, "%s", has_account(x) ? x->verdict.account : "");
+	snprintf(r.client, sizeof r.client, "%s", x->client_address);
+	snprintf(r.id, sizeof r.id, "%s", x->id);
+	refusals_add(&x->proxy->refusals, &r);
+}
+
 static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 {
 	struct proxy_counters *c = &x->proxy->counters;
@@ -177,6 +200,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 	c->reasons[x->verdict.why]++;
 	c->bytes_in += x->bytes_in;
 	c->bytes_out += x->bytes_out;
+	note_refusal(x, wait_ms);
 	if (!gated)
 		return;
 	histogram_add(&c->wait, wait_ms * 1000);
@@ -184,12 +208,6 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 		histogram_add(&c->hold, x->hold_ms * 1000);
 	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
 		  x->hold_ms < 0 ? -1 : x->hold_ms * 1000);
-}
-
-/* Of those that were in line, or would have been. */
-static bool has_account(const struct exchange *x)
-{
-	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
 }
 
 /* A field that lines of few exchanges have, at the end: less than 0 ends the line before it. */

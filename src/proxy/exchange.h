@@ -21,6 +21,7 @@
 #include "proxy/http_server.h"
 #include "proxy/outcome.h"
 #include "proxy/pipe.h"
+#include "proxy/refusals.h"
 #include "proxy/stats.h"
 #include "proxy/upstream.h"
 #include "queue/queue.h"
@@ -61,6 +62,7 @@ struct proxy {
 	int64_t buffered_bytes; /* of whole bodies, all exchanges */
 	struct proxy_counters counters;
 	struct tally *tally;
+	struct refusals refusals;
 	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */
 	bool ending, draining;         /* takes nobody new; and refuses who has no turn yet */
 	struct job check_idle;

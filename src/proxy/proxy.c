@@ -90,6 +90,11 @@ const struct proxy_counters *proxy_counters(const struct proxy *p)
 	return &p->counters;
 }
 
+const struct refusals *proxy_refusals(const struct proxy *p)
+{
+	return &p->refusals;
+}
+
 const struct tally *proxy_tally(const struct proxy *p)
 {
 	return p->tally;

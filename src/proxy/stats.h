@@ -12,6 +12,7 @@
 #include "base/histogram.h"
 #include "proxy/http_server.h"
 #include "proxy/outcome.h"
+#include "proxy/refusals.h"
 #include "proxy/tally.h"
 #include "queue/shadow.h"
 #include "request/request.h"
@@ -50,6 +51,9 @@ const struct proxy_counters *proxy_counters(const struct proxy *p);
 /* What queue.mode = observe has seen; how many shadows there are now. Lives as long as the proxy. */
 const struct shadow_counters *proxy_observed(const struct proxy *p);
 int64_t proxy_shadows(const struct proxy *p);
+
+/* The latest requests that were answered with an error of ours. Lives as long as the proxy. */
+const struct refusals *proxy_refusals(const struct proxy *p);
 
 /* By account, as far as admin.metrics_accounts allows. Lives as long as the proxy. */
 const struct tally *proxy_tally(const struct proxy *p);

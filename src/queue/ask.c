@@ -29,12 +29,31 @@ struct lock_view *ask_reply_view(struct ask_reply *r, const char *account)
 	struct lock_answer *a = &r->answer;
 	struct lock_view *v;
 
-	a->views = xrealloc(a->views, (a->count + 1) * sizeof *a->views);
+	if (!(a->count & (a->count + 1))) /* is full: room for 1, 3, 7, … */
+		a->views = xrealloc(a->views, (2 * a->count + 1) * sizeof *a->views);
 	v = &a->views[a->count++];
 	memset(v, 0, sizeof *v);
 	snprintf(v->account, sizeof v->account, "%s", account);
 	v->ttl_raw_ms = -2;
 	return v;
+}
+
+void ask_reply_note(struct ask_reply *r, int64_t age_ms, struct span text)
+{
+	struct lock_answer *a = &r->answer;
+
+	a->notes = xrealloc(a->notes, (a->note_count + 1) * sizeof *a->notes);
+	a->notes[a->note_count++] =
+		(struct lock_note){ MAX(age_ms, 0), xstrndup(text.ptr, text.len) };
+}
+
+bool ask_is_watched(const struct lock_question *q, struct span account)
+{
+	for (size_t i = 0; i < q->watched_count; i++) {
+		if (span_eq(span_of(q->watched[i]), account))
+			return true;
+	}
+	return false;
 }
 
 void ask_reply_free(struct ask_reply *r)
@@ -47,6 +66,9 @@ void ask_reply_free(struct ask_reply *r)
 		free(r->answer.views[i].samples);
 	}
 	free(r->answer.views);
+	for (size_t i = 0; i < r->answer.note_count; i++)
+		free(r->answer.notes[i].text);
+	free(r->answer.notes);
 	free(r);
 }
 

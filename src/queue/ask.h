@@ -23,6 +23,8 @@ enum lock_verb {
 	LOCK_RESUME, /* ends that; -ENOENT if it isn't paused */
 	LOCK_REMOVE, /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
 	LOCK_SETTINGS, /* stores `settings`; see lock_settings_fn */
+	LOCK_SURVEY, /* all accounts as LOCK_LIST has them, those `watched` as LOCK_LOOK; and notes */
+	LOCK_NOTE, /* `note` is what surveys tell of this process, until LOCK_NOTE_MS have passed */
 };
 
 enum {
@@ -31,6 +33,10 @@ enum {
 	LOCK_SAMPLES_MAX = 512, /* turns of an account that are remembered, the latest ones */
 	LOCK_RECENT_MS = 5 * 60 * 1000,
 	LOCK_LATELY_MS = 60 * 1000, /* an account that was in use so lately is listed */
+	LOCK_SURVEY_MAX = 2000,     /* accounts of a survey, those last used */
+	LOCK_WATCHED_MAX = 32,      /* of these, with everything */
+	LOCK_NOTE_MAX = 8 * 1024,   /* bytes of a note; longer ones aren't stored */
+	LOCK_NOTE_MS = 60 * 1000,
 };
 
 /* All settings there are, whenever they may have changed. They live during the call. */
@@ -41,7 +47,7 @@ struct lock_waiter {
 	int64_t waited_ms; /* -1: not known */
 };
 
-/* A turn that has ended lately. */
+/* Somebody who has left lately: after a turn, or (hold_ms is -1) without having used any. */
 struct lock_sample {
 	int64_t ago_ms, wait_ms, hold_ms;
 };
@@ -63,11 +69,20 @@ struct lock_view {
 	size_t sample_count;
 };
 
+/* What a process has said of itself: LOCK_NOTE. */
+struct lock_note {
+	int64_t age_ms;
+	char *text;
+};
+
 struct lock_answer {
 	int error;               /* 0, -ENOTCONN, -EIO or as the verb says */
-	struct lock_view *views; /* LOCK_LIST: any number; LOCK_LOOK: one */
+	struct lock_view *views; /* LOCK_LIST, LOCK_SURVEY: any number; LOCK_LOOK: one */
 	size_t count;
-	int64_t next; /* LOCK_LIST: the `offset` of the next page; 0: this was the last */
+	int64_t next;  /* LOCK_LIST: the `offset` of the next page; 0: this was the last */
+	int64_t known; /* LOCK_SURVEY: accounts there are, also beyond LOCK_SURVEY_MAX */
+	struct lock_note *notes;
+	size_t note_count;
 };
 
 /* Zero it and fill in the first group; it and what it points to must live until it is answered. */
@@ -77,6 +92,9 @@ struct lock_question {
 	int64_t offset, limit; /* LOCK_LIST: where to begin; at most LOCK_LIST_MAX */
 	const struct runtime_setting *settings;
 	size_t setting_count;
+	const char *const *watched; /* LOCK_SURVEY: names of accounts, at most LOCK_WATCHED_MAX */
+	size_t watched_count;
+	const char *note;
 	void (*answered)(struct lock_question *q, const struct lock_answer *answer);
 
 	void *entry; /* the backend's while it is open */
@@ -101,6 +119,12 @@ struct ask_reply *ask_reply_new(struct lock_question *q) MUST_USE;
 
 /* A view more in its answer, zeroed but for the account's name; valid until the next is added. */
 struct lock_view *ask_reply_view(struct ask_reply *r, const char *account);
+
+/* A note more in its answer; `text` is copied. */
+void ask_reply_note(struct ask_reply *r, int64_t age_ms, struct span text);
+
+/* Whether a survey is to show all there is of `account`. */
+bool ask_is_watched(const struct lock_question *q, struct span account);
 
 /* Ends it: tells whoever asked, from a job. Frees it. */
 void ask_reply_send(struct ask_reply *r, struct loop *loop, int error);

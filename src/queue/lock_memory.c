@@ -66,6 +66,8 @@ struct memory {
 	int64_t holders, lost;
 	struct histogram hand_offs;
 	struct settings settings;
+	char *note; /* NULL: none */
+	int64_t noted_ms;
 	enum { RUNNING, STOPPING, STOPPED } state;
 	struct job stop_job;
 	void (*stop_done)(void *arg);
@@ -245,6 +247,15 @@ static void place_free(struct place *p)
 	free(p);
 }
 
+/* Leaves without having used a turn. */
+static void note_leave(const struct place *p)
+{
+	int64_t now = clock_ms();
+	int64_t until_ms = p->account->holder == p ? MIN(p->starts_ms, now) : now;
+
+	samples_add(&p->account->samples, now, until_ms - p->entered_ms, -1);
+}
+
 static void note_completion(struct account *a)
 {
 	const struct place *p = a->holder;
@@ -271,6 +282,8 @@ static void memory_give_back(struct lock_backend *b, struct lock_ticket *t, bool
 
 		if (a->holder == p && completed)
 			note_completion(a);
+		else
+			note_leave(p);
 		take_out(p);
 		account_advance(a);
 		if (next_in_line)
@@ -333,12 +346,17 @@ static void view(const struct account *a, bool whole, struct lock_view *v)
 	samples_view(&a->samples, now, v);
 }
 
+static bool is_lately_used(const struct account *a, int64_t now)
+{
+	return !a->idle_since_ms || now - a->idle_since_ms <= LOCK_LATELY_MS;
+}
+
 static int list_accounts(struct memory *m, struct lock_question *q, struct ask_reply *r)
 {
 	int64_t at = 0, now = clock_ms();
 
 	for (struct account *a = m->accounts; a; a = a->hh.next) {
-		if (a->idle_since_ms && now - a->idle_since_ms > LOCK_LATELY_MS)
+		if (!is_lately_used(a, now))
 			continue;
 		if (at++ < q->offset)
 			continue;
@@ -349,6 +367,31 @@ static int list_accounts(struct memory *m, struct lock_question *q, struct ask_r
 		view(a, false, ask_reply_view(r, a->name));
 	}
 	return 0;
+}
+
+static int survey(struct memory *m, struct lock_question *q, struct ask_reply *r)
+{
+	int64_t now = clock_ms();
+
+	for (struct account *a = m->accounts; a; a = a->hh.next) {
+		bool watched = ask_is_watched(q, span_of(a->name));
+
+		r->answer.known += is_lately_used(a, now);
+		if (watched || (is_lately_used(a, now) && r->answer.count < LOCK_SURVEY_MAX))
+			view(a, watched, ask_reply_view(r, a->name));
+	}
+	if (m->note && now - m->noted_ms < LOCK_NOTE_MS)
+		ask_reply_note(r, now - m->noted_ms, span_of(m->note));
+	return 0;
+}
+
+static void keep_note(struct memory *m, const char *note)
+{
+	if (strlen(note) > LOCK_NOTE_MAX)
+		return;
+	free(m->note);
+	m->note = xstrdup(note);
+	m->noted_ms = clock_ms();
 }
 
 static int remove_waiter(struct account *a, const char *ticket)
@@ -415,6 +458,11 @@ static int answer(struct memory *m, struct lock_question *q, struct ask_reply *r
 		return a ? remove_waiter(a, q->ticket) : -ENOENT;
 	case LOCK_SETTINGS:
 		settings_change(&m->settings, q->settings, q->setting_count);
+		return 0;
+	case LOCK_SURVEY:
+		return survey(m, q, r);
+	case LOCK_NOTE:
+		keep_note(m, q->note);
 		return 0;
 	}
 	return -EIO;
@@ -496,6 +544,7 @@ static void memory_free(struct lock_backend *b)
 	clear(m);
 	settings_clear(&m->settings);
 	job_cancel(&m->stop_job);
+	free(m->note);
 	free(m);
 }
 

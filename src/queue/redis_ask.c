@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "queue/redis_view.h"
 
 enum { PULSE_EVERY_MS = 800 };
 
@@ -90,130 +91,34 @@ static int error_of(const redisReply *reply)
 
 /* --- looking at accounts ----------------------------------------------------------------- */
 
-static struct span text_of(const redisReply *r)
-{
-	return r->type == REDIS_REPLY_STRING ? (struct span){ r->str, r->len }
-					     : (struct span){ "", 0 };
-}
-
-static int64_t number_of(const redisReply *r)
-{
-	if (r->type == REDIS_REPLY_INTEGER)
-		return r->integer;
-	return text_of(r).len ? strtoll(r->str, NULL, 10) : 0; /* hiredis terminates strings */
-}
-
-/* Other programs may put anything there: what isn't printable ASCII becomes "?". */
-static void copy_text(struct span from, char *to, size_t size)
-{
-	size_t n = MIN(from.len, size - 1);
-
-	for (size_t i = 0; i < n; i++)
-		to[i] = from.ptr[i] > ' ' && from.ptr[i] <= '~' ? from.ptr[i] : '?';
-	to[n] = '\0';
-}
-
-/* "<joined> <client> <granted>", see enter.lua. False: nobody noted who it is. */
-static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waiter *waiter,
-		     int64_t *ret_granted)
-{
-	struct span rest = text_of(r), joined, client, granted = { 0 };
-
-	if (!rest.len || !span_next(&rest, ' ', &joined) || !span_next(&rest, ' ', &client))
-		return false;
-	span_next(&rest, ' ', &granted);
-	*ret_joined = strtoll(joined.ptr, NULL, 10);
-	*ret_granted = granted.len ? strtoll(granted.ptr, NULL, 10) : 0;
-	copy_text(client, waiter->client, sizeof waiter->client);
-	return *ret_joined > 0;
-}
-
-static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
-{
-	struct span id = text_of(e[0]);
-	int64_t joined, granted;
-
-	v->ttl_raw_ms = number_of(e[1]);
-	copy_text(id, v->holder.ticket, sizeof v->holder.ticket);
-	v->holder.waited_ms = -1;
-	if (!id.len || !read_who(e[5], &joined, &v->holder, &granted) || !granted)
-		return;
-	v->held_known = true;
-	v->held_ms = now - granted;
-	v->holder.waited_ms = granted - joined;
-}
-
-static void read_waiters(const redisReply *list, int64_t now, struct lock_view *v)
-{
-	v->waiters = xcalloc(list->elements / 2 + 1, sizeof *v->waiters);
-	for (size_t i = 0; i + 1 < list->elements; i += 2) {
-		struct lock_waiter *w = &v->waiters[v->waiter_count++];
-		struct span id = text_of(list->element[i]);
-		int64_t joined, granted;
-
-		copy_text(id, w->ticket, sizeof w->ticket);
-		w->waited_ms =
-			read_who(list->element[i + 1], &joined, w, &granted) ? now - joined : -1;
-	}
-	v->oldest_wait_ms = v->waiter_count ? v->waiters[0].waited_ms : 0;
-}
-
-static void read_samples(const redisReply *list, int64_t now, struct lock_view *v)
-{
-	v->samples = xcalloc(list->elements + 1, sizeof *v->samples);
-	for (size_t i = 0; i < list->elements; i++) {
-		struct lock_sample *s = &v->samples[v->sample_count];
-		int64_t at;
-
-		if (sscanf(text_of(list->element[i]).ptr, "%" SCNd64 " %" SCNd64 " %" SCNd64, &at,
-			   &s->wait_ms, &s->hold_ms) != 3)
-			continue;
-		s->ago_ms = MAX(now - at, 0);
-		v->sample_count += s->ago_ms <= LOCK_RECENT_MS;
-	}
-}
-
-static bool read_look(const redisReply *reply, struct lock_view *v)
-{
-	redisReply **e;
-	int64_t now;
-
-	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 9 ||
-	    reply->element[7]->type != REDIS_REPLY_ARRAY ||
-	    reply->element[8]->type != REDIS_REPLY_ARRAY)
-		return false;
-	e = reply->element;
-	now = number_of(e[6]);
-	read_holder(e, now, v);
-	v->last_at_ms = number_of(e[2]);
-	v->paused_at_ms = number_of(e[3]);
-	v->waiting = number_of(e[4]);
-	read_waiters(e[7], now, v);
-	read_samples(e[8], now, v);
-	return true;
-}
-
 static void looked(struct redis_call *call, const redisReply *reply)
 {
 	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
 
-	if (!read_look(reply, &c->in->reply->answer.views[c->view]))
+	if (!redis_view_read(reply, &c->in->reply->answer.views[c->view]))
 		c->in->error = error_of(reply);
 	call_ended(c);
 }
 
-static void send_look(struct inquiry *in, size_t view, int waiters, int turns)
+static void send_look(struct inquiry *in, size_t view, bool whole)
 {
 	const char *account = in->reply->answer.views[view].account;
 	struct inquiry_call *c = new_account_call(in, SCRIPT_LOOK, account, looked);
 
 	c->view = view;
-	redis_arg_int(&c->call.command, waiters);
-	redis_arg_int(&c->call.command, turns);
+	redis_arg_int(&c->call.command, whole ? LOCK_WAITERS_MAX : 1);
+	redis_arg_int(&c->call.command, whole ? LOCK_SAMPLES_MAX : 0);
 	send_call(c);
 }
 
 /* --- the list ---------------------------------------------------------------------------- */
+
+static bool is_watched(const struct inquiry *in, size_t view)
+{
+	const struct ask_reply *r = in->reply;
+
+	return r->q && ask_is_watched(r->q, span_of(r->answer.views[view].account));
+}
 
 /* One name more than the page has says that there is a next one. */
 static void read_page(struct inquiry *in, const redisReply *names)
@@ -221,14 +126,15 @@ static void read_page(struct inquiry *in, const redisReply *names)
 	size_t count = MIN(names->elements, (size_t)in->limit);
 
 	for (size_t i = 0; i < count; i++) {
-		CLEANUP(freep) char *name = xasprintf("%.*s", SPAN_ARG(text_of(names->element[i])));
+		CLEANUP(freep)
+		char *name = xasprintf("%.*s", SPAN_ARG(redis_text(names->element[i])));
 
 		ask_reply_view(in->reply, name);
 	}
 	if (names->elements > count)
 		in->reply->answer.next = in->offset + in->limit;
 	for (size_t i = 0; i < count; i++)
-		send_look(in, i, 1, 0);
+		send_look(in, i, is_watched(in, i));
 }
 
 static void index_read(struct redis_call *call, const redisReply *reply)
@@ -251,6 +157,72 @@ static void send_list(struct inquiry *in)
 	redis_arg_key(&c->call.command, index);
 	redis_arg_int(&c->call.command, in->offset);
 	redis_arg_int(&c->call.command, in->offset + in->limit);
+	send_call(c);
+}
+
+/* --- the survey -------------------------------------------------------------------------- */
+
+static void surveyed(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+
+	if (!redis_survey_read(reply, c->in->reply))
+		c->in->error = error_of(reply);
+	call_ended(c);
+}
+
+static void add_key(struct inquiry_call *c, const char *kind, const char *name)
+{
+	CLEANUP(freep) char *key = xasprintf("%s_%s%s", c->in->owner->names->prefix, kind, name);
+
+	redis_arg_str(&c->call.command, key);
+}
+
+static void send_survey(struct inquiry *in, const struct lock_question *q)
+{
+	struct inquiry_call *c = new_call(in, SCRIPT_SURVEY, surveyed);
+	struct redis_command *command = &c->call.command;
+
+	redis_arg_int(command, 2);
+	add_key(c, "index", "");
+	add_key(c, "notes", "");
+	redis_arg_str(command, in->owner->names->prefix);
+	redis_arg_int(command, LOCK_SURVEY_MAX);
+	redis_arg_int(command, LOCK_WAITERS_MAX);
+	redis_arg_int(command, LOCK_SAMPLES_MAX);
+	for (size_t i = 0; i < q->watched_count; i++)
+		redis_arg_str(command, q->watched[i]);
+	send_call(c);
+}
+
+/* A cluster's accounts are in several places: a question each, and no notes. */
+static void send_survey_of_cluster(struct inquiry *in)
+{
+	in->offset = 0;
+	in->limit = LOCK_LIST_MAX;
+	send_list(in);
+}
+
+static void stored(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+
+	if (!reply || reply->type == REDIS_REPLY_ERROR)
+		c->in->error = error_of(reply);
+	call_ended(c);
+}
+
+static void send_note(struct inquiry *in, const struct lock_question *q)
+{
+	struct inquiry_call *c = new_call(in, SCRIPT_NOTE, stored);
+	CLEANUP(freep) char *name = xasprintf(":%s", in->owner->names->owner);
+
+	redis_arg_int(&c->call.command, 2);
+	add_key(c, "notes", "");
+	add_key(c, "note", name);
+	redis_arg_str(&c->call.command, in->owner->names->owner);
+	redis_arg_str(&c->call.command, q->note);
+	redis_arg_int(&c->call.command, LOCK_NOTE_MS);
 	send_call(c);
 }
 
@@ -291,15 +263,6 @@ static void send_order(struct inquiry *in, enum redis_script script, const struc
 
 static void pulse(void *arg);
 
-static void stored(struct redis_call *call, const redisReply *reply)
-{
-	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
-
-	if (!reply || reply->type == REDIS_REPLY_ERROR)
-		c->in->error = error_of(reply);
-	call_ended(c);
-}
-
 static void send_settings(struct inquiry *in, const struct lock_question *q, bool deleted)
 {
 	CLEANUP(freep) char *key = xasprintf("%s_config", in->owner->names->prefix);
@@ -335,8 +298,9 @@ static void pulse_answered(struct redis_call *call, const redisReply *reply)
 		histogram_add(&a->round_trips, a->round_trip_us);
 		all = xcalloc(reply->elements / 2 + 1, sizeof *all);
 		for (size_t i = 0; i + 1 < reply->elements; i += 2)
-			all[n++] = (struct runtime_setting){ text_of(reply->element[i]).ptr,
-							     text_of(reply->element[i + 1]).ptr };
+			all[n++] =
+				(struct runtime_setting){ redis_text(reply->element[i]).ptr,
+							  redis_text(reply->element[i + 1]).ptr };
 		settings_replace(&a->settings, all, n);
 	}
 	if (reply)
@@ -391,7 +355,7 @@ static void send_all(struct inquiry *in, const struct lock_question *q)
 		break;
 	case LOCK_LOOK:
 		ask_reply_view(in->reply, q->account);
-		send_look(in, 0, LOCK_WAITERS_MAX, LOCK_SAMPLES_MAX);
+		send_look(in, 0, true);
 		break;
 	case LOCK_FORCE:
 		send_order(in, SCRIPT_FORCE, q);
@@ -407,6 +371,16 @@ static void send_all(struct inquiry *in, const struct lock_question *q)
 		send_settings(in, q, false);
 		send_settings(in, q, true);
 		timer_start(in->owner->pulse, 0); /* sent behind them, so it sees them */
+		break;
+	case LOCK_SURVEY:
+		if (in->owner->names->cluster)
+			send_survey_of_cluster(in);
+		else
+			send_survey(in, q);
+		break;
+	case LOCK_NOTE:
+		if (!in->owner->names->cluster && strlen(q->note) <= LOCK_NOTE_MAX)
+			send_note(in, q);
 		break;
 	}
 }

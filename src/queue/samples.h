@@ -15,6 +15,7 @@ struct samples {
 	size_t cap, at, count; /* at: where the next goes */
 };
 
+/* `hold_ms` as in struct lock_sample. */
 void samples_add(struct samples *s, int64_t at_ms, int64_t wait_ms, int64_t hold_ms);
 
 /* Those of the last LOCK_RECENT_MS before `now_ms`; the caller frees view->samples. */

@@ -16,7 +16,7 @@ code() { jq -r .error.code answer; }
 	start_all
 	admin /api 'length > 10 and all(.[]; .method and .path and .access and .help)' | grep -qx true
 	equal "$(status "$ADMIN/nonsense") $(code)" "404 not_found"
-	equal "$(status "$ADMIN/") $(code)" "404 not_found"
+	equal "$(status "$ADMIN/dashboard/nonsense.js") $(code)" "404 not_found"
 	equal "$(status -X POST -D head "$ADMIN/api/config") $(code)" "405 method_not_allowed"
 	equal "$(header allow head)" "GET, HEAD, PUT, DELETE"
 	equal "$(header content-type head)" application/json
@@ -41,7 +41,7 @@ code() { jq -r .error.code answer; }
 @test "with a token nothing but health is told without it" {
 	start_all -o admin.token=$TOKEN
 	local path
-	for path in /api /api/status /api/queues /api/queues/x /api/config /metrics; do
+	for path in /api /api/status /api/overview /api/queues /api/queues/x /api/config /metrics; do
 		equal "$(status -D head "$ADMIN$path") $path $(code)" "401 $path unauthorized"
 		equal "$(header www-authenticate head)" Bearer
 		equal "$(status -H "Authorization: Bearer ${TOKEN}x" "$ADMIN$path")" 401
@@ -210,4 +210,67 @@ code() { jq -r .error.code answer; }
 	http -f "$ADMIN/metrics" >metrics
 	lacks 'account=' metrics
 	lacks "$(key_account k1)" metrics
+}
+
+@test "the dashboard's files are open, kept by their tag, packed for those who take it" {
+	start_all -o admin.token=$TOKEN
+	equal "$(status -D head "$ADMIN/")" 200
+	equal "$(header content-type head)" "text/html; charset=utf-8"
+	has "frame-ancestors 'none'" "$(header content-security-policy head)"
+	has "default-src 'none'" "$(header content-security-policy head)"
+	lacks content-encoding head
+	has "<!doctype html>" "$(cat answer)"
+	local tag
+	tag=$(header etag head)
+	equal "$(status -H "If-None-Match: W/\"other\", $tag" "$ADMIN/")" 304
+	equal "$(status -H 'If-None-Match: "other"' "$ADMIN/")" 200
+	equal "$(status -D head -H 'Accept-Encoding: br, gzip;q=0.5' "$ADMIN/dashboard/dygraph.js")" 200
+	equal "$(header content-encoding head)" gzip
+	gzip -dc answer | cmp - /usr/share/javascript/dygraphs/dygraph.min.js
+	equal "$(status -D head -H 'Accept-Encoding: gzip;q=0' "$ADMIN/dashboard/dygraph.js")" 200
+	lacks content-encoding head
+	equal "$(status -X POST "$ADMIN/")" 405
+}
+
+@test "overview: sorted, searched, in parts, one account whole" {
+	start_all
+	ask k1 -o /dev/null
+	turn a k2
+	ask_later b k2
+	in_line b k2 1
+	waiting k2 1
+	local one two
+	one=$(key_account k1) two=$(key_account k2)
+	wait_for "[[ \$(admin /api/overview '[.queues[].accountId]') == '[\"$two\",\"$one\"]' ]]"
+	equal "$(admin '/api/overview?sort=wait&order=asc' '[.queues[].accountId]')" "[\"$one\",\"$two\"]"
+	equal "$(admin "/api/overview?q=${two#key-}" '[.matched, .queues[].state]')" '[1,"busy"]'
+	equal "$(admin '/api/overview?q=fr%65e' '[.queues[].accountId]')" "[\"$one\"]"
+	equal "$(admin '/api/overview?limit=1&offset=1' '[.matched, .offset, (.queues | length)]')" '[2,1,1]'
+	equal "$(admin "/api/overview?account=$two" '.account | [.accountId, .waiting, (.waiters | length), (.timeline.turns | length)]')" \
+		"[\"$two\",1,1,61]"
+	equal "$(admin '/api/overview?account=nobody' '.account | [.state, .waiting]')" '["free",0]'
+	equal "$(admin /api/overview '[.fleet.totals | .accounts, .held, .waiting]')" '[2,1,1]'
+	equal "$(admin /api/overview '[.fleet.instances[] | .state, .self]')" '["up",true]'
+	# every account of the list is there, with the same fields
+	admin /api/queues '.queues[] | keys' | sort -u >listed
+	admin /api/overview '.queues[] | del(.state, .stuckBecause) | keys' | sort -u | cmp - listed
+	local bad
+	for bad in sort=name limit=0 limit=501 offset=-1 q=%zz "account=$(printf 'x%.0s' {1..150})"; do
+		equal "$(status "$ADMIN/api/overview?$bad") $(code) $bad" "400 bad_query $bad"
+	done
+	hang_up a
+	await b
+}
+
+@test "overview: pages can't make it show more accounts whole than there is room for" {
+	start_all
+	local i pids=()
+	for i in {1..40}; do
+		http "$ADMIN/api/overview?account=w$i" >"whole-$i" 3>&- &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	equal "$(jq -r 'if .account then "whole" else .accountError end' whole-* | sort | uniq -c | awk '{ print $1, $2 }' | xargs)" \
+		"8 other 32 whole"
+	equal "$(cat whole-* | jq -r '.account.accountId | values' | sort -u | wc -l)" 32
 }

@@ -27,6 +27,9 @@ struct asker {
 	struct lock_waiter first;
 	struct lock_sample sample;
 	char names[8][LOCK_ACCOUNT_MAX];
+	int64_t known;
+	size_t whole;    /* views with waiters */
+	char notes[256]; /* all of them in a row */
 };
 
 static struct config config = {
@@ -47,6 +50,12 @@ static void answered(struct lock_question *q, const struct lock_answer *a)
 	asker->next = a->next;
 	for (size_t i = 0; i < a->count && i < ARRAY_SIZE(asker->names); i++)
 		memcpy(asker->names[i], a->views[i].account, LOCK_ACCOUNT_MAX);
+	asker->known = a->known;
+	for (size_t i = 0; i < a->note_count; i++)
+		strncat(asker->notes, a->notes[i].text,
+			sizeof asker->notes - strlen(asker->notes) - 1);
+	for (size_t i = 0; i < a->count; i++)
+		asker->whole += a->views[i].waiter_count > 1;
 	if (!a->count)
 		return;
 	asker->view = a->views[0];
@@ -114,10 +123,17 @@ static void test_look(struct fixture *f)
 	CHECK(llabs(seen.view.last_at_ms - clock_wall_ms()) < 5000);
 	CHECK_INT(seen.view.sample_count, 1);
 	CHECK(seen.sample.wait_ms >= 0 && seen.sample.hold_ms >= 0 && seen.sample.ago_ms < 5000);
-	guest_leave(&c, false);
-	guest_leave(&b, false); /* not used: no sample */
+	CHECK(seen.sample.hold_ms >= 0);
+	guest_leave(&c, false); /* from the line */
 	seen = ask(f, 1, LOCK_LOOK, NULL);
-	CHECK_INT(seen.view.sample_count, 1);
+	CHECK_INT(seen.view.sample_count, 2);
+	guest_leave(&b, false); /* a turn that wasn't used */
+	seen = ask(f, 1, LOCK_LOOK, NULL);
+	CHECK_INT(seen.view.sample_count, 3);
+	if (f->server) { /* the latest is the first there, and the last with memory */
+		CHECK_INT(seen.sample.hold_ms, -1);
+		CHECK(seen.sample.wait_ms >= 0 && seen.sample.wait_ms < 5000);
+	}
 }
 
 static void test_force(struct fixture *f)
@@ -289,6 +305,49 @@ static void test_list(struct fixture *f)
 	guest_leave(&g, false);
 }
 
+static void note(struct fixture *f, int backend, const char *text)
+{
+	struct asker a = { .q = { .verb = LOCK_NOTE, .note = text } };
+
+	put(&a, f->b[backend]);
+	UNTIL(f, a.answers);
+	CHECK_INT(a.error, 0);
+}
+
+/* All accounts in one answer, those watched whole; and what both processes said of themselves last. */
+static void test_survey(struct fixture *f)
+{
+	const char *const watched[] = { "nobody-uses-it", f->account };
+	struct asker all = { .q = { .verb = LOCK_SURVEY } };
+	struct asker one = { .q = { .verb = LOCK_SURVEY, .watched = watched, .watched_count = 2 } };
+	struct guest a = { 0 }, b = { 0 }, c = { 0 };
+	char longer[LOCK_NOTE_MAX + 2];
+
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = '\0';
+	enter(&a, f, 0);
+	enter(&b, f, 1);
+	enter(&c, f, 0);
+	note(f, 0, "(first)");
+	note(f, 1, "(second)");
+	note(f, 1, "(third)");
+	note(f, 1, longer);
+	put(&all, f->b[0]);
+	UNTIL(f, all.answers);
+	CHECK_INT(all.error, 0);
+	CHECK(all.known >= 1 && all.count >= 1);
+	CHECK(is_named(&all, f->account));
+	CHECK_INT(all.whole, 0);
+	CHECK(strstr(all.notes, "(third)") && !strstr(all.notes, "(second)"));
+	CHECK(!f->server || strstr(all.notes, "(first)"));
+	put(&one, f->b[1]);
+	UNTIL(f, one.answers);
+	CHECK_INT(one.whole, 1);
+	guest_leave(&c, false);
+	guest_leave(&b, false);
+	guest_leave(&a, false);
+}
+
 static void test_cancel(struct fixture *f)
 {
 	struct asker a = { .q = { .verb = LOCK_LOOK, .account = f->account } };
@@ -372,7 +431,8 @@ static void run_cases(struct fixture *f)
 		{ "pause", test_pause },         { "pause while idle", test_pause_idle },
 		{ "remove", test_remove },       { "remove, unheard", test_remove_unheard },
 		{ "strangers", test_strangers }, { "list", test_list },
-		{ "cancel", test_cancel },       { "settings", test_settings },
+		{ "survey", test_survey },       { "cancel", test_cancel },
+		{ "settings", test_settings },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -444,6 +504,7 @@ static void test_gone(struct fixture *f)
 	UNTIL(f, !is_up(f->b[0]));
 	CHECK_INT(ask(f, 0, LOCK_LOOK, NULL).error, -ENOTCONN);
 	CHECK_INT(ask(f, 0, LOCK_PAUSE, NULL).error, -ENOTCONN);
+	CHECK_INT(ask(f, 0, LOCK_SURVEY, NULL).error, -ENOTCONN);
 	redis_server_start(f->server);
 	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
 	CHECK_INT(ask(f, 0, LOCK_LOOK, NULL).error, 0);

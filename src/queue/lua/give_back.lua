@@ -4,14 +4,29 @@
 local id, completed, keep_s = ARGV[3], ARGV[4], ARGV[5]
 local held = redis.call('GET', LOCK) == id
 
+local function remember(waited, held_ms)
+	redis.pcall('LPUSH', TIMES, string.format('%.0f ', NOW) .. waited .. ' ' .. held_ms)
+	redis.call('LTRIM', TIMES, 0, 511)
+	redis.call('PEXPIRE', TIMES, 300000)
+end
+
+-- Who leaves without having used a turn counts as well: else a line in which nobody lasts looks empty.
+local function remember_left()
+	local joined, granted = string.match(redis.call('HGET', WHO, id) or '', '^(%d+) %S+ ?(%d*)')
+	if joined then
+		local until_ms = tonumber(granted) or NOW
+		remember(string.format('%.0f', math.max(until_ms - joined, 0)), '-1')
+	end
+end
+
 if held then
 	redis.call('DEL', LOCK)
-	if completed == '1' then
-		redis.pcall('SET', LAST, string.format('%.0f', NOW), 'EX', keep_s)
-		redis.pcall('LPUSH', TIMES, string.format('%.0f ', NOW) .. ARGV[6] .. ' ' .. ARGV[7])
-		redis.call('LTRIM', TIMES, 0, 511)
-		redis.call('PEXPIRE', TIMES, 300000)
-	end
+end
+if held and completed == '1' then
+	redis.pcall('SET', LAST, string.format('%.0f', NOW), 'EX', keep_s)
+	remember(ARGV[6], ARGV[7])
+elseif held or redis.call('ZSCORE', WAIT, id) then
+	remember_left()
 end
 forget_all(id)
 advance()

@@ -1,0 +1,37 @@
+/*
+ * account.h - one account as JSON, from what a backend says of it. Pure functions.
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "queue/ask.h"
+
+/* For a list: who holds, how many wait. */
+cJSON *account_brief(const struct lock_view *v) MUST_USE;
+
+/* The same with its waiters and what its latest turns took. */
+cJSON *account_whole(const struct lock_view *v) MUST_USE;
+
+/* Whether anybody uses it, or did lately. */
+bool account_is_of_interest(const struct lock_view *v);
+
+enum account_state {
+	ACCOUNT_FREE,
+	ACCOUNT_PACING, /* the next one has the turn, the delay isn't over */
+	ACCOUNT_BUSY,
+	ACCOUNT_PAUSED, /* by an operator; a turn may still be under way */
+	ACCOUNT_STUCK,  /* it won't go on by itself, or not soon */
+	ACCOUNT_STATES,
+};
+
+extern const char *const account_state_name[ACCOUNT_STATES];
+
+/* `stalled`: its process says that the holder doesn't move. `*ret_why`: of a stuck one, or NULL. */
+enum account_state account_state(const struct lock_view *v, bool stalled, const char **ret_why);
+
+/*
+ * By nearest rank: the smallest of `count` values (not 0) that at least `of_100` of 100 don't exceed.
+ * Sorts them.
+ */
+int64_t percentile(int64_t *values, size_t count, size_t of_100);

@@ -1,0 +1,140 @@
+/*
+ * dom.js - making and changing elements, and how numbers are written.
+ *
+ * Everything that comes from outside is put in as text, never as markup. What is already there isn't
+ * touched: the page changes once a second, and neither focus nor selection may suffer from it.
+ */
+
+export const byId = (id) => document.getElementById(id);
+
+/* h('td', { class: 'num' }, 'text', child, ...) */
+export function h(tag, attributes = {}, ...children) {
+	const node = document.createElement(tag);
+	for (const [name, value] of Object.entries(attributes)) {
+		if (value !== undefined && value !== null)
+			node.setAttribute(name, value);
+	}
+	node.append(...children);
+	return node;
+}
+
+export function setText(node, text) {
+	if (node.textContent !== text)
+		node.textContent = text;
+}
+
+export function setAttribute(node, name, value) {
+	if (value === null || value === undefined)
+		node.removeAttribute(name);
+	else if (node.getAttribute(name) !== String(value))
+		node.setAttribute(name, value);
+}
+
+/* A number with its text; the exact one stays readable in data-value. */
+export function setValue(node, value, text) {
+	setText(node, text);
+	setAttribute(node, 'data-value', value);
+}
+
+/*
+ * Makes the children of `parent` those of `items`, in their order. A child whose key is there already is
+ * kept, and moved only if it has to be; `make` builds a new one, `update` fills it in.
+ */
+export function keep(parent, items, key, make, update) {
+	const old = new Map();
+	for (const child of parent.children)
+		old.set(child.dataset.key, child);
+	let at = parent.firstElementChild;
+	for (const item of items) {
+		const name = key(item);
+		let child = old.get(name);
+		if (child) {
+			old.delete(name);
+		} else {
+			child = make(item);
+			child.dataset.key = name;
+		}
+		update(child, item);
+		if (child === at)
+			at = at.nextElementSibling;
+		else
+			moveBefore(parent, child, at);
+	}
+	for (const child of old.values())
+		removeKindly(child);
+}
+
+/* Where the focus was in it, it goes to the same thing next door. */
+function removeKindly(child) {
+	const next = child.nextElementSibling ?? child.previousElementSibling;
+	const focused = child.contains(document.activeElement);
+	child.remove();
+	if (focused)
+		next?.querySelector('button')?.focus({ preventScroll: true });
+}
+
+/* Shows one of two in place of the other, with the focus, if that was there. */
+export function swap(hidden, shown) {
+	const focused = document.activeElement === hidden;
+	hidden.hidden = true;
+	shown.hidden = false;
+	if (focused)
+		shown.focus({ preventScroll: true });
+}
+
+/* Moving a node takes the focus away from what is in it. */
+function moveBefore(parent, child, at) {
+	const active = child.contains(document.activeElement) ? document.activeElement : null;
+	parent.insertBefore(child, at);
+	active?.focus({ preventScroll: true });
+}
+
+/* Pairs of a name and a value, the last one maybe with a hint. */
+export function figures(list, pairs) {
+	keep(list, pairs, (p) => p.name,
+		() => h('div', {}, h('dt'), h('dd')),
+		(div, p) => {
+			setText(div.firstElementChild, p.name);
+			setValue(div.lastElementChild, p.value, p.text ?? String(p.value));
+			setAttribute(div, 'title', p.title);
+			setAttribute(div, 'class', p.kind);
+		});
+}
+
+/* "850 ms", "3.2 s", "42 s", "3 min 20 s", "2 h 5 min" */
+export function duration(ms) {
+	if (ms === null || ms === undefined)
+		return '–';
+	if (ms < 1000)
+		return `${Math.round(ms)} ms`;
+	if (ms < 9950)
+		return `${(ms / 1000).toFixed(1)} s`;
+	const s = Math.round(ms / 1000);
+	if (s < 60)
+		return `${s} s`;
+	if (s < 3600)
+		return s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s / 60} min`;
+	const min = Math.floor(s / 60);
+	if (min < 48 * 60)
+		return min % 60 ? `${Math.floor(min / 60)} h ${min % 60} min` : `${min / 60} h`;
+	return `${Math.floor(min / 1440)} days`;
+}
+
+export const count = (n) => n.toLocaleString('en');
+
+export const clock = (date) => new Date(date).toLocaleTimeString('en-GB');
+
+/* A state is told by its word and a sign's shape; the colour only helps. */
+const signs = {
+	free: '○', busy: '●', pacing: '◔', paused: 'Ⅱ', stuck: '▲',
+	up: '●', draining: '◔', stopped: '○', silent: '▲',
+};
+
+export function setState(node, state) {
+	if (node.dataset.state === state)
+		return;
+	node.dataset.state = state;
+	node.replaceChildren(h('span', { 'aria-hidden': 'true', class: 'sign' }, signs[state] ?? '?'), state);
+}
+
+export const stateNode = () => h('span', { class: 'state' });
