@@ -1,0 +1,213 @@
+/*
+ * fleet.mjs - the processes behind the page: Redis, the fake relay, turnstiles; and requests to them.
+ *
+ * Ports are free ones. What takes time is waited for with a limit.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, openSync, closeSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export const LIMIT_MS = 20000;
+const directory = mkdtempSync(join(tmpdir(), 'turnstile-dashboard-'));
+const processes = new Set();
+const requests = new Set();
+const faults = []; /* who didn't end as one should */
+let started = 0;
+
+export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+/* Until `condition` gives something true: that. */
+export async function until(what, condition, limit = LIMIT_MS) {
+	const end = Date.now() + limit;
+	for (;;) {
+		const value = await condition();
+		if (value)
+			return value;
+		if (Date.now() > end)
+			throw new Error(`in ${limit} ms it did not happen: ${what}`);
+		await pause(25);
+	}
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+function start(program, args, name) {
+	const log = join(directory, `${++started}-${name}.log`);
+	const fd = openSync(log, 'w');
+	const child = spawn(program, args, { stdio: ['ignore', fd, fd], env: { PATH: process.env.PATH, HOME: directory } });
+	closeSync(fd);
+	const p = { name, pid: child.pid, log: () => readFileSync(log, 'utf8'), ended: false };
+	child.on('exit', (status, signal) => {
+		p.ended = true;
+		const bad = status !== 0 && signal !== 'SIGKILL' && signal !== 'SIGTERM';
+		/* A Redis whose port is taken ends as well; another one is tried. */
+		if ((bad && name !== 'redis') || /Sanitizer|runtime error/.test(p.log()))
+			faults.push(`${name} ended with ${status ?? signal}:\n${p.log().slice(-4000)}`);
+	});
+	p.kill = (signal) => child.kill(signal);
+	processes.add(p);
+	return p;
+}
+
+export async function stop(p, signal = 'SIGTERM') {
+	processes.delete(p);
+	p.kill(signal);
+	await until(`${p.name} ends`, () => p.ended);
+}
+
+export async function startRelay() {
+	const p = start(process.env.FAKE_RELAY, ['--port', '0'], 'relay');
+	const line = await until('the relay listens', () => p.log().match(/^listening on (.*)$/m));
+	return Object.assign(p, { address: line[1] });
+}
+
+function freePort() {
+	return new Promise((resolve) => {
+		const server = net.createServer().listen(0, '127.0.0.1', () => {
+			const { port } = server.address();
+			server.close(() => resolve(port));
+		});
+	});
+}
+
+export async function startRedis(port) {
+	for (let attempt = 0; attempt < 10; attempt++) {
+		const at = port ?? await freePort();
+		const p = start('redis-server', ['--port', String(at), '--bind', '127.0.0.1', '--dir', directory,
+			'--save', '', '--appendonly', 'no', '--daemonize', 'no'], 'redis');
+		await until('Redis is ready or has ended', () => p.log().includes('Ready to accept connections') || p.ended);
+		if (!p.ended)
+			return Object.assign(p, { port: at, url: `redis://127.0.0.1:${at}` });
+		processes.delete(p);
+	}
+	throw new Error('Redis does not start');
+}
+
+/* A command of Redis: an array of its arguments; the answer as RESP sends it. */
+export function redis(server, ...commands) {
+	return new Promise((resolve, reject) => {
+		const socket = net.connect(server.port, '127.0.0.1');
+		let answer = '';
+		socket.on('error', reject);
+		socket.on('data', (data) => { answer += data; });
+		socket.on('close', () => resolve(answer));
+		for (const command of [...commands, ['QUIT']]) {
+			const parts = command.map((a) => Buffer.from(String(a)));
+			socket.write(`*${parts.length}\r\n`);
+			for (const part of parts)
+				socket.write(Buffer.concat([Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n')]));
+		}
+	});
+}
+
+/* How many calls of a survey Redis sees in `ms`, whoever makes them. */
+export async function countSurveys(server, ms) {
+	let seen = '';
+	const socket = net.connect(server.port, '127.0.0.1');
+	socket.on('data', (data) => { seen += data; });
+	socket.write('MONITOR\r\n');
+	await until('Redis tells what it does', () => seen.startsWith('+OK'));
+	const before = seen.length;
+	await pause(ms);
+	socket.destroy();
+	return seen.slice(before).split('\n').filter((line) => /"EVAL(SHA)?" .*_index" .*_notes"/i.test(line)).length;
+}
+
+/* { redis, relay, options: { 'queue.delay_ms': 0, … } } */
+export async function startTurnstile(instance, { redis: server, relay, options = {} }) {
+	const all = {
+		'listen.address': '127.0.0.1:0', 'admin.address': '127.0.0.1:0', 'log.format': 'json', 'queue.delay_ms': 0,
+		'upstream.url': `http://${relay.address}`, 'account.source': 'header:X-Account', ...options,
+	};
+	if (server)
+		Object.assign(all, { 'redis.url': server.url, 'redis.instance': instance, 'redis.command_timeout_ms': 500 });
+	const p = start(process.env.TURNSTILE, Object.entries(all).flatMap(([k, v]) => ['-o', `${k}=${v}`]), instance);
+	const line = await until(`${instance} listens`, () => p.log().split('\n').find((l) => l.includes('"msg":"listening"')) || p.ended);
+	if (p.ended)
+		throw new Error(`${instance} does not start: ${p.log()}`);
+	const { address, admin } = JSON.parse(line);
+	return Object.assign(p, { url: `http://${address}`, admin: `http://${admin}`, token: all['admin.token'] });
+}
+
+/* Everything, also what a failed test left. Returns who had ended by itself, or badly. */
+export async function stopAll() {
+	for (const p of processes) {
+		if (p.ended)
+			faults.push(`${p.name} ended by itself:\n${p.log().slice(-2000)}`);
+	}
+	for (const r of requests)
+		r.destroy();
+	for (const name of ['turnstile', 'rest']) {
+		const some = [...processes].filter((p) => name === 'rest' || (p.name !== 'redis' && p.name !== 'relay'));
+		await Promise.all(some.map((p) => p.ended || stop(p).catch(() => stop(p, 'SIGKILL'))));
+		some.forEach((p) => processes.delete(p));
+	}
+	rmSync(directory, { recursive: true, force: true });
+	return faults;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+const BODY = JSON.stringify({ model: 'm', max_tokens: 9, stream: true, messages: [{ role: 'user', content: 'hi' }] });
+
+/*
+ * A user message of `account`, called `tag` at the relay. `fields`: more header fields, to turnstile
+ * and to the relay. Its `end` resolves to status and body, also if it was cut.
+ */
+export function ask(turnstile, account, tag, fields = {}) {
+	const r = http.request(`${turnstile.url}/v1/messages`, {
+		method: 'POST', agent: false,
+		headers: { 'x-account': account, 'content-type': 'application/json', 'x-relay-tag': tag, ...fields },
+	});
+	requests.add(r);
+	const ended = new Promise((resolve) => {
+		const finish = (status, body) => {
+			requests.delete(r);
+			resolve({ status, body });
+		};
+		r.on('error', () => finish(0, ''));
+		r.on('response', (response) => {
+			let body = '';
+			response.on('data', (data) => { body += data; });
+			response.on('close', () => finish(response.statusCode, body));
+			response.on('error', () => {});
+		});
+	});
+	r.end(BODY);
+	return { ended, hangUp: () => r.destroy() };
+}
+
+export const HOLDS = { 'x-relay-fault': 'stall', 'x-relay-cut-after': '3' };
+
+export async function json(url, options = {}) {
+	const response = await fetch(url, options);
+	return response.json();
+}
+
+/* What the relay knows of the request with that tag; undefined: it never came. */
+export async function atRelay(relay, tag) {
+	const stats = await json(`http://${relay.address}/__relay/stats`);
+	return stats.requests.find((r) => r.tag === tag);
+}
+
+export const reaches = (relay, tag) => until(`${tag} reaches the relay`, () => atRelay(relay, tag));
+
+/* A turn that doesn't end by itself. */
+export async function hold(turnstile, relay, account, tag) {
+	const r = ask(turnstile, account, tag, HOLDS);
+	await reaches(relay, tag);
+	return r;
+}
+
+export const accountOf = (turnstile, account) => json(`${turnstile.admin}/api/queues/${encodeURIComponent(account)}`,
+	{ headers: turnstile.token ? { authorization: `Bearer ${turnstile.token}` } : {} });
+
+/* Stands in line as the n-th. */
+export async function lineUp(turnstile, account, tag, n) {
+	const r = ask(turnstile, account, tag);
+	await until(`${tag} is number ${n} in line`, async () => (await accountOf(turnstile, account)).waiting === n);
+	return r;
+}
