@@ -103,6 +103,7 @@ static void answered(struct lock_question *q, const struct lock_answer *answer)
 {
 	struct call *c = container_of(q, struct call, question);
 
+	c->leave = NULL;
 	if (answer->error == -ENOTCONN)
 		call_fail(c, 503, "backend_error", "Redis can't be reached");
 	else if (answer->error == -EIO)
@@ -116,6 +117,23 @@ void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_
 	c->then = then;
 	c->question.answered = answered;
 	lock_ask(queue_backend(c->admin->parts.queue), &c->question);
+}
+
+/* Nobody hears of it any more, but it is done all the same, or may be. */
+static void order_left(struct call *c)
+{
+	c->leave = NULL;
+	log_warn("operator: hung up before his order was answered; it may have been carried out",
+		 LOG_STR("method", c->route->method), LOG_STR("path", c->route->path),
+		 LOG_STR("account", c->question.account),
+		 LOG_STR("client", http_request_client(c->request)));
+	overview_outdated(c->admin->overview);
+}
+
+void call_order(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer))
+{
+	c->leave = order_left;
+	call_ask(c, then);
 }
 
 const char *call_account(struct call *c)

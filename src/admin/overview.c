@@ -266,23 +266,35 @@ static void on_later(void *arg)
 	advance(arg);
 }
 
+/* The place that was wanted last the longest ago; NULL: all are still wanted. */
+static struct watched *free_place(struct overview *o)
+{
+	struct watched *oldest = &o->watched[0];
+
+	for (size_t i = 1; i < LOCK_WATCHED_MAX; i++) {
+		if (o->watched[i].wanted_ms < oldest->wanted_ms)
+			oldest = &o->watched[i];
+	}
+	if (oldest->wanted_ms && clock_ms() - oldest->wanted_ms < WATCH_MS)
+		return NULL;
+	return oldest;
+}
+
 /* False: so many are shown by other pages that there is no place for it. */
 static bool watch(struct overview *o, const char *account)
 {
-	int64_t now = clock_ms();
 	struct watched *w = find_watched(o, account);
 
-	for (size_t i = 0; i < LOCK_WATCHED_MAX && !w; i++) {
-		if (o->watched[i].wanted_ms && now - o->watched[i].wanted_ms < WATCH_MS)
-			continue;
-		w = &o->watched[i];
+	if (!w) {
+		w = free_place(o);
+		if (!w)
+			return false;
 		cJSON_free(w->whole);
 		*w = (struct watched){ 0 };
 		memcpy(w->account, account, strlen(account) + 1);
 	}
-	if (w)
-		w->wanted_ms = now;
-	return w;
+	w->wanted_ms = clock_ms();
+	return true;
 }
 
 /* --- a page ----------------------------------------------------------------------------------- */
@@ -389,10 +401,10 @@ static void add_account(struct overview *o, const struct page *p, cJSON *documen
 		cJSON_AddRawToObject(document, "account", w->whole);
 		return;
 	}
-	if (!p->account[0] || p->unwatched || o->error) {
+	if (!w || o->error) {
 		cJSON_AddNullToObject(document, "account");
 		json_add_text(document, "accountError",
-			      p->unwatched ? "other pages show so many accounts already that this "
+			      p->account[0] && !w ? "other pages show so many accounts already that this "
 					     "one can't be shown; try again in some seconds"
 					   : NULL);
 		return;

@@ -92,7 +92,7 @@ static void order(struct call *c, enum lock_verb verb, const char *ticket)
 	c->question.account = call_account(c);
 	c->question.ticket = ticket;
 	if (c->question.account)
-		call_ask(c, obeyed);
+		call_order(c, obeyed);
 }
 
 void serve_force(struct call *c)

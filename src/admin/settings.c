@@ -243,7 +243,7 @@ static void put_config(struct call *c, const char *account)
 	if (!r && !c->question.setting_count)
 		r = fail_field(c, "body", "give any of enabled, delayMs, timeoutMs");
 	if (!r)
-		call_ask(c, stored);
+		call_order(c, stored);
 }
 
 static void delete_config(struct call *c, const char *account)
@@ -252,7 +252,7 @@ static void delete_config(struct call *c, const char *account)
 
 	for (int f = 0; f < RUNTIME_COUNT; f++)
 		add_setting(c, o, f, NULL);
-	call_ask(c, stored);
+	call_order(c, stored);
 }
 
 void serve_config_put(struct call *c)

@@ -37,17 +37,6 @@ export async function openPage(browser, turnstile, { hash = '', token = false, .
 
 export const closePage = (page) => page.context().close();
 
-/*
- * An answer of the API, and the page as it was right after it was shown: nothing else runs in
- * between, so both must be the same.
- */
-export async function shownAnswer(page) {
-	const response = await page.waitForResponse((r) => r.url().includes('/api/overview'));
-	const at = JSON.parse(await response.text());
-	await page.waitForFunction((began) => window.shown?.at === began, at.at);
-	return at;
-}
-
 const text = (selector) => (page) => page.locator(selector).textContent();
 export const notice = (page) => page.evaluate(() => {
 	const p = document.getElementById('notice');

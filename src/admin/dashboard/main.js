@@ -19,8 +19,12 @@ let chosen = accountOfHash();
 let timer = 0, asking = false, again = false, failures = 0, shownAt = 0;
 
 function accountOfHash() {
-	const name = decodeURIComponent(location.hash.replace(/^#account=/, ''));
-	return location.hash.startsWith('#account=') && name ? name : null;
+	const [, name] = /^#account=(.+)$/.exec(location.hash) ?? [];
+	try {
+		return name ? decodeURIComponent(name) : null;
+	} catch {
+		return null; // typed by hand, and no percent-encoding
+	}
 }
 
 function query() {
@@ -145,6 +149,8 @@ document.addEventListener('visibilitychange', () => {
 	ask();
 });
 addEventListener('hashchange', () => {
+	if (location.hash && !location.hash.startsWith('#account='))
+		return; // the skip link
 	chosen = accountOfHash();
 	ask();
 });
