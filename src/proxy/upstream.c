@@ -31,10 +31,7 @@
 #include "base/mem.h"
 #include "proxy/response_head.h"
 
-enum {
-	IDLE_EASY_MAX = 256,      /* reused easy handles that are kept */
-	IDLE_CONNECTION_MAX = 512 /* kept connections; more are closed after use */
-};
+enum { IDLE_EASY_MAX = 256 }; /* reused easy handles that are kept */
 
 struct upstream {
 	struct loop *loop;
@@ -560,7 +557,11 @@ struct upstream *upstream_new(struct loop *loop, const struct config *config)
 	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
 	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, set_timeout);
 	curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
-	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTION_MAX);
+	/*
+	 * Of all connections, those in use included. Above it curl closes one for each that comes
+	 * free, after a search of all, so that the next transfer has to connect.
+	 */
+	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)config->listen.max_connections);
 	return u;
 }
 

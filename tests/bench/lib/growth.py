@@ -43,7 +43,9 @@ def one(bench, start, accounts, n, settings):
     window = settings.seconds * (1 if n >= 1000 else 0.25)
     rss, cost = held(bench, peer, window_s=window, **common)
     peer.proxy.settle()
-    result, spent = load.run(bench, "turns", peer, warm_ms=settings.seconds * 200,
+    # thousands that go to the upstream at once have to connect there first
+    warm = 3000 if min(n, accounts) > 1000 else 200
+    result, spent = load.run(bench, "turns", peer, warm_ms=settings.seconds * warm,
                              run_ms=settings.seconds * 300, **common)
     peer.stop()
     answered = max(result["answered"], 1)
