@@ -90,7 +90,8 @@
 	MANY("turnstile_loop_delay_seconds", "histogram",                                          \
 	     "How late a timer of the event loop ran that is due four times a second.",            \
 	     put_delays)                                                                           \
-	ONE("turnstile_loop_lag_seconds", "gauge", "The longest such delay of the last 10 s.",     \
+	ONE("turnstile_loop_lag_seconds", "gauge",                                                 \
+	    "The longest such delay of the last 10 to 20 s.",                                      \
 	    (double)lag_longest_us(s->lag) / 1e6)                                                  \
 	MANY("turnstile_account_turns_total", "counter",                                           \
 	     "Turns by account; with admin.metrics_accounts only.", put_account_turns)             \

@@ -404,9 +404,10 @@ static void add_account(struct overview *o, const struct page *p, cJSON *documen
 	if (!w || o->error) {
 		cJSON_AddNullToObject(document, "account");
 		json_add_text(document, "accountError",
-			      p->account[0] && !w ? "other pages show so many accounts already that this "
-					     "one can't be shown; try again in some seconds"
-					   : NULL);
+			      p->account[0] && !w
+				      ? "other pages show so many accounts already that this "
+					"one can't be shown; try again in some seconds"
+				      : NULL);
 		return;
 	}
 	snprintf(row.view.account, sizeof row.view.account, "%s", p->account);
