@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/call.h"
+#include "admin/guard.h"
 #include "admin/metrics.h"
 #include "base/clock.h"
 #include "config/accounts.h"
@@ -67,12 +68,21 @@ static void reply_ready(struct call *c)
 
 static void ask_about_suspects(struct call *c);
 
+/* Readiness is told to anybody; an account's name, which may be an address, isn't. */
+static bool may_hear_names(const struct call *c)
+{
+	return guard_check(http_request_headers(c->request), ROUTE_READ,
+			   c->admin->parts.config->admin.token, false) == GUARD_FINE;
+}
+
 static void suspect_known(struct call *c, const struct lock_answer *answer)
 {
 	struct readiness *r = c->data;
 
 	if (answer->views[0].waiting)
-		add_reason(r, "account_stuck", answer->views[0].account);
+		add_reason(r, "account_stuck",
+			   may_hear_names(c) ? answer->views[0].account
+					     : "which one is told with the token");
 	ask_about_suspects(c);
 }
 

@@ -143,6 +143,19 @@ code() { jq -r .error.code answer; }
 	hang_up a
 }
 
+@test "not ready: which account is stuck is told with the token only" {
+	start_all -o listen.stall_timeout_ms=600 -o upstream.request_timeout_ms=20000 -o admin.token=$TOKEN
+	turn a k1
+	ask_later b k1
+	wait_for "[[ \$(status '$ADMIN/readyz') == 503 ]]"
+	equal "$(jq -r '.reasons[].code' answer)" account_stuck
+	lacks "$(key_account k1)" answer
+	equal "$(status "$ADMIN/readyz" -H "Authorization: Bearer $TOKEN")" 503
+	has "$(key_account k1)" "$(cat answer)"
+	hang_up a
+	await b
+}
+
 @test "not ready: the loop has stood still" {
 	start_all
 	equal "$(admin /readyz .status)" ready
