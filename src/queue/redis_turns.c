@@ -221,14 +221,19 @@ void redis_turns_answer(struct redis_turns *r, const struct redis_answer *a)
 		handed_over(p);
 }
 
-/* The answer to a give_back that was sent at `sent_ms`. */
-static void handed_on(struct redis_turns *r, const struct redis_answer *a, int64_t sent_ms)
+/*
+ * The answer to a give_back. It is relied on only where the keeper can confirm it soon: at the place's
+ * own node, and not while its slot is on its way to another.
+ */
+static void handed_on(struct redis_turns *r, const struct redis_answer *a,
+		      const struct redis_errand *e)
 {
 	struct place *p = a->granted.len ? find(r, a->granted.ptr, a->granted.len) : NULL;
+	bool fresh = !e->again && clock_ms() < e->sent_ms + FRESH_MS;
 
-	if (p && p->state == TURN_WAITING && !p->box.ticket->terms.delay_ms &&
-	    clock_ms() < sent_ms + FRESH_MS)
-		hold(p, 0, sent_ms, CONFIRM_MS, CONFIRM_SOON_MS);
+	if (p && p->state == TURN_WAITING && !p->box.ticket->terms.delay_ms && fresh &&
+	    e->call.node == p->node && !e->call.asking)
+		hold(p, 0, e->sent_ms, CONFIRM_MS, CONFIRM_SOON_MS);
 	redis_turns_answer(r, a);
 }
 
@@ -258,7 +263,7 @@ static void given_back(struct redis_call *call, const redisReply *reply)
 
 	r->errands.open--;
 	if (redis_answer_read(reply, &a)) {
-		handed_on(r, &a, e->sent_ms);
+		handed_on(r, &a, e);
 		r->lost += e->completed && !a.number && !e->again;
 		if (a.number)
 			histogram_add(&r->hand_offs, clock_us() - e->sent_us);
