@@ -466,6 +466,17 @@ bool redis_link_is_up(const struct redis_link *l)
 	return l->state == UP && list_empty(&l->broken_job.link);
 }
 
+bool redis_link_is_idle(const struct redis_link *l)
+{
+	const struct pending *p;
+
+	list_for_each (p, &l->pending, link) {
+		if (p->fn)
+			return false;
+	}
+	return true;
+}
+
 const struct redis_place *redis_link_place(const struct redis_link *l)
 {
 	return &l->place;

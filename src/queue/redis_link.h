@@ -55,6 +55,8 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_ter
 void redis_link_free(struct redis_link *link);
 
 bool redis_link_is_up(const struct redis_link *link);
+/* Nothing that was sent still has to be answered. One that isn't up any more may not be so yet. */
+bool redis_link_is_idle(const struct redis_link *link);
 /* Where it is connected to, or was last; its port is 0 if it never was, or on a Unix socket. */
 const struct redis_place *redis_link_place(const struct redis_link *link);
 

@@ -332,7 +332,7 @@ static bool is_complete(const struct redis_nodes *n)
 	return true;
 }
 
-/* Not from within a callback of a link; one that isn't up has no calls under way. */
+/* Not from within a callback of a link. One that is about to break still owes answers: the next time. */
 static void forget_nodes(struct job *job)
 {
 	struct redis_nodes *n = container_of(job, struct redis_nodes, forget_job);
@@ -342,6 +342,10 @@ static void forget_nodes(struct job *job)
 
 		if (node->slots || !node->link || redis_link_is_up(node->link))
 			continue;
+		if (!redis_link_is_idle(node->link)) {
+			survey_in(n, SURVEY_SOON_MS);
+			continue;
+		}
 		timer_stop(node->grace);
 		redis_link_free(steal(&node->link));
 	}

@@ -202,6 +202,37 @@ static void test_redirects_are_learned(void)
 	close_bench(&b);
 }
 
+static void noted(void *arg, const redisReply *reply)
+{
+	int *answers = arg;
+
+	CHECK(!reply);
+	++*answers;
+}
+
+/* What is about to break still has to answer, though it isn't up any more. */
+static void test_forgotten_when_idle(void)
+{
+	struct bench b;
+	struct redis_node *node;
+	int answers = 0;
+
+	open_bench(&b, true);
+	node = redis_nodes_redirect(&b.nodes, b.nodes.node[0], "ASK 5 127.0.0.1:1");
+	redis_link_free(steal(&node->link));
+	node->link = steal(&b.nodes.node[0]->link); /* one that is up, at a node without slots */
+	CHECK_INT(redis_link_send(node->link, SPAN("*1\r\n$4\r\nPING\r\n"), noted, &answers), 0);
+	redis_link_reset(node->link, "test");
+	CHECK(!redis_link_is_up(node->link) && !redis_link_is_idle(node->link));
+	b.nodes.forget_job.run(&b.nodes.forget_job);
+	CHECK(node->link);
+	CHECK(RUN_UNTIL(&b.loop, answers == 1, 8000));
+	CHECK(!node->link || redis_link_is_idle(node->link));
+	b.nodes.forget_job.run(&b.nodes.forget_job);
+	CHECK(!node->link);
+	close_bench(&b);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -210,5 +241,6 @@ int main(void)
 	test_stray_renewal();
 	test_no_cluster();
 	test_redirects_are_learned();
+	test_forgotten_when_idle();
 	return check_done();
 }
