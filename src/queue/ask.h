@@ -5,7 +5,8 @@
  *           └─ lock_ask_cancel(b, q): nothing is heard, though what was ordered may still happen
  *
  * With Redis an answer is about the whole fleet, with the memory backend about this process. An
- * answer comes within redis.command_timeout_ms; a backend that can't be asked is -ENOTCONN.
+ * answer comes within redis.command_timeout_ms; a backend that can't be asked is -ENOTCONN. In a
+ * cluster lists and surveys leave out the accounts that can't be asked about, unless that is all.
  */
 #pragma once
 

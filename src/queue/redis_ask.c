@@ -13,7 +13,10 @@
 #include "base/clock.h"
 #include "queue/redis_view.h"
 
-enum { PULSE_EVERY_MS = 800 };
+enum {
+	PULSE_EVERY_MS = 800,
+	LOOK_FAILED = -3, /* as ttl_raw_ms: less than Redis' own */
+};
 
 struct inquiry {
 	struct list link;
@@ -22,6 +25,8 @@ struct inquiry {
 	int64_t offset, limit; /* of a list */
 	size_t open;           /* calls under way */
 	int error;
+	size_t failed;  /* looks */
+	int look_error; /* of one of them */
 };
 
 struct inquiry_call {
@@ -32,10 +37,32 @@ struct inquiry_call {
 
 /* --- inquiries --------------------------------------------------------------------------- */
 
+/* An account's node being down doesn't take the others off the page. */
+static void leave_out_failed(struct inquiry *in)
+{
+	struct lock_answer *a = &in->reply->answer;
+	size_t kept = 0;
+
+	if (!in->failed)
+		return;
+	if (in->failed == a->count || !in->owner->names->cluster) {
+		in->error = in->look_error;
+		return;
+	}
+	for (size_t i = 0; i < a->count; i++) {
+		if (a->views[i].ttl_raw_ms != LOOK_FAILED)
+			a->views[kept++] = a->views[i];
+	}
+	a->count = kept;
+}
+
 static void inquiry_end(struct inquiry *in)
 {
 	struct ask_reply *reply = in->reply;
-	int error = in->error;
+	int error;
+
+	leave_out_failed(in);
+	error = in->error;
 
 	list_remove(&in->link);
 	free(in);
@@ -72,16 +99,26 @@ static struct inquiry_call *new_account_call(struct inquiry *in, enum redis_scri
 	return c;
 }
 
+/* -ENOTCONN: it is freed. */
+static int try_call(struct inquiry_call *c)
+{
+	struct inquiry *in = c->in;
+	int r = redis_call_send(in->owner->caller, &c->call);
+
+	if (r == 0)
+		in->open++;
+	else
+		redis_call_free(&c->call);
+	return r;
+}
+
 static void send_call(struct inquiry_call *c)
 {
 	struct inquiry *in = c->in;
+	int r = try_call(c);
 
-	if (redis_call_send(in->owner->caller, &c->call) == 0) {
-		in->open++;
-		return;
-	}
-	in->error = -ENOTCONN;
-	redis_call_free(&c->call);
+	if (r < 0)
+		in->error = r;
 }
 
 static int error_of(const redisReply *reply)
@@ -91,12 +128,19 @@ static int error_of(const redisReply *reply)
 
 /* --- looking at accounts ----------------------------------------------------------------- */
 
+static void look_failed(struct inquiry *in, size_t view, int error)
+{
+	in->reply->answer.views[view].ttl_raw_ms = LOOK_FAILED;
+	in->failed++;
+	in->look_error = error;
+}
+
 static void looked(struct redis_call *call, const redisReply *reply)
 {
 	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
 
 	if (!redis_view_read(reply, &c->in->reply->answer.views[c->view]))
-		c->in->error = error_of(reply);
+		look_failed(c->in, c->view, error_of(reply));
 	call_ended(c);
 }
 
@@ -104,11 +148,14 @@ static void send_look(struct inquiry *in, size_t view, bool whole)
 {
 	const char *account = in->reply->answer.views[view].account;
 	struct inquiry_call *c = new_account_call(in, SCRIPT_LOOK, account, looked);
+	int r;
 
 	c->view = view;
 	redis_arg_int(&c->call.command, whole ? LOCK_WAITERS_MAX : 1);
 	redis_arg_int(&c->call.command, whole ? LOCK_SAMPLES_MAX : 0);
-	send_call(c);
+	r = try_call(c);
+	if (r < 0)
+		look_failed(in, view, r);
 }
 
 /* --- the list ---------------------------------------------------------------------------- */
@@ -398,6 +445,7 @@ void redis_ask_ask(struct redis_ask *a, struct lock_question *q)
 		in->error = -ENOTCONN;
 	if (in->open)
 		return;
+	leave_out_failed(in);
 	list_remove(&in->link);
 	ask_reply_send(in->reply, a->loop, in->error);
 	free(in);

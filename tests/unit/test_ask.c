@@ -534,10 +534,52 @@ static void test_redis(void)
 	redis_server_end(&server);
 }
 
+static struct asker ask_all(struct fixture *f, enum lock_verb verb)
+{
+	struct asker a = { .q = { .verb = verb, .limit = LOCK_LIST_MAX } };
+
+	put(&a, f->b[0]);
+	UNTIL(f, a.answers);
+	return a;
+}
+
+/* Each account is looked at by a call of its own, and what is wrong with one is no other's. */
+static void test_cluster(void)
+{
+	struct redis_server server = { 0 };
+	struct fixture f = { .server = &server, .account = "good" };
+	struct buf errors = { 0 };
+	struct guest g = { 0 };
+	struct asker seen;
+
+	redis_server_start(&server);
+	config.redis.url = server.url;
+	config.redis.cluster = true;
+	loop_open(&f.loop);
+	CHECK_INT(lock_redis_new(&f.loop, &config, &errors, &f.b[0]), 0);
+	UNTIL(&f, is_up(f.b[0]));
+	enter(&g, &f, 0);
+	UNTIL(&f, redis_ask(&server, "ZCARD t_index") == 1);
+	redis_ask(&server, "ZADD t_index 1 bad");
+	redis_ask(&server, "SET t_wait:{bad} this-is-no-zset");
+	seen = ask_all(&f, LOCK_LIST);
+	CHECK_INT(seen.error, 0);
+	CHECK_INT(seen.count, 1);
+	CHECK_STR(seen.names[0], "good");
+	CHECK_STR(seen.view.holder.ticket, g.t.id);
+	redis_ask(&server, "ZREM t_index good");
+	CHECK_INT(ask_all(&f, LOCK_LIST).error, -EIO);
+	guest_leave(&g, true);
+	guest_stop(&f.loop, f.b[0]);
+	loop_close(&f.loop);
+	redis_server_end(&server);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	test_memory();
 	test_redis();
+	test_cluster();
 	return check_done();
 }
