@@ -167,6 +167,24 @@ static bool is_watched(const struct inquiry *in, size_t view)
 	return r->q && ask_is_watched(r->q, span_of(r->answer.views[view].account));
 }
 
+static bool has_view(const struct ask_reply *r, const char *account)
+{
+	for (size_t i = 0; i < r->answer.count; i++) {
+		if (!strcmp(r->answer.views[i].account, account))
+			return true;
+	}
+	return false;
+}
+
+/* Those that are watched are part of a survey wherever they are in the index, or not. */
+static void add_watched(struct ask_reply *r)
+{
+	for (size_t i = 0; r->q && i < r->q->watched_count; i++) {
+		if (!has_view(r, r->q->watched[i]))
+			ask_reply_view(r, r->q->watched[i]);
+	}
+}
+
 /* One name more than the page has says that there is a next one. */
 static void read_page(struct inquiry *in, const redisReply *names)
 {
@@ -180,7 +198,8 @@ static void read_page(struct inquiry *in, const redisReply *names)
 	}
 	if (names->elements > count)
 		in->reply->answer.next = in->offset + in->limit;
-	for (size_t i = 0; i < count; i++)
+	add_watched(in->reply);
+	for (size_t i = 0; i < in->reply->answer.count; i++)
 		send_look(in, i, is_watched(in, i));
 }
 
@@ -242,11 +261,33 @@ static void send_survey(struct inquiry *in, const struct lock_question *q)
 	send_call(c);
 }
 
+static void counted(struct redis_call *call, const redisReply *reply)
+{
+	struct inquiry_call *c = container_of(call, struct inquiry_call, call);
+
+	if (reply && reply->type == REDIS_REPLY_INTEGER)
+		c->in->reply->answer.known = reply->integer;
+	else
+		c->in->error = error_of(reply);
+	call_ended(c);
+}
+
+static void send_count(struct inquiry *in)
+{
+	struct inquiry_call *c = new_call(in, SCRIPT_COUNT, counted);
+	CLEANUP(freep) char *index = xasprintf("%s_index", in->owner->names->prefix);
+
+	redis_arg_str(&c->call.command, "ZCARD");
+	redis_arg_key(&c->call.command, index);
+	send_call(c);
+}
+
 /* A cluster's accounts are in several places: a question each, and no notes. */
 static void send_survey_of_cluster(struct inquiry *in)
 {
 	in->offset = 0;
 	in->limit = LOCK_LIST_MAX;
+	send_count(in);
 	send_list(in);
 }
 

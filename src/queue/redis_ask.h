@@ -1,7 +1,8 @@
 /*
  * redis_ask.h - an operator's questions, asked in Redis. Inside of lock_redis.c.
  *
- * A list is two round trips: a page of the index, then all its accounts at once.
+ * A list is two round trips: a page of the index, then all its accounts at once. So is a survey of a
+ * cluster, which has the LOCK_LIST_MAX accounts last used, and those that are watched.
  */
 #pragma once
 

@@ -550,6 +550,10 @@ static void test_cluster(void)
 	struct fixture f = { .server = &server, .account = "good" };
 	struct buf errors = { 0 };
 	struct guest g = { 0 };
+	const char *const watched[] = { "good", "nobody-uses-it" };
+	struct asker survey = {
+		.q = { .verb = LOCK_SURVEY, .watched = watched, .watched_count = 2 },
+	};
 	struct asker seen;
 
 	redis_server_start(&server);
@@ -567,6 +571,12 @@ static void test_cluster(void)
 	CHECK_INT(seen.count, 1);
 	CHECK_STR(seen.names[0], "good");
 	CHECK_STR(seen.view.holder.ticket, g.t.id);
+	put(&survey, f.b[0]);
+	UNTIL(&f, survey.answers);
+	CHECK_INT(survey.error, 0);
+	CHECK_INT(survey.known, 2);
+	CHECK_INT(survey.count, 2);
+	CHECK_STR(survey.names[1], "nobody-uses-it");
 	redis_ask(&server, "ZREM t_index good");
 	CHECK_INT(ask_all(&f, LOCK_LIST).error, -EIO);
 	guest_leave(&g, true);
