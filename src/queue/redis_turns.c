@@ -493,6 +493,8 @@ static void move(struct place *p, struct redis_node *to)
 		keeper_drop(from->keeper, t->id);
 		keeper_wait(to->keeper, t->account, t->id);
 	} else if (p->state == TURN_ENTERING && !redis_node_is_up(from)) {
+		if (redis_node_is_up(to))
+			redis_presence_note(&p->turns->presence, t->account);
 		send_enter(p);
 	}
 }
