@@ -50,6 +50,7 @@ struct place {
 	struct redis_node *node; /* where its account lives, and whose keeper keeps it */
 	enum turn_state state;
 	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
+	bool doubted; /* told that it has lost a turn that it wasn't known to have */
 	int64_t hold_until_ms;
 	UT_hash_handle hh; /* by box.ticket->id */
 };
@@ -103,6 +104,7 @@ static void fail(struct place *p, enum turn_state state)
 
 static void lose(struct place *p)
 {
+	p->doubted = true;
 	if (p->state != TURN_HELD)
 		return;
 	unkeep(p);
@@ -145,14 +147,14 @@ static void confirm(struct place *p);
 
 /*
  * `sent_ms`: when the call was sent that got the turn for its whole ttl. If that is longer ago than
- * the ttl, the answer is no news.
+ * the ttl, the answer is no news; nor is it if it was overtaken by a message that the turn is lost.
  */
 static void grant(struct place *p, int64_t elapsed_ms, int64_t sent_ms)
 {
 	const struct lock_terms *terms = &p->box.ticket->terms;
 	int64_t delay_ms = elapsed_ms < 0 ? 0 : MAX(terms->delay_ms - elapsed_ms, 0);
 
-	if (clock_ms() >= sent_ms + terms->ttl_ms)
+	if (p->doubted || clock_ms() >= sent_ms + terms->ttl_ms)
 		confirm(p);
 	else
 		hold(p, delay_ms, sent_ms, terms->ttl_ms, keeper_interval_ms(terms->ttl_ms));
@@ -198,8 +200,10 @@ static void confirm(struct place *p)
 	redis_arg_int(&e->call.command, e->ttl_ms);
 	p->state = TURN_CONFIRMING;
 	keeper_wait(p->node->keeper, e->account, e->id);
-	if (redis_errand_send(e) == 0)
+	if (redis_errand_send(e) == 0) {
+		p->doubted = false;
 		return;
+	}
 	p->state = TURN_WAITING;
 	redis_errand_free(e);
 }
@@ -229,9 +233,9 @@ static void handed_on(struct redis_turns *r, const struct redis_answer *a,
 		      const struct redis_errand *e)
 {
 	struct place *p = a->granted.len ? find(r, a->granted.ptr, a->granted.len) : NULL;
-	bool fresh = !e->again && clock_ms() < e->sent_ms + FRESH_MS;
+	bool fresh = p && !p->doubted && !e->again && clock_ms() < e->sent_ms + FRESH_MS;
 
-	if (p && p->state == TURN_WAITING && !p->box.ticket->terms.delay_ms && fresh &&
+	if (fresh && p->state == TURN_WAITING && !p->box.ticket->terms.delay_ms &&
 	    e->call.node == p->node && !e->call.asking)
 		hold(p, 0, e->sent_ms, CONFIRM_MS, CONFIRM_SOON_MS);
 	redis_turns_answer(r, a);

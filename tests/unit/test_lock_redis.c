@@ -530,7 +530,29 @@ static void test_handed_on_late(struct fixture *f)
 	guest_leave(&b, true);
 }
 
+/* A message that the turn is lost may come before the answer that tells of it. */
+static void test_lost_before_known(struct fixture *f)
+{
+	char channel[LOCK_TICKET_MAX + 2], text[LOCK_TICKET_MAX + 5];
+	struct guest a = { 0 }, b = { 0 };
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	guest_enter(&b, f->b[0], "a");
+	UNTIL(f, b.waiting);
+	snprintf(channel, sizeof channel, "t:%.*s", (int)(strrchr(b.t.id, ':') - b.t.id), b.t.id);
+	snprintf(text, sizeof text, "%s lost", b.t.id);
+	CHECK_INT(redis_ask(&f->server, "PUBLISH %s %s", channel, text), 1);
+	pass(f, 200);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	CHECK(redis_ask(&f->server, "PTTL t_lock:a") > 2000); /* confirmed, as when it was late */
+	CHECK_INT(b.lost, 0);
+	guest_leave(&b, true);
+}
+
 static const struct redis_case cases[] = {
+	{ "lost before known", test_lost_before_known },
 	{ "handed on at once", test_handed_on_at_once },
 	{ "handed on late", test_handed_on_late },
 	{ "hand-over is a message", test_hand_over_is_a_message },
