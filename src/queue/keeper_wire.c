@@ -115,6 +115,7 @@ static bool take_reply(struct keeper_wire *w, struct keeper_call *c, int64_t sen
 
 	if (!reply)
 		return false;
+	*c->refusal = '\0'; /* what another try was told */
 	c->by_text = redis_is_error(reply, "NOSCRIPT");
 	c->answered = redis_answer_read(reply, &answer);
 	if (c->answered)
