@@ -378,6 +378,8 @@ static void survey(void *arg)
 	const struct span command = SPAN("*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n");
 	struct redis_nodes *n = arg;
 
+	if (n->surveying) /* what it answers may be older than what this is to find out */
+		survey_in(n, SURVEY_SOON_MS);
 	for (size_t i = 0; i < n->count && !n->surveying; i++) {
 		struct redis_node *node = n->node[++n->asked % n->count];
 

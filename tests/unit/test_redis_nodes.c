@@ -233,6 +233,26 @@ static void test_forgotten_when_idle(void)
 	close_bench(&b);
 }
 
+/* One that comes due while another is under way comes after it. */
+static void test_survey_comes_again(void)
+{
+	struct bench b;
+	size_t asked;
+
+	open_bench(&b, true);
+	CHECK(RUN_UNTIL(&b.loop, b.nodes.complained && !b.nodes.surveying, 8000));
+	kill(b.server.pid, SIGSTOP);
+	timer_start(b.nodes.survey, 0);
+	CHECK(RUN_UNTIL(&b.loop, b.nodes.surveying, 8000));
+	asked = b.nodes.asked;
+	timer_start(b.nodes.survey, 0);
+	pass(&b, 100);
+	CHECK_INT(b.nodes.asked, asked);
+	kill(b.server.pid, SIGCONT);
+	CHECK(RUN_UNTIL(&b.loop, b.nodes.asked > asked, 3000));
+	close_bench(&b);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -242,5 +262,6 @@ int main(void)
 	test_no_cluster();
 	test_redirects_are_learned();
 	test_forgotten_when_idle();
+	test_survey_comes_again();
 	return check_done();
 }
