@@ -519,6 +519,7 @@ void redis_turns_moved(struct redis_turns *r)
 	}
 	for (size_t i = 0; some && i < r->nodes->count; i++)
 		keeper_refresh(r->nodes->node[i]->keeper);
+	redis_errands_pay(&r->errands);
 }
 
 void redis_turns_open(struct redis_turns *r, struct loop *loop, struct redis_nodes *nodes,

@@ -51,5 +51,5 @@ void redis_turns_link_up(struct redis_turns *r, struct redis_node *node);
 /* It has been down for too long: its waiters fail, and until it is up, whoever enters. */
 void redis_turns_lose_patience(struct redis_turns *r, struct redis_node *node);
 
-/* Slots are at other nodes now: so is what is kept of their places and turns. */
+/* Slots are at other nodes now: so is what is kept of their places and turns. Pays debts. */
 void redis_turns_moved(struct redis_turns *r);
