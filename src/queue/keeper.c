@@ -8,7 +8,7 @@
  *      loop    fn(news) <── uv_async ── news  <──────── answers
  *
  * The thread is woken only if something is due earlier than it would wake by itself: a short turn
- * costs two visits to the table and no system call.
+ * costs two visits to the table and no system call, but for one that is to be confirmed soon.
  *
  * When Redis can't be asked, each round tries again. A turn whose lease has run out by our clock
  * meanwhile (it was counted from before the renewal was sent, so it ends no later here than in

@@ -5,7 +5,8 @@
  * table of values under a mutex that is never held across I/O; what the keeper finds out comes
  * back on the loop as an id, which may be unknown there by then.
  *
- *      held turns      renewed every ttl / 3 (at least 250 ms), pipelined
+ *      held turns      renewed every ttl / 3 (at least 250 ms), pipelined; the first time when
+ *                      keeper_turn says so, which is soon if nothing has confirmed it yet
  *      waiters         touched every second, all of an account in one call
  *      this process    its live key (750 ms) refreshed every 250 ms (or a quarter of the timeout, if
  *                      that is less), while it keeps anything

@@ -9,9 +9,11 @@
  *      other processes' give_back ──PUBLISH──> sub ─┼──> by_id ──> place ──post──> ticket
  *      keeper: renewals, touches ──uv_async─────────┘
  *
+ *         ┌──────────┬─ granted, used at once ──┐
+ *         │          │                          v
  *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; failed while waiting)
- *          │          │  ^──────────┘ lost      │
- *          └──────────┴─────────────────────────┴──> NONE (full; failed before it joined)
+ *          │          │  ^──────────┘ lost
+ *          └──────────┴──> NONE (full; removed; failed before it joined)
  *
  * A turn that was handed over may be news of long ago: this process may have been stopped, or the
  * message late, and the lease over. No clock here can tell, so it is used only when Redis has
@@ -50,8 +52,7 @@ struct place {
 	struct redis_node *node; /* where its account lives, and whose keeper keeps it */
 	enum turn_state state;
 	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
-	bool doubted; /* told that it has lost a turn that it wasn't known to have */
-	int64_t hold_until_ms;
+	bool doubted;      /* told that it has lost a turn that it wasn't known to have */
 	UT_hash_handle hh; /* by box.ticket->id */
 };
 
@@ -136,7 +137,7 @@ static void hold(struct place *p, int64_t delay_ms, int64_t sent_ms, int64_t lea
 
 	p->state = TURN_HELD;
 	p->starts_ms = clock_ms() + delay_ms;
-	p->hold_until_ms = turn.hold_until_ms = p->starts_ms + t->terms.max_hold_ms;
+	turn.hold_until_ms = p->starts_ms + t->terms.max_hold_ms;
 	tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
 	keeper_hold(p->node->keeper, t->account, t->id, &turn);
 }
