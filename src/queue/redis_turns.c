@@ -9,8 +9,8 @@
  *      other processes' give_back ──PUBLISH──> sub ─┼──> by_id ──> place ──post──> ticket
  *      keeper: renewals, touches ──uv_async─────────┘
  *
- *         ┌──────────┬─ granted, used at once ──┐
- *         │          │                          v
+ *          ┌──────────┬─ granted, used at once ──┐
+ *          │          │                          v
  *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; failed while waiting)
  *          │          │  ^──────────┘ lost
  *          └──────────┴──> NONE (full; removed; failed before it joined)
