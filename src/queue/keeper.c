@@ -257,16 +257,20 @@ static void report_lost(struct keeper *k)
 	}
 }
 
+static void report_stray(struct keeper *k, const struct keeper_call *c)
+{
+	struct keeper_news news = { KEEPER_STRAY };
+
+	memcpy(news.account, c->account, sizeof news.account);
+	mail(k, c->id, news);
+}
+
 static void renewed(struct keeper *k, const struct keeper_call *c, bool still_ours, int64_t sent_ms)
 {
 	struct kept *e = find(k, c->id);
 
-	if (!e && still_ours) {
-		struct keeper_news news = { KEEPER_STRAY };
-
-		memcpy(news.account, c->account, sizeof news.account);
-		mail(k, c->id, news);
-	}
+	if (!e && still_ours)
+		report_stray(k, c);
 	if (!e || !is_turn(e))
 		return;
 	if (!still_ours) {
@@ -339,6 +343,8 @@ static void report_refused(struct keeper *k)
 			a->refused_ms = 0;
 		else if (redis_redirect_of(c->refusal) == REDIRECT_MOVED)
 			mail(k, c->id, news);
+		else if (!c->answered && !*c->refusal && !find(k, c->id))
+			report_stray(k, c); /* it may have been heard */
 	}
 }
 

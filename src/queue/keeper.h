@@ -40,8 +40,8 @@ enum keeper_news_kind {
 	KEEPER_REFUSED, /* the lease of the waiter `id` can't be renewed: Redis says `refusal`; or
 			 * that of the turn `id`, as it is elsewhere in a cluster */
 	/*
-	 * The turn `id` of `account` was renewed after keeper_drop(). If the give-back had overtaken
-	 * the renewal, Redis may have taken it for a turn whose data were lost, and restored it.
+	 * The turn `id` of `account` was renewed after keeper_drop(), or may have been, as no answer
+	 * came. If the give-back had overtaken the renewal, Redis may have taken it for a turn whose data were lost, and restored it.
 	 */
 	KEEPER_STRAY,
 };

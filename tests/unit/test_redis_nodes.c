@@ -155,6 +155,26 @@ static void test_stray_renewal(void)
 	close_bench(&b);
 }
 
+/* The same, and nobody answers in time: Redis may get it all the same. */
+static void test_stray_unanswered(void)
+{
+	struct bench b;
+	int64_t now;
+
+	open_bench(&b, false);
+	kill(b.server.pid, SIGSTOP);
+	now = clock_ms();
+	keeper_hold(b.nodes.node[0]->keeper, "a", "one.1:x",
+		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
+	pass(&b, 300);
+	keeper_drop(b.nodes.node[0]->keeper, "one.1:x");
+	CHECK(RUN_UNTIL(&b.loop, *b.stray.id, 8000));
+	CHECK_STR(b.stray.id, "one.1:x");
+	CHECK_STR(b.stray.account, "a");
+	kill(b.server.pid, SIGCONT);
+	close_bench(&b);
+}
+
 /* redis.cluster on a server that is none: everything is on it. */
 static void test_no_cluster(void)
 {
@@ -259,6 +279,7 @@ int main(void)
 	test_slots();
 	test_redirections();
 	test_stray_renewal();
+	test_stray_unanswered();
 	test_no_cluster();
 	test_redirects_are_learned();
 	test_forgotten_when_idle();
