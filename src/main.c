@@ -211,17 +211,17 @@ static void check(const struct config *c)
 	puts(advice.len ? "configuration is fine, but for the warnings" : "configuration is fine");
 }
 
-static int start_parts(struct server *s, struct inheritance *inheritance, struct buf *errors)
+static int start_parts(struct server *s, struct buf *errors)
 {
 	struct admin_parts parts = { .loop = &s->loop,
 				     .config = s->config,
-				     .inheritance = inheritance };
+				     .inheritance = s->inheritance };
 	int r = queue_new(&s->loop, s->config, errors, &s->queue);
 
 	if (r < 0)
 		return r;
 	queue_watch_settings(s->queue, on_settings, s);
-	r = proxy_new(&s->loop, s->config, s->queue, inheritance, errors, &s->proxy);
+	r = proxy_new(&s->loop, s->config, s->queue, s->inheritance, errors, &s->proxy);
 	if (r < 0)
 		return r;
 	parts.queue = s->queue;
@@ -246,19 +246,18 @@ static void succeed(struct inheritance *inheritance)
 
 static int start(struct server *s, struct buf *errors)
 {
-	CLEANUP(inheritance_freep) struct inheritance *inheritance = NULL;
 	int r = 0;
 
 	if (s->config->listen.takeover[0])
-		r = inheritance_ask(s->config->listen.takeover, errors, &inheritance);
+		r = inheritance_ask(s->config->listen.takeover, errors, &s->inheritance);
 	if (!r)
-		r = start_parts(s, inheritance, errors);
+		r = start_parts(s, errors);
 	if (r < 0)
 		return r;
-	if (inheritance)
-		succeed(inheritance);
+	if (s->inheritance)
+		succeed(s->inheritance);
 	r = phases_await_successor(s, errors);
-	if (r < 0 && !inheritance)
+	if (r < 0 && !s->inheritance)
 		return r;
 	server_log_errors(errors);
 	log_info("listening", LOG_STR("address", proxy_address(s->proxy)),
@@ -267,7 +266,7 @@ static int start(struct server *s, struct buf *errors)
 		 LOG_STR("backend", queue_backend_name(s->queue)),
 		 LOG_BOOL("queue", s->config->queue.enabled),
 		 LOG_STR("version", TURNSTILE_VERSION));
-	notify_ready(s->notify, "serving", inheritance);
+	notify_ready(s->notify, "serving", s->inheritance);
 	return 0;
 }
 
@@ -277,6 +276,7 @@ static void stop(struct server *s)
 	note_free(s->note);
 	proxy_free(s->proxy);
 	queue_free(s->queue);
+	inheritance_free(s->inheritance);
 	phases_end(s);
 	notify_free(s->notify);
 	loop_close(&s->loop);

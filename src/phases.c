@@ -70,6 +70,15 @@ static void cut(struct server *s, const char *why)
 	proxy_cut(s->proxy);
 }
 
+/* Sockets that a successor has by now, though it doesn't serve yet, keep their paths. */
+static void leave_sockets(struct server *s)
+{
+	if (!handover_has_given(s->handover))
+		return;
+	admin_hand_over(s->admin);
+	proxy_retire(s->proxy, LOBBY_HAND_OVER, on_proxy_idle, s);
+}
+
 static void drain(struct server *s, const char *why)
 {
 	int64_t limit_ms = s->config->listen.drain_timeout_ms;
@@ -78,6 +87,7 @@ static void drain(struct server *s, const char *why)
 	log_info("draining", LOG_STR("why", why), LOG_INT("exchanges", proxy_exchanges(s->proxy)),
 		 LOG_INT("limit_ms", limit_ms));
 	notify_stopping(s->notify, "draining");
+	leave_sockets(s);
 	handover_free(steal(&s->handover));
 	timer_start(s->limit, limit_ms);
 	proxy_drain(s->proxy, on_proxy_idle, s);
@@ -91,6 +101,7 @@ static void retire(struct server *s, enum lobby_end how, const char *why)
 	s->phase = PHASE_RETIRING;
 	log_info("retiring: serving those who are here", LOG_STR("why", why),
 		 LOG_INT("exchanges", proxy_exchanges(s->proxy)), LOG_INT("limit_ms", limit_ms));
+	leave_sockets(s);
 	handover_free(steal(&s->handover));
 	timer_start(s->limit, limit_ms);
 	proxy_retire(s->proxy, how, on_proxy_idle, s);

@@ -32,8 +32,9 @@ struct server {
 	struct admin *admin;
 	struct runtime *runtime;
 	struct notify *notify;
-	struct handover *handover; /* NULL without listen.takeover, and when it was taken */
-	uv_process_t *successor;   /* one that we have started; or NULL */
+	struct inheritance *inheritance; /* what we have from a former process; or NULL */
+	struct handover *handover;       /* NULL without listen.takeover, and when it was taken */
+	uv_process_t *successor;         /* one that we have started; or NULL */
 	uv_signal_t terminate, interrupt, hang_up, retire, upgrade;
 	struct timer *limit; /* of the phase */
 	enum phase phase;

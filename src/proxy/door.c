@@ -45,6 +45,7 @@ struct door {
 	struct door_stats stats;
 	enum door_state state;
 	int fd;
+	bool inherited;
 	char *address;
 	struct watch *poll;
 	struct timer *rest;
@@ -224,13 +225,19 @@ void door_empty(struct door *d)
 		continue;
 }
 
+/* A socket that isn't ours alone (yet): who has it needs its path. */
+static bool is_shared(const struct door *d)
+{
+	return d->inherited && !inheritance_accepted(d->options.inheritance);
+}
+
 void door_shut(struct door *d, bool handed_over)
 {
 	if (d->state == DOOR_SHUT)
 		return;
 	move(d, DOOR_SHUT);
 	watch_clear(&d->poll);
-	listener_close(d->fd, handed_over ? NULL : d->address);
+	listener_close(d->fd, handed_over || is_shared(d) ? NULL : d->address);
 	d->fd = -1;
 }
 
@@ -244,9 +251,10 @@ int door_open(struct loop *loop, const struct door_options *options, struct buf 
 {
 	char *address = NULL;
 	int fd = inheritance_take(options->inheritance, options->name, options->address);
+	bool inherited = fd >= 0;
 	struct door *d;
 
-	if (fd >= 0)
+	if (inherited)
 		address = listener_address(fd, options->address);
 	else
 		fd = listener_open(options->name, options->address, errors, &address);
@@ -256,6 +264,7 @@ int door_open(struct loop *loop, const struct door_options *options, struct buf 
 	d->loop = loop;
 	d->options = *options;
 	d->fd = fd;
+	d->inherited = inherited;
 	d->address = address;
 	d->rest = timer_new(loop, on_rested, d);
 	d->poll = watch_new(loop, fd, on_ready, d);

@@ -21,8 +21,8 @@ enum { DOOR_ADDRESS_MAX = 46 }; /* an IPv6 address with its NUL */
 struct door_options {
 	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
-	struct inheritance
-		*inheritance; /* the socket is taken from there if it is there; or NULL */
+	struct inheritance *
+		inheritance; /* the socket is taken from there if it is there; outlives the door; or NULL */
 	int64_t max_connections;
 	const int64_t *max_per_address; /* 0: no limit; read at each arrival */
 	bool is_mute; /* who is refused isn't told so: it doesn't speak HTTP yet */
@@ -62,7 +62,7 @@ void door_empty(struct door *d);
 
 /*
  * Nobody arrives any more, and the kernel refuses who tries; unless the socket was handed over and
- * others listen on it. May be called twice.
+ * others listen on it, or it is inherited from a process that still does. May be called twice.
  */
 void door_shut(struct door *d, bool handed_over);
 

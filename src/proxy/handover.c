@@ -21,6 +21,7 @@ struct handover {
 	struct loop *loop;
 	struct handover_options options;
 	int door, link; /* -1: none */
+	bool given;     /* who is linked has the sockets */
 	struct watch *door_watch, *link_watch;
 };
 
@@ -82,6 +83,7 @@ static void part(struct handover *h, const char *why)
 {
 	log_warn("a successor came and didn't take over: going on", LOG_STR("error", why));
 	close_watched(&h->link, &h->link_watch);
+	h->given = false;
 }
 
 static void on_link(void *arg, int error, int events)
@@ -99,6 +101,7 @@ static void on_link(void *arg, int error, int events)
 		go(h);
 	} else if (span_eq(said, SPAN(HANDOVER_TAKE))) {
 		r = send_sockets(h);
+		h->given = !r;
 		if (r < 0)
 			part(h, strerror(-r));
 	} else {
@@ -155,6 +158,11 @@ int handover_new(struct loop *loop, const struct handover_options *options, stru
 	watch_for(h->door_watch, UV_READABLE);
 	*ret = h;
 	return 0;
+}
+
+bool handover_has_given(const struct handover *h)
+{
+	return h && h->given;
 }
 
 void handover_free(struct handover *h)

@@ -29,5 +29,11 @@ struct handover_options {
 int handover_new(struct loop *loop, const struct handover_options *options, struct buf *errors,
 		 struct handover **ret) MUST_USE;
 
+/*
+ * Whether a successor is starting with our sockets: it may serve at any moment, so whoever ends
+ * before it does leaves it the paths. Takes NULL.
+ */
+bool handover_has_given(const struct handover *h);
+
 /* Stops listening, and removes the path unless it is a successor's. Takes NULL. */
 void handover_free(struct handover *h);

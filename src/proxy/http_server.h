@@ -65,7 +65,7 @@ struct http_service {
 struct http_server_options {
 	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
-	struct inheritance *inheritance; /* see inheritance.h; NULL: none */
+	struct inheritance *inheritance; /* outlives the server; NULL: none */
 	int64_t max_connections;
 	const int64_t *max_per_address;        /* 0: no limit */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */

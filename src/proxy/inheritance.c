@@ -14,6 +14,7 @@ struct inheritance {
 	int fds[HANDOVER_SOCKETS_MAX];
 	char *names[HANDOVER_SOCKETS_MAX]; /* "listen.address 127.0.0.1:8080"; NULL: taken */
 	size_t count;
+	bool accepted;
 };
 
 static int connect_link(const char *path)
@@ -124,30 +125,53 @@ int inheritance_take(struct inheritance *i, const char *name, const char *addres
 	return -1;
 }
 
-int inheritance_accept(struct inheritance *i)
+static int say_go(int link)
 {
 	char text[HANDOVER_MESSAGE_MAX];
-	int r = say(i->link, HANDOVER_GO);
+	int r = say(link, HANDOVER_GO);
 	ssize_t n;
 
 	if (r < 0)
 		return r;
-	n = recv(i->link, text, sizeof text, 0);
+	n = recv(link, text, sizeof text, 0);
 	if (n < 0)
 		return -errno;
 	return span_eq((struct span){ text, (size_t)n }, SPAN(HANDOVER_GONE)) ? 0 : -EPROTO;
+}
+
+/* What wasn't taken is closed, and the old process hears that nothing more will be said. */
+static void part(struct inheritance *i)
+{
+	for (size_t n = 0; n < i->count; n++) {
+		if (i->names[n])
+			close(i->fds[n]);
+		free(steal(&i->names[n]));
+	}
+	i->count = 0;
+	if (i->link >= 0)
+		close(i->link);
+	i->link = -1;
+}
+
+int inheritance_accept(struct inheritance *i)
+{
+	int r = say_go(i->link);
+
+	i->accepted = !r;
+	part(i);
+	return r;
+}
+
+bool inheritance_accepted(const struct inheritance *i)
+{
+	return i && i->accepted;
 }
 
 void inheritance_free(struct inheritance *i)
 {
 	if (!i)
 		return;
-	for (size_t n = 0; n < i->count; n++) {
-		if (i->names[n])
-			close(i->fds[n]);
-		free(i->names[n]);
-	}
-	close(i->link);
+	part(i);
 	free(i);
 }
 

@@ -16,6 +16,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
 struct inheritance;
@@ -41,11 +43,17 @@ int inheritance_ask(const char *path, struct buf *errors, struct inheritance **r
 int inheritance_take(struct inheritance *i, const char *name, const char *address);
 
 /*
- * We serve: the old process may retire. 0 when it has let go of listen.takeover, or -errno. Blocks
- * as above.
+ * We serve: the old process may retire. 0 when it has let go of listen.takeover, or -errno. Closes
+ * what wasn't taken. Call it once; blocks as above.
  */
 int inheritance_accept(struct inheritance *i) MUST_USE;
 
-/* Closes what wasn't taken; if it wasn't accepted, the old process goes on as before. Takes NULL. */
+/* Whether it succeeded: until then the paths of Unix sockets are the old process's. Takes NULL. */
+bool inheritance_accepted(const struct inheritance *i);
+
+/*
+ * Closes what wasn't taken; if it wasn't accepted, the old process goes on as before. The doors that
+ * took from it go first. Takes NULL.
+ */
 void inheritance_free(struct inheritance *i);
 void inheritance_freep(struct inheritance **i); /* for CLEANUP() */

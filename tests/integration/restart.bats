@@ -126,6 +126,36 @@ retired() {
 	served k1
 }
 
+@test "a successor that fails to start leaves the paths of Unix sockets" {
+	take_over -o "listen.address=unix:$DIR/t.sock"
+	local log=$LOG
+	run run_turnstile -o "listen.address=unix:$DIR/t.sock" -o admin.address="$RELAY" \
+		-o listen.takeover="$DIR/takeover.sock"
+	equal "$status" 1
+	wait_for "grep -q 'a successor came' '$log'"
+	equal "$(http --unix-socket t.sock -o /dev/null -w '%{http_code}' http://x/v1/models)" 200
+	stop_turnstile
+	[[ ! -e t.sock ]]
+}
+
+@test "SIGTERM, when a successor has the sockets and doesn't serve yet, leaves it the paths" {
+	take_over -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/a.sock"
+	python3 - takeover.sock <<-'END' &
+		import socket, sys
+		link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		link.connect(sys.argv[1])
+		link.send(b"turnstile 1 take")
+		fds = socket.recv_fds(link, 1024, 4)[1]
+		open("taken", "w").write(str(len(fds)))
+		link.recv(1)  # until the old process ends
+	END
+	CLIENTS+=($!)
+	wait_for '[[ $(cat taken 2>/dev/null) == 2 ]]'
+	stop_turnstile
+	equal "$STATUS" 0
+	[[ -S t.sock && -S a.sock && ! -e takeover.sock ]]
+}
+
 @test "without listen.takeover a second one is told that the port is taken" {
 	take_over
 	run run_turnstile -o listen.address="${URL#http://}" -o admin.address=
