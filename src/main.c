@@ -232,10 +232,12 @@ static int start_parts(struct server *s, struct buf *errors)
 }
 
 /* We serve already: a predecessor that is stuck, or a path that can't be had, is no reason to stop. */
-static void succeed(struct inheritance *inheritance)
+static void succeed(struct server *s)
 {
-	int r = inheritance_accept(inheritance);
+	int r;
 
+	notify_ready(s->notify, "serving", true); /* before its main process may end */
+	r = inheritance_accept(s->inheritance);
 	if (r < 0)
 		log_warn("the former process doesn't say that it retires; see whether it still "
 			 "serves",
@@ -255,7 +257,7 @@ static int start(struct server *s, struct buf *errors)
 	if (r < 0)
 		return r;
 	if (s->inheritance)
-		succeed(s->inheritance);
+		succeed(s);
 	r = phases_await_successor(s, errors);
 	if (r < 0 && !s->inheritance)
 		return r;
@@ -266,7 +268,8 @@ static int start(struct server *s, struct buf *errors)
 		 LOG_STR("backend", queue_backend_name(s->queue)),
 		 LOG_BOOL("queue", s->config->queue.enabled),
 		 LOG_STR("version", TURNSTILE_VERSION));
-	notify_ready(s->notify, "serving", s->inheritance);
+	if (!s->inheritance)
+		notify_ready(s->notify, "serving", false);
 	return 0;
 }
 

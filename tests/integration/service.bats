@@ -114,6 +114,42 @@ hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 	lacks STOPPING heard
 }
 
+# Here the former process is the manager's ear, too, so that it can tell what it heard first.
+@test "a successor is told as the main process before the old one may end" {
+	python3 - 2>former.err 3>&- <<-'END' &
+		import os, socket
+		def bound(kind, path):
+		    s = socket.socket(socket.AF_UNIX, kind)
+		    s.bind(path)
+		    return s
+		ear = bound(socket.SOCK_DGRAM, "notify.sock")
+		door = bound(socket.SOCK_SEQPACKET, "takeover.sock")
+		listener = socket.create_server(("127.0.0.1", 0))
+		listener.setblocking(False)
+		door.listen()
+		open("waits", "w")
+		link = door.accept()[0]
+		assert link.recv(1024) == b"turnstile 1 take"
+		socket.send_fds(link, [b"turnstile 1 sockets\nlisten.address 127.0.0.1:0\n"], [listener.fileno()])
+		assert link.recv(1024) == b"turnstile 1 go"
+		ear.setblocking(False)
+		open("first", "w").write(ear.recv(4096).decode())
+		door.close()
+		os.unlink("takeover.sock")
+		link.send(b"turnstile 1 gone")
+	END
+	local former=$!
+	PROCESSES+=("$former")
+	wait_for '[[ -e waits ]]'
+	TURNSTILE_ENV=("NOTIFY_SOCKET=$DIR/notify.sock")
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	has "MAINPID=$TURNSTILE_PID" "$(cat first)"
+	log_wait '.msg == "took over from the former process"'
+	ended "$former"
+	equal "$STATUS" 0
+	served k1
+}
+
 @test "SIGUSR2: the program starts its own successor, which takes over" {
 	listen
 	start_turnstile -o listen.takeover="$DIR/takeover.sock"
@@ -122,6 +158,7 @@ hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 	kill -USR2 "$first"
 	hears "READY=1\|STATUS=serving\|MAINPID=[0-9]+"
 	successor=$(sed -n 's/.*MAINPID=//p' heard)
+	log_wait '.msg == "took over from the former process"'
 	[[ $successor != "$first" ]]
 	equal "$(http "$ADMIN/api/status" | jq .pid)" "$successor"
 	served k2
