@@ -1,6 +1,10 @@
 #include "successor.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,6 +22,29 @@ static void on_ended(uv_process_t *process, int64_t status, int signum)
 	log_error("the successor has ended", LOG_INT("status", status), LOG_INT("signal", signum));
 	s->successor = NULL;
 	uv_close((uv_handle_t *)process, on_closed);
+}
+
+/* For kernels before 5.11, and sandboxes that don't know the call. */
+static void mark_each_descriptor(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (fd > STDERR_FILENO)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* Not all libraries mark what they open: hiredis doesn't. What is handed over goes another way. */
+static void keep_descriptors(void)
+{
+	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC))
+		mark_each_descriptor();
 }
 
 void successor_start(struct server *s)
@@ -44,6 +71,7 @@ void successor_start(struct server *s)
 	}
 	s->successor = xcalloc(1, sizeof *s->successor);
 	s->successor->data = s;
+	keep_descriptors();
 	r = uv_spawn(&s->loop.uv, s->successor, &options);
 	if (r < 0) {
 		log_error("can't start a successor", LOG_STR("program", options.file),

@@ -204,6 +204,26 @@ retired() {
 	[[ ! -e t.sock && ! -e a.sock && ! -e takeover.sock ]]
 }
 
+# sockets PID: those that it has, as the kernel numbers them.
+sockets() { find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' | sort; }
+
+@test "SIGUSR2: a successor has the listeners of the one that started it, and no connection to Redis" {
+	[[ $BACKEND == redis ]] || skip "in memory there is none"
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	local first=$TURNSTILE_PID
+	turn a k1 # so that the first one stays
+	sockets "$first" >before
+	kill -USR2 "$first"
+	log_wait '.msg == "took over from the former process"'
+	log_wait '.msg == "starting a successor"'
+	sockets "$(log_lines 'select(.msg == "starting a successor").pid')" >after
+	equal "$(comm -12 before after | wc -l)" 2
+	kill "$(log_lines 'select(.msg == "starting a successor").pid')"
+	hang_up a
+	ended "$first"
+	wait_for "[[ \$(log_lines 'select(.msg == \"stopped\")' | wc -l) == 2 ]]"
+}
+
 @test "SIGUSR1: no new connection, but who waits is served" {
 	take_over
 	turn a k1
