@@ -170,8 +170,11 @@ static bool accept_one(struct door *d)
 		return true;
 	}
 	d->stats.arrived++;
-	if (!d->options.arrived(d->options.arg, fd, (struct sockaddr *)&from, len))
+	errno = 0;
+	if (!d->options.arrived(d->options.arg, fd, (struct sockaddr *)&from, len)) {
+		out_of_resources(d, errno ? errno : ENOMEM);
 		dismiss(d, address);
+	}
 	return true;
 }
 

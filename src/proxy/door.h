@@ -29,7 +29,7 @@ struct door_options {
 
 	/*
 	 * Somebody has come: a non-blocking descriptor that is the callee's from now on. False if
-	 * it couldn't be served (and is closed); else door_left() follows when it is closed.
+	 * it couldn't be served (and is closed) for lack of resources, with errno; else door_left() follows when it is closed.
 	 */
 	bool (*arrived)(void *arg, int fd, const struct sockaddr *from, socklen_t len);
 	void *arg;
