@@ -17,12 +17,15 @@
 #include "proxy/listener.h"
 #include "proxy/watch.h"
 
+enum { REST_MS = 100 };
+
 struct handover {
 	struct loop *loop;
 	struct handover_options options;
 	int door, link; /* -1: none */
 	bool given;     /* who is linked has the sockets */
 	struct watch *door_watch, *link_watch;
+	struct timer *rest; /* of the door, while there is no descriptor for who comes */
 };
 
 static void close_watched(int *fd, struct watch **watch)
@@ -39,6 +42,7 @@ static void leave_path(struct handover *h)
 	if (h->door < 0)
 		return;
 	unlink(h->options.path);
+	timer_clear(&h->rest);
 	close_watched(&h->door, &h->door_watch);
 }
 
@@ -119,12 +123,30 @@ static bool is_ours(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
+static void on_rested(void *arg)
+{
+	struct handover *h = arg;
+
+	watch_for(h->door_watch, UV_READABLE);
+}
+
+/* Who couldn't be accepted still stands there: the watch would fire for ever. */
+static void out_of_resources(struct handover *h, int error)
+{
+	log_warn("listen.takeover: a successor can't be let in yet",
+		 LOG_STR("error", strerror(error)));
+	watch_for(h->door_watch, 0);
+	timer_start(h->rest, REST_MS);
+}
+
 static void on_door(void *arg, int error, int events)
 {
 	struct handover *h = arg;
 	int fd = accept4(h->door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)error, (void)events;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		out_of_resources(h, errno);
 	if (fd < 0)
 		return;
 	if (h->link >= 0 || !is_ours(fd)) {
@@ -154,6 +176,7 @@ int handover_new(struct loop *loop, const struct handover_options *options, stru
 	h->options = *options;
 	h->door = fd;
 	h->link = -1;
+	h->rest = timer_new(loop, on_rested, h);
 	h->door_watch = watch_new(loop, fd, on_door, h);
 	watch_for(h->door_watch, UV_READABLE);
 	*ret = h;
