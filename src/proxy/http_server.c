@@ -58,6 +58,7 @@ struct http_server {
 	struct halls *halls; /* MHD's daemons */
 	struct lobby *lobby;
 	int64_t early_responses;
+	bool opened; /* connection_opened() was called for who has arrived last */
 	bool is_lax; /* MHD reads more than it should, and tells nobody */
 };
 
@@ -157,6 +158,7 @@ static struct http_request *connection_opened(struct hall *hall, struct MHD_Conn
 	struct http_server *s = hall_context(hall);
 	struct http_request *r = xcalloc(1, sizeof *r);
 
+	s->opened = true;
 	r->server = s;
 	r->hall = hall;
 	r->mhd = mhd;
@@ -498,11 +500,16 @@ static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t
 	struct http_server *s = arg;
 	struct hall *hall = halls_choose(s->halls);
 
-	if (!hall)
+	if (!hall) {
 		close(fd);
-	if (!hall || MHD_add_connection(hall->daemon, fd, from, len) != MHD_YES)
 		return false;
-	hall_entered(hall);
+	}
+	s->opened = false;
+	hall_entered(hall); /* MHD may fail after it has opened: then it has left by now */
+	if (MHD_add_connection(hall->daemon, fd, from, len) != MHD_YES && !s->opened) {
+		hall_left(hall);
+		return false;
+	}
 	hall_run(hall);
 	return true;
 }

@@ -58,7 +58,7 @@ struct http_service {
 	/* The last call. `sent`: the whole response went to the kernel. */
 	void (*done)(void *x, bool sent);
 
-	/* A connection is closed; http_server_connections() is one less. NULL: not interested. */
+	/* A connection is closed; lobby_connections() is one less. NULL: not interested. */
 	void (*closed)(void *ctx);
 };
 
