@@ -557,8 +557,11 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	if (r)
 		return r;
 	s->halls = halls_new(loop, &daemons, s);
-	if (!s->halls)
+	if (!s->halls) {
+		buf_printf(errors, "%s: can't start the HTTP server; see ulimit -n\n",
+			   options->name);
 		return -EIO;
+	}
 	*ret = steal(&s);
 	return 0;
 }
