@@ -97,6 +97,18 @@ static void line_free(struct line *l)
 	free(l);
 }
 
+/* In one place, as a handshake ends in more ways than one: also by a reset, or a time limit. */
+static void leave_handshake(struct line *l, enum outer_state to)
+{
+	if (l->outer != OUTER_SHAKING)
+		return;
+	l->outer = to;
+	if (to == OUTER_OPEN)
+		l->tls->stats.handshakes++;
+	else
+		l->tls->stats.failures++;
+}
+
 /* The callback is the last: it may be that nobody needs the tls any more. */
 static void line_over(struct line *l)
 {
@@ -104,6 +116,7 @@ static void line_over(struct line *l)
 	char address[DOOR_ADDRESS_MAX];
 
 	memcpy(address, l->address, sizeof address);
+	leave_handshake(l, OUTER_BROKEN);
 	list_remove(&l->link);
 	line_free(l);
 	t->options.over(t->options.arg, address);
@@ -124,6 +137,7 @@ static void tell_hang_up(struct line *l)
 
 static void break_outer(struct line *l)
 {
+	leave_handshake(l, OUTER_BROKEN);
 	l->outer = OUTER_BROKEN;
 	buf_clear(&l->up);
 	buf_clear(&l->down);
@@ -155,7 +169,6 @@ static void fail(struct line *l)
 	const char *reason = ERR_reason_error_string(error);
 
 	if (l->outer == OUTER_SHAKING) {
-		l->tls->stats.failures++;
 		log_debug("a TLS handshake failed", LOG_STR("error", reason ? reason : "hung up"));
 		if (ERR_GET_REASON(error) == SSL_R_HTTP_REQUEST)
 			answer_plain_http(l);
@@ -173,6 +186,7 @@ static bool must_wait(struct line *l, int returned)
 		l->wants_write = true;
 		return true;
 	case SSL_ERROR_ZERO_RETURN:
+		leave_handshake(l, OUTER_ENDED);
 		l->outer = OUTER_ENDED;
 		return false;
 	default:
@@ -188,8 +202,7 @@ static void shake_hands(struct line *l)
 	ERR_clear_error();
 	r = SSL_accept(l->ssl);
 	if (r == 1) {
-		l->outer = OUTER_OPEN;
-		l->tls->stats.handshakes++;
+		leave_handshake(l, OUTER_OPEN);
 	} else {
 		must_wait(l, r);
 	}

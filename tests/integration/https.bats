@@ -125,6 +125,15 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 	timeout "$LIMIT" cat <&"$FD" >/dev/null
 	exec {FD}>&-
 	wait_for '[[ $(metric turnstile_connections) == 0 ]]'
+	equal "$(metric turnstile_tls_failures_total)" 1
+	python3 - "${address/:*/}" "${address/*:/}" <<-'END'
+		import socket, struct, sys
+		s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+		s.send(b"\x16\x03\x01")
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+		s.close()  # by a reset
+	END
+	wait_for '[[ $(metric turnstile_tls_failures_total) == 2 ]]'
 	stop_turnstile
 	equal "$STATUS" 0
 }
