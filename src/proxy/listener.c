@@ -192,7 +192,7 @@ int listener_connect(const char *address, struct buf *errors)
 
 void listener_close(int fd, const char *address)
 {
-	close(fd);
-	if (address && is_unix(address))
+	if (address && is_unix(address)) /* first: behind the close it may be another's by now */
 		unlink(address + 5);
+	close(fd);
 }
