@@ -10,9 +10,9 @@
 enum { LIMIT_S = 5 };
 
 struct inheritance {
-	int link; /* to the old process */
-	int fds[HANDOVER_SOCKETS_MAX];
-	char *names[HANDOVER_SOCKETS_MAX]; /* "listen.address 127.0.0.1:8080"; NULL: taken */
+	int link;                          /* to the old process */
+	int fds[HANDOVER_SOCKETS_MAX];     /* -1: taken */
+	char *names[HANDOVER_SOCKETS_MAX]; /* "listen.address 127.0.0.1:8080"; NULL: it has none */
 	size_t count;
 	bool accepted;
 };
@@ -112,6 +112,14 @@ int inheritance_ask(const char *path, struct buf *errors, struct inheritance **r
 	return 0;
 }
 
+static int steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
 int inheritance_take(struct inheritance *i, const char *name, const char *address)
 {
 	CLEANUP(freep) char *wanted = xasprintf("%s %s", name, address);
@@ -120,7 +128,7 @@ int inheritance_take(struct inheritance *i, const char *name, const char *addres
 		if (!i->names[n] || strcmp(i->names[n], wanted))
 			continue;
 		free(steal(&i->names[n]));
-		return i->fds[n];
+		return steal_fd(&i->fds[n]);
 	}
 	return -1;
 }
@@ -143,7 +151,7 @@ static int say_go(int link)
 static void part(struct inheritance *i)
 {
 	for (size_t n = 0; n < i->count; n++) {
-		if (i->names[n])
+		if (i->fds[n] >= 0)
 			close(i->fds[n]);
 		free(steal(&i->names[n]));
 	}

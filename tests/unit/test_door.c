@@ -2,13 +2,16 @@
 #include "proxy/door.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "proxy/handover.h"
+#include "proxy/listener.h"
 
 enum { CLIENTS = 5, TURNS = 20 };
 
@@ -113,6 +116,51 @@ static void test_no_successor(void)
 	loop_close(&loop);
 }
 
+/* The other side of a takeover, in a process of its own: a descriptor comes without a name. */
+static void give_unnamed(int door, int given)
+{
+	char text[64];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof given)] = { 0 };
+	struct iovec data = { HANDOVER_SOCKETS, strlen(HANDOVER_SOCKETS) };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof control };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+	int link = accept(door, NULL, NULL);
+
+	must(recv(link, text, sizeof text, 0) > 0);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof given);
+	memcpy(CMSG_DATA(c), &given, sizeof given);
+	must(sendmsg(link, &message, 0) > 0);
+	_exit(0);
+}
+
+static void test_unnamed_descriptor(void)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	struct inheritance *i = NULL;
+	int ends[2], status, door = listener_open_packets(path);
+	char byte;
+	pid_t child;
+
+	must(door >= 0 && !fcntl(door, F_SETFL, 0) && !pipe2(ends, O_NONBLOCK));
+	child = fork();
+	must(child >= 0);
+	if (!child)
+		give_unnamed(door, ends[1]);
+	close(ends[1]);
+	CHECK_INT(inheritance_ask(path, &errors, &i), -EPROTO);
+	must(waitpid(child, &status, 0) == child);
+	CHECK_INT(status, 0);
+	CHECK_INT(read(ends[0], &byte, 1), 0); /* nobody has the other end any more */
+	close(ends[0]);
+	close(door);
+	must(!unlink(path));
+}
+
 int main(void)
 {
 	char *end = strrchr(path, '/');
@@ -122,6 +170,7 @@ int main(void)
 	*end = '/';
 	test_not_served();
 	test_no_successor();
+	test_unnamed_descriptor();
 	*end = '\0';
 	must(!rmdir(path));
 	return check_done();
