@@ -84,13 +84,14 @@ struct early *early_new(struct loop *loop, const struct early_client *client,
 {
 	struct early *e = xcalloc(1, sizeof *e);
 	int64_t length = r->streamed ? r->length : (int64_t)r->body.len;
+	bool bare = client->is_head || r->status == 204 || r->status == 304; /* RFC 9110 6.4.1 */
 
 	e->client = *client;
 	e->loop = loop;
 	e->job.run = run_job;
 	e->state = EARLY_WAITING;
-	e->chunked = length < 0 && !client->is_1_0 && !client->is_head;
-	e->ended = !r->streamed || client->is_head;
+	e->chunked = length < 0 && !client->is_1_0 && !bare;
+	e->ended = !r->streamed || bare;
 	buf_printf(&e->out, "HTTP/1.1 %d %s\r\nConnection: close\r\n", r->status, client->reason);
 	for (size_t i = 0; i < r->count; i++)
 		buf_printf(&e->out, "%.*s: %.*s\r\n", SPAN_ARG(r->fields[i].name),
@@ -100,7 +101,7 @@ struct early *early_new(struct loop *loop, const struct early_client *client,
 	else if (e->chunked)
 		buf_puts(&e->out, "Transfer-Encoding: chunked\r\n");
 	buf_puts(&e->out, "\r\n");
-	if (!r->streamed && !client->is_head)
+	if (!r->streamed && !bare)
 		buf_append(&e->out, r->body.ptr, r->body.len);
 	loop_defer(loop, &e->job);
 	return e;

@@ -36,14 +36,12 @@ static void on_changed(void *owner, enum early_state state)
 		early_wake(o->early);
 }
 
-static void begin(struct owner *o, const char *text, ssize_t then)
+static void begin_with(struct owner *o, int status, const char *text, ssize_t then)
 {
-	struct http_response response = { .status = 413, .streamed = true, .length = -1 };
-	struct early_client client = { .reason = "Content Too Large",
-				       .read = on_read,
-				       .x = o,
-				       .changed = on_changed,
-				       .owner = o };
+	struct http_response response = { .status = status, .streamed = true, .length = -1 };
+	struct early_client client = {
+		.reason = "Reason", .read = on_read, .x = o, .changed = on_changed, .owner = o
+	};
 
 	*o = (struct owner){ .text = text, .then = then };
 	loop_open(&o->loop);
@@ -52,6 +50,11 @@ static void begin(struct owner *o, const char *text, ssize_t then)
 	o->early = early_new(&o->loop, &client, &response);
 	for (int i = 0; i < 10; i++)
 		uv_run(&o->loop.uv, UV_RUN_NOWAIT);
+}
+
+static void begin(struct owner *o, const char *text, ssize_t then)
+{
+	begin_with(o, 413, text, then);
 }
 
 static void end(struct owner *o)
@@ -71,7 +74,7 @@ static void test_whole(void)
 	CHECK_INT(o.heard[EARLY_DONE], 1);
 	CHECK(early_done(o.early));
 	CHECK(recv(o.fds[1], got, sizeof got - 1, MSG_DONTWAIT) > 0);
-	CHECK_STR(got, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+	CHECK_STR(got, "HTTP/1.1 413 Reason\r\nConnection: close\r\n"
 		       "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
 	end(&o);
 }
@@ -102,10 +105,34 @@ static void test_waiting(void)
 	end(&o);
 }
 
+/* They have no body, so a last chunk would be the beginning of a next response. */
+static void test_without_body(void)
+{
+	static const struct {
+		int status;
+		const char *head;
+	} cases[] = {
+		{ 204, "HTTP/1.1 204 Reason\r\nConnection: close\r\n\r\n" },
+		{ 304, "HTTP/1.1 304 Reason\r\nConnection: close\r\n\r\n" },
+	};
+	struct owner o;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char got[512] = "";
+
+		begin_with(&o, cases[i].status, "", HTTP_READ_END);
+		CHECK_INT(o.heard[EARLY_DONE], 1);
+		CHECK(recv(o.fds[1], got, sizeof got - 1, MSG_DONTWAIT) > 0);
+		CHECK_STR(got, cases[i].head);
+		end(&o);
+	}
+}
+
 int main(void)
 {
 	test_whole();
 	test_cut();
 	test_waiting();
+	test_without_body();
 	return check_done();
 }
