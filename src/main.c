@@ -18,6 +18,7 @@
 #include "config/advice.h"
 #include "explain.h"
 #include "health.h"
+#include "proxy/halls.h"
 #include "proxy/inheritance.h"
 #include "request/account.h"
 #include "server.h"
@@ -28,6 +29,7 @@ enum {
 	DESCRIPTORS_PER_CONNECTION = 2,
 	DESCRIPTORS_OF_TLS = 2, /* more, each: tls.h */
 	DESCRIPTORS_OF_OUR_OWN = 64,
+	DESCRIPTORS_OF_ADMIN = 256, /* its connections */
 };
 
 struct arguments {
@@ -149,13 +151,17 @@ static void tune_allocator(void)
 	mallopt(M_TOP_PAD, 1024 * 1024);
 }
 
-/* As many descriptors as we may have: each connection takes one here and one to the upstream. */
+/*
+ * As many descriptors as we may have: each connection takes one here and one to the upstream, and
+ * each hall has an epoll descriptor.
+ */
 static void raise_descriptor_limit(const struct config *c)
 {
 	struct rlimit limit;
 	int64_t each =
 		DESCRIPTORS_PER_CONNECTION + (c->listen.tls_cert[0] ? DESCRIPTORS_OF_TLS : 0);
-	int64_t need = each * c->listen.max_connections + DESCRIPTORS_OF_OUR_OWN;
+	int64_t need = each * c->listen.max_connections + c->listen.max_connections / HALL_MAX +
+		       DESCRIPTORS_OF_OUR_OWN + (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
