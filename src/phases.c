@@ -197,10 +197,12 @@ static int reload(struct server *s, struct buf *errors)
 static void on_hang_up(uv_signal_t *handle, int signum)
 {
 	struct server *s = handle->data;
+	bool told = s->phase < PHASE_DRAINING; /* behind STOPPING=1 there is no READY=1 */
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 
 	(void)signum;
-	notify_reloading(s->notify);
+	if (told)
+		notify_reloading(s->notify);
 	if (reload(s, &errors) < 0) {
 		server_log_errors(&errors);
 		log_error("not reloaded: the configuration in use is unchanged");
@@ -209,7 +211,8 @@ static void on_hang_up(uv_signal_t *handle, int signum)
 		log_setup(s->config->log.level, s->config->log.format);
 		log_info("reloaded", LOG_STR("config", s->sources.file));
 	}
-	notify_ready(s->notify, s->phase == PHASE_SERVING ? "serving" : "ending", false);
+	if (told)
+		notify_ready(s->notify, s->phase == PHASE_SERVING ? "serving" : "retiring", false);
 }
 
 static void watch_signal(struct server *s, uv_signal_t *handle, uv_signal_cb fn, int signum)

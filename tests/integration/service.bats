@@ -28,6 +28,8 @@ hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 	turn a k1
 	kill "$TURNSTILE_PID"
 	hears 'STOPPING=1\|STATUS=draining'
+	kill -HUP "$TURNSTILE_PID"
+	log_wait '.msg == "reloaded"'
 	hang_up a
 	ended "$TURNSTILE_PID"
 	equal "$(wc -l <heard)" 2
