@@ -14,7 +14,7 @@ static void on_closed(uv_handle_t *process)
 	free(process);
 }
 
-/* Before it took over, or else we would have retired and not have stayed to hear of it. */
+/* Before it took over; or later, while we still serve those who were here then. */
 static void on_ended(uv_process_t *process, int64_t status, int signum)
 {
 	struct server *s = process->data;
@@ -47,6 +47,18 @@ static void keep_descriptors(void)
 		mark_each_descriptor();
 }
 
+/* NULL: nothing. */
+static const char *what_hinders(const struct server *s)
+{
+	if (s->phase != PHASE_SERVING)
+		return "this process is ending";
+	if (s->successor)
+		return "one is starting already";
+	if (!s->config->listen.takeover[0])
+		return "listen.takeover isn't set";
+	return s->handover ? NULL : "listen.takeover couldn't be opened";
+}
+
 void successor_start(struct server *s)
 {
 	uv_stdio_container_t inherited[] = {
@@ -61,12 +73,11 @@ void successor_start(struct server *s)
 		.stdio = inherited,
 		.stdio_count = ARRAY_SIZE(inherited),
 	};
+	const char *why = what_hinders(s);
 	int r;
 
-	if (!s->handover || s->successor) {
-		log_warn("no successor is started",
-			 LOG_STR("why", s->successor ? "one is starting already"
-						     : "listen.takeover isn't set"));
+	if (why) {
+		log_warn("no successor is started", LOG_STR("why", why));
 		return;
 	}
 	s->successor = xcalloc(1, sizeof *s->successor);

@@ -234,6 +234,8 @@ sockets() { find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' | sort; }
 	wait_for '[[ $(curl -s -o /dev/null --max-time 1 -w "%{exitcode}" "$URL/v1/models") == 7 ]]'
 	equal "$(http -o ready -w '%{http_code}' "$ADMIN/readyz")" 503
 	has draining "$(cat ready)"
+	kill -USR2 "$TURNSTILE_PID"
+	log_wait '.msg == "no successor is started" and .why == "this process is ending"'
 	hang_up a
 	await b
 	equal "$(outcome b)" "200 0"
