@@ -23,7 +23,7 @@ struct admin_parts {
 	struct queue *queue;
 	struct proxy *proxy;
 	struct note *note;
-	struct inheritance *inheritance; /* for admin_new() only; NULL: none */
+	struct inheritance *inheritance; /* outlives the admin; NULL: none */
 };
 
 /*

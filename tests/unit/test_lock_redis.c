@@ -303,32 +303,37 @@ static int64_t live_until_ms(struct fixture *f, const char *owner)
 	return clock_ms() + redis_ask(&f->server, "PTTL t_live:%s", owner);
 }
 
-/* Frozen right behind a refresh of the live key, when it takes longest to notice. */
+/*
+ * Frozen right behind a refresh of the live key, when it takes longest to notice: how long that takes.
+ * INT64_MAX if the waiter failed before, as a busy machine alone may take longer than the timeout.
+ */
 static int64_t frozen_for_waiters(struct fixture *f, struct lock_backend *b)
 {
 	struct guest a = { 0 }, w = { 0 };
 	char owner[LOCK_TICKET_MAX];
-	int64_t start, until_ms;
+	int64_t start, until_ms, took_ms = INT64_MAX;
 
 	UNTIL(f, is_up(b));
 	guest_enter(&a, f->b[0], "a");
 	UNTIL(f, a.granted);
 	guest_enter(&w, b, "a");
-	UNTIL(f, w.waiting);
+	UNTIL(f, w.waiting || w.failed);
 	snprintf(owner, sizeof owner, "%s", w.t.id);
 	*strchr(owner, ':') = '\0';
 	pass(f, 300);
 	until_ms = live_until_ms(f, owner);
-	UNTIL(f, live_until_ms(f, owner) > until_ms + 50);
-	kill(f->server.pid, SIGSTOP);
-	start = clock_ms();
-	UNTIL(f, w.failed);
-	start = clock_ms() - start;
-	kill(f->server.pid, SIGCONT);
+	UNTIL(f, w.failed || live_until_ms(f, owner) > until_ms + 50);
+	if (!w.failed) {
+		kill(f->server.pid, SIGSTOP);
+		start = clock_ms();
+		UNTIL(f, w.failed);
+		took_ms = clock_ms() - start;
+		kill(f->server.pid, SIGCONT);
+	}
 	guest_leave(&w, false);
 	guest_leave(&a, false);
 	pass(f, 100);
-	return start;
+	return took_ms;
 }
 
 static void test_short_timeout(struct fixture *f)
@@ -338,7 +343,7 @@ static void test_short_timeout(struct fixture *f)
 
 	f->config.redis.command_timeout_ms = 100;
 	b = new_backend(f);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 12 && best_ms >= 100 + 100; i++) {
 		int64_t ms = frozen_for_waiters(f, b);
 
 		best_ms = MIN(best_ms, ms);
