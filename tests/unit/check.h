@@ -52,12 +52,13 @@ static int check_count, check_failures;
 	({                                                                   \
 		int64_t end_ = clock_ms() + (limit_ms);                      \
 		struct timer *tick_ = timer_new((loop), check_tick, (loop)); \
-		while (!(cond) && clock_ms() < end_) {                       \
+		bool met_;                                                   \
+		while (!(met_ = (cond)) && clock_ms() < end_) {              \
 			timer_start(tick_, 5);                               \
 			uv_run(&(loop)->uv, UV_RUN_ONCE);                    \
 		}                                                            \
 		timer_clear(&tick_);                                         \
-		(cond);                                                      \
+		met_;                                                        \
 	})
 
 static inline void check_tick(void *arg)
