@@ -3,7 +3,7 @@
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 
-enum { SENTINEL_TIMEOUT_MIN_MS = 50 };
+enum { CONNECT_TIMEOUT_MIN_MS = 50 };
 
 /* While its work runs, the pool's thread has all of it but `fn` and `arg`, which are the loop's. */
 struct redis_find {
@@ -20,27 +20,65 @@ struct redis_find {
 
 /* --- on the pool's thread ---------------------------------------------------------------- */
 
-/* One address an attempt, in turns. */
-static void resolve(struct redis_find *f, const char *host, int port)
+/* The time for one of `n` places; one share is left for who connects in the end. */
+static int64_t one_of_ms(const struct redis_find *f, size_t n)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL, *ai;
+	return MAX(f->timeout_ms / (int64_t)(n + 1), CONNECT_TIMEOUT_MIN_MS);
+}
+
+static bool is_open(const char *ip, int port, int64_t timeout_ms)
+{
+	struct timeval limit = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	redisContext *c = redisConnectWithTimeout(ip, port, limit);
+	bool ret = c && !c->err;
+
+	if (c)
+		redisFree(c);
+	return ret;
+}
+
+static bool name_of(struct redis_find *f, const struct addrinfo *ai)
+{
+	int r = getnameinfo(ai->ai_addr, ai->ai_addrlen, f->place.ip, sizeof f->place.ip, NULL, 0,
+			    NI_NUMERICHOST);
+
+	if (r)
+		snprintf(f->error, sizeof f->error, "%s", gai_strerror(r));
+	return r == 0;
+}
+
+/*
+ * Of several addresses the first that takes a connection ("localhost" is two on most machines, and
+ * Redis may listen on one of them), beginning with the `begin`th; the last one tried if none does.
+ */
+static void choose(struct redis_find *f, const struct addrinfo *found, unsigned begin)
+{
+	const struct addrinfo *ai = found;
+	unsigned n = 0;
+
+	for (; ai; ai = ai->ai_next)
+		n++;
+	ai = found;
+	for (unsigned skip = begin % n; skip; skip--)
+		ai = ai->ai_next;
+	for (unsigned i = 0; i < n && name_of(f, ai); i++) {
+		if (n == 1 || is_open(f->place.ip, f->place.port, one_of_ms(f, n)))
+			return;
+		ai = ai->ai_next ? ai->ai_next : found;
+	}
+}
+
+static void resolve(struct redis_find *f, const char *host, int port, unsigned begin)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
 	int r = getaddrinfo(host, NULL, &hints, &found);
-	unsigned n = 0, skip;
 
 	if (r) {
 		snprintf(f->error, sizeof f->error, "%s", gai_strerror(r));
 		return;
 	}
-	for (ai = found; ai; ai = ai->ai_next)
-		n++;
-	ai = found;
-	for (skip = f->attempt % n; skip; skip--)
-		ai = ai->ai_next;
-	r = getnameinfo(ai->ai_addr, ai->ai_addrlen, f->place.ip, sizeof f->place.ip, NULL, 0,
-			NI_NUMERICHOST);
-	if (r)
-		snprintf(f->error, sizeof f->error, "%s", gai_strerror(r));
 	f->place.port = port;
+	choose(f, found, begin);
 	freeaddrinfo(found);
 }
 
@@ -64,14 +102,13 @@ static bool take_place(struct redis_find *f, const redisReply *r)
 		return false;
 	}
 	f->error[0] = '\0';
-	resolve(f, r->element[0]->str, (int)strtol(r->element[1]->str, NULL, 10));
+	resolve(f, r->element[0]->str, (int)strtol(r->element[1]->str, NULL, 10), 0);
 	return true;
 }
 
 static bool ask_sentinel(struct redis_find *f, const struct redis_host *at)
 {
-	int64_t each_ms = f->timeout_ms / (int64_t)(f->address.sentinel_count + 1);
-	int64_t ms = MAX(each_ms, SENTINEL_TIMEOUT_MIN_MS);
+	int64_t ms = one_of_ms(f, f->address.sentinel_count);
 	struct timeval io = { ms / 1000, ms % 1000 * 1000 };
 	redisContext *c = redisConnectWithTimeout(at->name, at->port, io);
 	redisReply *r = NULL;
@@ -94,7 +131,7 @@ static void search(uv_work_t *work)
 	const struct redis_address *a = &f->address;
 
 	if (!a->master) {
-		resolve(f, a->host, a->port);
+		resolve(f, a->host, a->port, f->attempt);
 		return;
 	}
 	snprintf(f->error, sizeof f->error, "no sentinel answers");
