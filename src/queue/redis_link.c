@@ -53,6 +53,8 @@ struct redis_link {
 	struct wire *wire;
 	struct redis_find *find;
 	struct redis_place place; /* where the last connection went */
+	struct redis_place
+		was_at; /* the last one that was up: what this server is called by others */
 	struct list pending;
 	struct timer *timer;   /* BACKOFF: try; else: a deadline may have passed */
 	struct timer *recheck; /* UP, with sentinels: whether this still is the master */
@@ -170,6 +172,7 @@ static void recheck(void *arg)
 static void link_is_up(struct redis_link *l)
 {
 	l->state = UP;
+	l->was_at = l->place;
 	if (l->terms.address->master)
 		timer_start(l->recheck, RECHECK_MS);
 	if (l->complained)
@@ -479,7 +482,7 @@ bool redis_link_is_idle(const struct redis_link *l)
 
 const struct redis_place *redis_link_place(const struct redis_link *l)
 {
-	return &l->place;
+	return &l->was_at;
 }
 
 int redis_link_send(struct redis_link *l, struct span command, redis_reply_fn fn, void *arg)

@@ -103,14 +103,15 @@ turnstile_options() {
 	[[ -z $REDIS_URL ]] || printf '%s\n' -o "redis.url=$REDIS_URL" -o redis.instance=test
 }
 
-# exec_turnstile ARGUMENT...: becomes it, so that $! is its own; with nothing of our environment.
+# exec_turnstile ARGUMENT...: becomes it, so that $! is its own; with nothing of our environment. TURNSTILE_UNDER
+# may name a command to start it under, which becomes it as well.
 exec_turnstile() {
 	exec env -i PATH="$PATH" HOME="$DIR" "${TURNSTILE_ENV[@]}" \
 		ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$DIR/sanitizer" \
 		LSAN_OPTIONS="${LSAN_OPTIONS:-}" \
 		UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$DIR/sanitizer:print_stacktrace=1" \
 		TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$DIR/sanitizer" \
-		"$TURNSTILE" "$@"
+		"${TURNSTILE_UNDER[@]}" "$TURNSTILE" "$@"
 }
 
 # run_turnstile ARGUMENT...: waits for its end.
