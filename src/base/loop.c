@@ -1,5 +1,6 @@
 #include "base/loop.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 /* How much of its jobs one turn of the loop runs before it looks at its descriptors again. */
@@ -7,6 +8,7 @@ enum { ROUNDS_PER_PASS = 16, PASSES_PER_TURN = 4 };
 
 struct timer {
 	uv_timer_t uv;
+	int64_t due_ms;
 	timer_fn fn;
 	void *arg;
 };
@@ -105,11 +107,25 @@ void job_cancel(struct job *job)
 	list_remove(&job->link);
 }
 
+static void timer_fired(uv_timer_t *uv);
+
+/* libuv's clock is that of the last poll; a long callback would make the timer early. */
+static void arm(struct timer *t, int64_t in_ms)
+{
+	uv_update_time(t->uv.loop);
+	uv_timer_start(&t->uv, timer_fired, in_ms > 0 ? (uint64_t)in_ms : 0, 0);
+}
+
+/* libuv's clock may be the coarse one, which is late by up to a millisecond, so early for us. */
 static void timer_fired(uv_timer_t *uv)
 {
 	struct timer *t = container_of(uv, struct timer, uv);
+	int64_t left_ms = t->due_ms - clock_ms();
 
-	t->fn(t->arg);
+	if (left_ms > 0)
+		arm(t, left_ms);
+	else
+		t->fn(t->arg);
 }
 
 struct timer *timer_new(struct loop *loop, timer_fn fn, void *arg)
@@ -137,9 +153,8 @@ void timer_clear(struct timer **timer)
 
 void timer_start(struct timer *t, int64_t in_ms)
 {
-	/* libuv's clock is that of the last poll; a long callback would make the timer early. */
-	uv_update_time(t->uv.loop);
-	uv_timer_start(&t->uv, timer_fired, in_ms > 0 ? (uint64_t)in_ms : 0, 0);
+	t->due_ms = clock_ms() + in_ms;
+	arm(t, in_ms);
 }
 
 void timer_stop(struct timer *t)

@@ -80,12 +80,14 @@ static void on_timer(void *arg)
 {
 	struct queue_place *p = arg;
 
-	if (left_ms(p) > 0) {
-		start_turn(p);
-		return;
+	if (left_ms(p) <= 0) {
+		give_back(p, false);
+		move(p, PLACE_TIMED_OUT);
+	} else if (p->state == PLACE_PACING) {
+		start_turn(p); /* the delay is over */
+	} else {
+		timer_start(p->timer, left_ms(p));
 	}
-	give_back(p, false);
-	move(p, PLACE_TIMED_OUT);
 }
 
 static void on_granted(struct queue_place *p, int64_t delay_ms)
