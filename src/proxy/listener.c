@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,6 +15,9 @@
 #include "base/span.h"
 
 enum { BACKLOG = 1024, ANYBODY = 0777, US = 0600 };
+
+/* After so much silence the kernel asks whether the client is still there, so often, before it gives it up. */
+enum { PROBE_AFTER_S = 15, PROBE_EVERY_S = 5, PROBES = 3 };
 
 /*
  * A socket's path that nobody listens on any more is left over from a process that was killed. The
@@ -31,6 +35,17 @@ static void unlink_stale(int type, const struct sockaddr_un *a)
 		close(fd);
 }
 
+/* Accepted sockets inherit it (tcp(7)). A client that vanished, and said nothing, would else get a turn. */
+static void keep_alive(int fd)
+{
+	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, probes = PROBES;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 /* On Linux, a Unix socket's path gets the socket's own mode, less the umask. */
 static int bind_and_listen(int type, mode_t mode, const struct sockaddr *a, socklen_t len)
 {
@@ -40,6 +55,8 @@ static int bind_and_listen(int type, mode_t mode, const struct sockaddr *a, sock
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (a->sa_family != AF_UNIX)
+		keep_alive(fd);
 	if ((a->sa_family != AF_UNIX || !fchmod(fd, mode)) && !bind(fd, a, len) &&
 	    !listen(fd, BACKLOG))
 		return fd;

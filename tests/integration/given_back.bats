@@ -2,6 +2,7 @@
 # However an exchange ends, its turn or place is given back: each test ends by sending another
 # request of the same account, which must be served at once. On the backend $BACKEND.
 load helpers
+load admin
 
 setup() { prepare; }
 teardown() { clean_up; }
@@ -124,6 +125,21 @@ raw_request() {
 	equal "$(exchanges 'select(.outcome == "client_gone") | .position')" 1
 	hang_up a
 	ends_as client_gone 2
+	served k1
+	equal "$(relay_stats '.accounts.k1.order')" '["a",""]'
+}
+
+@test "the client vanishes while it waits, without a word" {
+	start_all
+	turn a k1
+	"$BATS_TEST_DIRNAME/vanish.py" "${URL#http://}" k1 >vanish.log 2>&1 3>&- &
+	PROCESSES+=("$!")
+	wait_for "[[ \$(queue k1 .waiting) == 1 ]] || ! running $!"
+	! grep 'not permitted' vanish.log || skip "no TCP_REPAIR here, which lets a connection vanish"
+	kill "${PROCESSES[-1]}"
+	ended "${PROCESSES[-1]}"
+	wait_for "[[ \$(exchanges 'select(.outcome == \"client_gone\")' | wc -l) == 1 ]]" 40
+	hang_up a
 	served k1
 	equal "$(relay_stats '.accounts.k1.order')" '["a",""]'
 }
