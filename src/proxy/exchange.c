@@ -450,7 +450,9 @@ static void advance_waiting(struct exchange *x)
 	case PLACE_PASS:
 		ask_upstream(x);
 		break;
-	case PLACE_LOST: /* in the moment in which it began */
+	case PLACE_LOST:
+		exchange_finish(x, OUTCOME_LOCK_LOST);
+		break;
 	case PLACE_FAILED:
 		exchange_finish(x, OUTCOME_BACKEND_ERROR);
 		break;

@@ -122,13 +122,13 @@ static void on_failed(struct queue_place *p)
 	move(p, policy == ON_BACKEND_ERROR_FORWARD ? PLACE_PASS : PLACE_FAILED);
 }
 
-/* Before the turn was used nothing is lost but its place: it joins again, at the end. */
+/* Before its owner was told of the turn nothing is lost but its place: it joins again, at the end. */
 static void on_lost(struct queue_place *p)
 {
 	struct lock_backend *backend = p->backend;
-	bool used = p->state == PLACE_TURN;
+	bool used = p->state == PLACE_TURN && list_empty(&p->tell.link);
 
-	log_warn(used ? "a turn was lost: its lease ended while it was held"
+	log_warn(used ? "a turn was lost: an operator ended it, or its lease ran out"
 		      : "a turn was lost before it was used: joining again",
 		 LOG_STR("account", p->ticket.account), LOG_STR("ticket", p->ticket.id));
 	if (used) {
@@ -138,6 +138,8 @@ static void on_lost(struct queue_place *p)
 	}
 	lock_give_back(steal(&p->backend), &p->ticket, false);
 	move(p, PLACE_WAITING);
+	if (!p->timer)
+		p->timer = timer_new(p->queue->loop, on_timer, p);
 	timer_start(p->timer, left_ms(p));
 	enter(p, backend);
 }

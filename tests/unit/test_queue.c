@@ -178,6 +178,35 @@ static void test_lost(void)
 	close_fixture(&f);
 }
 
+struct losing {
+	struct job job;
+	struct queue_place *place;
+};
+
+/* Runs behind the grant, and before the owner of the place is told. */
+static void lose(struct job *job)
+{
+	struct losing *l = container_of(job, struct losing, job);
+
+	CHECK_INT(l->place->state, PLACE_TURN);
+	l->place->ticket.on_event(&l->place->ticket, &(struct lock_news){ LOCK_LOST });
+	CHECK_INT(l->place->state, PLACE_WAITING);
+}
+
+/* Lost in the moment in which it began: nobody has used it, so it is another turn that begins. */
+static void test_lost_unused(void)
+{
+	struct fixture f;
+	struct losing l = { { .run = lose }, &f.places[0] };
+
+	open_fixture(&f);
+	join(&f, &f.places[0], "a");
+	loop_defer(&f.loop, &l.job);
+	CHECK(REACHES(&f, 0, PLACE_TURN));
+	queue_leave(&f.places[0], true);
+	close_fixture(&f);
+}
+
 static void test_retry_after(void)
 {
 	struct fixture f;
@@ -219,6 +248,7 @@ int main(void)
 	test_deadline_while_pacing();
 	test_full();
 	test_lost();
+	test_lost_unused();
 	test_retry_after();
 	test_silence();
 	return check_done();
