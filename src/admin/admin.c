@@ -3,8 +3,10 @@
  *
  *      headers ──> on_begin ──> body ──> on_received ──job──> route? allowed? ──> handler ──> reply
  *
- * Bodies are small and kept whole. Each request has one limit for everything, so that a client that
- * stalls costs a connection for that long and no longer.
+ * Bodies are small and kept whole. A request and its answer have a limit each, so that a client that
+ * stalls costs a connection for that long and no longer. And as anybody can connect, with a token or
+ * without, no number of such clients keeps an operator out: if all connections are taken, one that
+ * waits for its client is closed for who comes.
  */
 #include "admin/admin.h"
 
@@ -25,8 +27,11 @@ enum {
 	HEADER_BYTES_MAX = 16 * 1024,
 	HEADERS_MAX = 100,
 	TARGET_BYTES_MAX = 4 * 1024,
-	CALL_LIMIT_MS = 30 * 1000,
+	CALL_LIMIT_MS = 30 * 1000, /* from the whole request to the answer's end */
 };
+
+/* From a connection's beginning to its first head, and from a head to its body's end. */
+static const int64_t request_limit_ms = 10 * 1000;
 
 /* --- answering -------------------------------------------------------------------------------- */
 
@@ -231,7 +236,6 @@ static void serve(struct job *job)
 	CLEANUP(buf_clear) struct buf allow = { 0 };
 	int r;
 
-	c->state = CALL_ASKING;
 	if (!is_believed(c))
 		return;
 	r = route_find(routes, routes_count, head->method, head->path, &c->route, &c->params,
@@ -261,7 +265,7 @@ static void *on_begin(void *ctx, struct http_request *request)
 	c->request = request;
 	c->serve.run = serve;
 	c->limit = timer_new(c->admin->parts.loop, on_limit, c);
-	timer_start(c->limit, CALL_LIMIT_MS);
+	timer_start(c->limit, request_limit_ms);
 	list_append(&c->admin->calls, &c->link);
 	return c;
 }
@@ -282,6 +286,8 @@ static void on_received(void *x)
 {
 	struct call *c = x;
 
+	c->state = CALL_ASKING;
+	timer_start(c->limit, CALL_LIMIT_MS);
 	loop_defer(c->admin->parts.loop, &c->serve);
 }
 
@@ -331,6 +337,21 @@ static void on_closed(void *ctx)
 	loop_defer(a->parts.loop, &a->check_idle);
 }
 
+/* Who waits for the backend isn't to blame, and will be done soon. */
+static bool on_crowded(void *ctx)
+{
+	struct admin *a = ctx;
+	struct call *c;
+
+	list_for_each (c, &a->calls, link) {
+		if (c->state != CALL_ASKING) {
+			http_request_cut(c->request);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void check_idle(struct job *job)
 {
 	struct admin *a = container_of(job, struct admin, check_idle);
@@ -350,6 +371,7 @@ static const struct http_service admin_service = {
 	.gone = on_gone,
 	.done = on_done,
 	.closed = on_closed,
+	.crowded = on_crowded,
 };
 
 const char *admin_address(const struct admin *a)
@@ -403,7 +425,7 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 		.max_per_address = &no_limit,
 		.max_header_bytes = HEADER_BYTES_MAX,
 		.max_headers = HEADERS_MAX,
-		.header_timeout_ms = &parts->config->listen.header_timeout_ms,
+		.header_timeout_ms = &request_limit_ms,
 		.idle_timeout_ms = &parts->config->listen.idle_timeout_ms,
 		.service = &admin_service,
 	};

@@ -4,8 +4,8 @@
  * libmicrohttpd could accept by itself, but out of descriptors it either spins (if it has no
  * connection yet) or waits until one of its own ends, and it tells nobody whom it turned away.
  *
- *      OPEN ──full──> FULL ──door_left()──> OPEN
- *        └──EMFILE …──> RESTING ──timer or door_left()──> OPEN        any ──door_shut()──> SHUT
+ *      OPEN ──full──> FULL ──door_left()──> OPEN                       any ──door_shut()──> SHUT
+ *        └──EMFILE …, or full and somebody is asked to leave──> RESTING ──timer or door_left()──> OPEN
  */
 #include "proxy/door.h"
 
@@ -178,18 +178,33 @@ static bool accept_one(struct door *d)
 	return true;
 }
 
+/* Who can't be asked to leave now may be idle a moment later, and stay: so it is tried again. */
+static void become_full(struct door *d)
+{
+	d->stats.full++;
+	if (!d->options.full) {
+		move(d, DOOR_FULL);
+		return;
+	}
+	if (d->options.full(d->options.arg) && may_complain(d))
+		log_warn("too many connections: the one that kept silent for longest is closed",
+			 LOG_STR("listener", d->options.name),
+			 LOG_INT("connections", d->stats.inside));
+	move(d, DOOR_RESTING);
+}
+
 static void on_ready(void *arg, int error, int events)
 {
 	struct door *d = arg;
 
 	(void)error, (void)events;
+	if (d->stats.inside >= d->options.max_connections) {
+		become_full(d);
+		return;
+	}
 	for (int i = 0; i < ARRIVALS_PER_EVENT && d->state == DOOR_OPEN; i++) {
-		if (d->stats.inside >= d->options.max_connections) {
-			d->stats.full++;
-			move(d, DOOR_FULL);
-		} else if (!accept_one(d)) {
-			return;
-		}
+		if (d->stats.inside >= d->options.max_connections || !accept_one(d))
+			return; /* if somebody is left outside, this is called again */
 	}
 }
 

@@ -1,7 +1,7 @@
 /*
  * door.h - who may come in: accepts connections, and stops accepting while there are too many.
  *
- * Three limits. In total: more wait in the kernel's queue until one leaves. Per address: one more
+ * Three limits. In total: more wait in the kernel's queue until one leaves, or is made to. Per address: one more
  * is answered 503 (but with TLS) and closed. Descriptors: while the process or the machine has none left,
  * accepting rests and is tried again ten times a second, or when a connection leaves.
  */
@@ -32,6 +32,13 @@ struct door_options {
 	 * it couldn't be served (and is closed) for lack of resources, with errno; else door_left() follows when it is closed.
 	 */
 	bool (*arrived)(void *arg, int fd, const struct sockaddr *from, socklen_t len);
+
+	/*
+	 * All are inside who may be, and somebody waits outside: asks one to leave, who does so later;
+	 * door_left() tells of it. May be called again before. False: nobody can be asked now. NULL:
+	 * nobody ever is.
+	 */
+	bool (*full)(void *arg);
 	void *arg;
 };
 

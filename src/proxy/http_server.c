@@ -514,14 +514,6 @@ static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t
 	return true;
 }
 
-static void on_left(void *arg)
-{
-	struct http_server *s = arg;
-
-	if (s->options.service->closed)
-		s->options.service->closed(s->options.ctx);
-}
-
 static void http_server_freep(struct http_server **s)
 {
 	http_server_free(*s);
@@ -545,8 +537,9 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		.idle_timeout_ms = options->idle_timeout_ms,
 		.stall_timeout_ms = options->stall_timeout_ms,
 		.identity = options->identity,
-		.left = on_left,
-		.arg = s,
+		.left = options->service->closed,
+		.crowded = options->service->crowded,
+		.arg = options->ctx,
 	};
 	int r;
 

@@ -60,6 +60,12 @@ struct http_service {
 
 	/* A connection is closed; lobby_connections() is one less. NULL: not interested. */
 	void (*closed)(void *ctx);
+
+	/*
+	 * Somebody comes, all connections are taken, and none is without a request: may cut one; returns whether it did.
+	 * NULL: then idle ones aren't closed for who comes either; he waits until one leaves.
+	 */
+	bool (*crowded)(void *ctx);
 };
 
 struct http_server_options {

@@ -46,7 +46,27 @@ static void on_left(void *arg, const char *address)
 	struct lobby *l = arg;
 
 	door_left(l->door, address);
-	l->options.left(l->options.arg);
+	if (l->options.left)
+		l->options.left(l->options.arg);
+}
+
+static struct seat *longest_idle(const struct lobby *l)
+{
+	struct seat *a = lounge_oldest(l->fresh), *b = lounge_oldest(l->idle);
+
+	return !a || (b && b->since_ms < a->since_ms) ? b : a;
+}
+
+/* It stays in its lounge until it is closed, so that it is the same one if this is called before. */
+static bool on_full(void *arg)
+{
+	struct lobby *l = arg;
+	struct seat *seat = longest_idle(l);
+
+	if (!seat)
+		return l->options.crowded(l->options.arg);
+	shutdown(seat->fd, SHUT_RDWR);
+	return true;
 }
 
 void lobby_leave(struct lobby *l, int fd, const char *address)
@@ -143,6 +163,7 @@ int lobby_open(struct loop *loop, const struct lobby_options *options, struct bu
 
 	l->options = *options;
 	door.arrived = on_arrived;
+	door.full = options->crowded ? on_full : NULL;
 	door.arg = l;
 	door.is_mute = options->identity;
 	if (options->identity)

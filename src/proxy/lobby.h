@@ -30,8 +30,14 @@ struct lobby_options {
 	const int64_t *header_timeout_ms, *idle_timeout_ms, *stall_timeout_ms;
 	struct tls_identity *identity; /* with TLS; the lobby's from now on; NULL: without */
 
-	/* A connection is closed, and isn't counted any more. */
+	/* A connection is closed, and isn't counted any more. NULL: not interested. */
 	void (*left)(void *arg);
+
+	/*
+	 * Not NULL: when it is full, the one that is idle for longest is closed in favour of who comes. If
+	 * none is idle this is called, which may cut one; returns whether it did.
+	 */
+	bool (*crowded)(void *arg);
 	void *arg;
 };
 

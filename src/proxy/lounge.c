@@ -43,6 +43,11 @@ void lounge_leave(struct seat *seat)
 	list_remove(&seat->link);
 }
 
+struct seat *lounge_oldest(const struct lounge *l)
+{
+	return list_first(&l->list, struct seat, link);
+}
+
 void lounge_clear(struct lounge *l)
 {
 	struct seat *seat;

@@ -26,6 +26,9 @@ struct lounge *lounge_new(struct loop *loop, const int64_t *limit_ms) MUST_USE;
 void lounge_enter(struct lounge *l, struct seat *seat);
 void lounge_leave(struct seat *seat); /* also when it is in none */
 
+/* Who is in it for longest; NULL if nobody is. */
+struct seat *lounge_oldest(const struct lounge *l);
+
 /* Shuts down everybody's socket. */
 void lounge_clear(struct lounge *l);
 

@@ -75,6 +75,48 @@ code() { jq -r .error.code answer; }
 	wait_for "[[ \$(metric process_open_fds) -lt 40 ]]"
 }
 
+# connect [TEXT]: a connection to the admin listener, on which TEXT is sent and nothing more; sets FD.
+connect() {
+	local address=${ADMIN#http://}
+	exec {FD}<>"/dev/tcp/${address%:*}/${address##*:}"
+	printf "${1:-}" >&"$FD"
+}
+PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
+
+@test "connections that say nothing, or not all, are closed soon" {
+	start_all
+	local fds=() fd text answer begin=$SECONDS
+	for text in '' 'GET /healthz HTT' "$PART"; do
+		connect "$text"
+		fds+=("$FD")
+	done
+	for fd in "${fds[@]}"; do
+		answer=$(timeout 15 cat <&"$fd") # until it is closed
+		equal "$answer" ''
+		exec {fd}>&-
+	done
+	((SECONDS - begin >= 9))
+}
+
+@test "more connections than there is room for, without a whole request, keep no operator out" {
+	start_all
+	local text i fds fd
+	for text in '' 'GET /healthz HTT' "$PART"; do
+		fds=()
+		for i in {1..300}; do
+			connect "$text"
+			fds+=("$FD")
+		done
+		equal "$(status --max-time 5 "$ADMIN/healthz") of '${text:0:3}'" "200 of '${text:0:3}'"
+		(($(metric process_open_fds) > 250)) # no more than needed are closed
+		for fd in "${fds[@]}"; do
+			exec {fd}>&-
+		done
+	done
+	equal "$(log_lines 'select(.msg | startswith("too many connections")) | .listener' | sort -u)" admin.address
+	(($(log_lines 'select(.msg | startswith("too many connections"))' | wc -l) < 10)) # one a second
+}
+
 @test "an empty address: no listener; a taken one: told, and no start" {
 	start_all
 	run run_turnstile -o listen.address=127.0.0.1:0 -o "admin.address=${ADMIN#http://}"

@@ -71,6 +71,75 @@ static void test_not_served(void)
 	loop_close(&loop);
 }
 
+struct guests {
+	int fds[CLIENTS]; /* in order of arrival */
+	int arrived, asked, left;
+};
+
+static bool let_in(void *arg, int fd, const struct sockaddr *from, socklen_t len)
+{
+	struct guests *g = arg;
+
+	(void)from, (void)len;
+	g->fds[g->arrived++] = fd;
+	return true;
+}
+
+/* The first time nobody can be asked. */
+static bool ask_first(void *arg)
+{
+	struct guests *g = arg;
+
+	if (!g->asked++)
+		return false;
+	close(g->fds[g->left++]);
+	return true;
+}
+
+/* Nobody is asked to leave for nobody, and whoever can't be asked at once is asked later. */
+static void test_full(void)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	CLEANUP(freep) char *address = xasprintf("unix:%s", path);
+	int64_t no_limit = 0;
+	struct guests guests = { 0 };
+	struct door_options options = { .name = "listen.address",
+					.address = address,
+					.max_connections = 2,
+					.max_per_address = &no_limit,
+					.arrived = let_in,
+					.full = ask_first,
+					.arg = &guests };
+	struct loop loop;
+	struct door *door;
+	int clients[3];
+
+	loop_open(&loop);
+	must(!door_open(&loop, &options, &errors, &door));
+	for (int i = 0; i < 2; i++)
+		clients[i] = connect_client(SOCK_STREAM);
+	for (int i = 0; i < TURNS; i++)
+		uv_run(&loop.uv, UV_RUN_NOWAIT);
+	CHECK_INT(guests.arrived, 2);
+	CHECK_INT(guests.asked, 0);
+	clients[2] = connect_client(SOCK_STREAM);
+	while (!guests.left)
+		uv_run(&loop.uv, UV_RUN_ONCE);
+	CHECK_INT(guests.asked, 2);
+	door_left(door, "");
+	while (guests.arrived < 3)
+		uv_run(&loop.uv, UV_RUN_ONCE);
+	CHECK_INT(guests.asked, 2);
+	for (int i = 0; i < 3; i++)
+		close(clients[i]);
+	for (; guests.left < guests.arrived; guests.left++) {
+		close(guests.fds[guests.left]);
+		door_left(door, "");
+	}
+	door_free(door);
+	loop_close(&loop);
+}
+
 static void on_check(uv_check_t *check)
 {
 	++*(int *)check->data;
@@ -169,6 +238,7 @@ int main(void)
 	must(mkdtemp(path));
 	*end = '/';
 	test_not_served();
+	test_full();
 	test_no_successor();
 	test_unnamed_descriptor();
 	*end = '\0';
