@@ -117,11 +117,30 @@ static void answered(struct lock_question *q, const struct lock_answer *answer)
 		c->then(c, answer);
 }
 
-void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer))
+static void tried(struct lock_question *q, const struct lock_answer *answer)
+{
+	struct call *c = container_of(q, struct call, question);
+
+	c->then(c, answer);
+}
+
+static void ask(struct call *c,
+		void (*on_answer)(struct lock_question *, const struct lock_answer *),
+		void (*then)(struct call *call, const struct lock_answer *answer))
 {
 	c->then = then;
-	c->question.answered = answered;
+	c->question.answered = on_answer;
 	lock_ask(queue_backend(c->admin->parts.queue), &c->question);
+}
+
+void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer))
+{
+	ask(c, answered, then);
+}
+
+void call_try(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer))
+{
+	ask(c, tried, then);
 }
 
 /* Nobody hears of it any more, but it is done all the same, or may be. */

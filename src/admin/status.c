@@ -75,10 +75,28 @@ static bool may_hear_names(const struct call *c)
 			   c->admin->parts.config->admin.token, false) == GUARD_FINE;
 }
 
+/* Whether user messages are served although the backend can't be asked. */
+static bool can_do_without(const struct config *config)
+{
+	return config_queue_mode(config) != QUEUE_MODE_ENFORCE ||
+	       config->queue.on_backend_error != ON_BACKEND_ERROR_REJECT;
+}
+
+static void add_backend_down(struct call *c, struct readiness *r)
+{
+	if (!can_do_without(c->admin->parts.config))
+		add_reason(r, "backend_down", queue_backend_name(c->admin->parts.queue));
+}
+
 static void suspect_known(struct call *c, const struct lock_answer *answer)
 {
 	struct readiness *r = c->data;
 
+	if (answer->error) { /* it was up a moment ago; the others needn't be asked */
+		add_backend_down(c, r);
+		reply_ready(c);
+		return;
+	}
 	if (answer->views[0].waiting)
 		add_reason(r, "account_stuck",
 			   may_hear_names(c) ? answer->views[0].account
@@ -96,14 +114,7 @@ static void ask_about_suspects(struct call *c)
 	}
 	c->question.verb = LOCK_LOOK;
 	c->question.account = r->suspects[r->asked++];
-	call_ask(c, suspect_known);
-}
-
-/* Whether user messages are served although the backend can't be asked. */
-static bool can_do_without(const struct config *config)
-{
-	return config_queue_mode(config) != QUEUE_MODE_ENFORCE ||
-	       config->queue.on_backend_error != ON_BACKEND_ERROR_REJECT;
+	call_try(c, suspect_known);
 }
 
 static void collect_suspects(struct call *c, struct readiness *r)
@@ -129,8 +140,8 @@ void serve_ready(struct call *c)
 	queue_stats(parts->queue, &backend);
 	if (gauges.draining)
 		add_reason(r, "draining", "this process is shutting down");
-	if (!backend.up && !can_do_without(parts->config))
-		add_reason(r, "backend_down", queue_backend_name(parts->queue));
+	if (!backend.up)
+		add_backend_down(c, r);
 	if (lag_longest_us(c->admin->lag) > STALLED_US)
 		add_reason(r, "loop_stalled", "the event loop was more than 1 s late lately");
 	if (backend.up)

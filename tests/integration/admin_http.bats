@@ -198,6 +198,33 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 	await b
 }
 
+@test "not ready: the backend goes while it is asked about a holder" {
+	[[ $BACKEND == redis ]] || skip "needs Redis"
+	start_all -o listen.stall_timeout_ms=600 -o upstream.request_timeout_ms=20000 -o redis.command_timeout_ms=1000
+	local strict=$ADMIN
+	turn a k1
+	ask_later b k1
+	wait_for "[[ \$(status '$strict/readyz') == 503 ]]"
+	equal "$(jq -r '.reasons[].code' answer)" account_stuck
+	start_turnstile -o redis.instance=lax -o queue.on_backend_error=local -o listen.stall_timeout_ms=600 \
+		-o upstream.request_timeout_ms=20000 -o redis.command_timeout_ms=1000
+	turn c k2
+	ask_later d k2
+	wait_for "[[ \$(status '$ADMIN/readyz') == 503 ]]"
+	kill -STOP "$REDIS_PID" # from now on nobody is answered
+	http -o lax -w '%{http_code}' "$ADMIN/readyz" >lax.status 3>&- &
+	CLIENTS+=($!)
+	equal "$(status "$strict/readyz")" 503
+	equal "$(jq -r '.status + ": " + .reasons[].code + " " + .reasons[].detail' answer)" "not_ready: backend_down redis"
+	wait "${CLIENTS[-1]}"
+	unset 'CLIENTS[-1]'
+	equal "$(cat lax.status) $(jq -r .status lax)" "200 ready"
+	kill -CONT "$REDIS_PID"
+	hang_up a
+	hang_up c
+	await b d
+}
+
 @test "not ready: the loop has stood still" {
 	start_all
 	equal "$(admin /readyz .status)" ready
