@@ -158,8 +158,13 @@ static bool accept_one(struct door *d)
 	struct sockaddr_storage from = { 0 };
 	socklen_t len = sizeof from;
 	char address[DOOR_ADDRESS_MAX];
-	int fd = accept4(d->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd, r = d->options.prepare ? d->options.prepare(d->options.arg) : 0;
 
+	if (r < 0) {
+		out_of_resources(d, -r);
+		return false;
+	}
+	fd = accept4(d->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 		out_of_resources(d, errno);
 	if (fd < 0) /* who hung up before being accepted is no reason to stop */

@@ -28,6 +28,12 @@ struct door_options {
 	bool is_mute; /* who is refused isn't told so: it doesn't speak HTTP yet */
 
 	/*
+	 * Before each accept: sets aside what it takes to serve one more, beside his descriptor. 0 or -errno:
+	 * then he stays outside, and isn't let in to be thrown out. NULL: it takes nothing.
+	 */
+	int (*prepare)(void *arg);
+
+	/*
 	 * Somebody has come: a non-blocking descriptor that is the callee's from now on. False if
 	 * it couldn't be served (and is closed) for lack of resources, with errno; else door_left() follows when it is closed.
 	 */

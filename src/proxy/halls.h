@@ -48,7 +48,7 @@ void halls_free(struct halls *h);
 /* The context of halls_new(). */
 void *hall_context(const struct hall *hall);
 
-/* Where the next connection goes. NULL: it needs another hall, for which there is no room. */
+/* Where the next connection goes; may open a hall. NULL: no hall has room, and none can be opened. */
 struct hall *halls_choose(struct halls *h);
 
 /* A connection came in, or was closed. */

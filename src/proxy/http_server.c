@@ -495,15 +495,20 @@ static const struct hall_service daemons = {
 	.close = stop_daemon,
 };
 
+static int on_prepare(void *arg)
+{
+	struct http_server *s = arg;
+
+	errno = 0;
+	return halls_choose(s->halls) ? 0 : errno ? -errno : -ENOMEM;
+}
+
 static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
 	struct http_server *s = arg;
 	struct hall *hall = halls_choose(s->halls);
 
-	if (!hall) {
-		close(fd);
-		return false;
-	}
+	must(hall); /* on_prepare() */
 	s->opened = false;
 	hall_entered(hall); /* MHD may fail after it has opened: then it has left by now */
 	if (MHD_add_connection(hall->daemon, fd, from, len) != MHD_YES && !s->opened) {
@@ -530,6 +535,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 			.inheritance = options->inheritance,
 			.max_connections = options->max_connections,
 			.max_per_address = options->max_per_address,
+			.prepare = on_prepare,
 			.arrived = on_arrived,
 			.arg = s,
 		},

@@ -23,6 +23,15 @@ void lobby_sit(struct lobby *l, struct seat *seat, bool is_new)
 		shutdown(seat->fd, SHUT_RDWR);
 }
 
+static int on_prepare(void *arg)
+{
+	struct lobby *l = arg;
+	const struct door_options *o = &l->options.door;
+	int r = l->tls ? tls_prepare(l->tls) : 0;
+
+	return r < 0 || !o->prepare ? r : o->prepare(o->arg);
+}
+
 /* With TLS the server gets another descriptor; one that it couldn't take is closed by now. */
 static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
@@ -33,8 +42,6 @@ static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t
 	if (!l->tls)
 		return o->arrived(o->arg, fd, from, len);
 	fd = tls_line_new(l->tls, fd);
-	if (fd < 0)
-		return false;
 	door_name(from, address);
 	if (!o->arrived(o->arg, fd, from, len))
 		tls_server_left(l->tls, fd, address);
@@ -162,6 +169,7 @@ int lobby_open(struct loop *loop, const struct lobby_options *options, struct bu
 	int r;
 
 	l->options = *options;
+	door.prepare = on_prepare;
 	door.arrived = on_arrived;
 	door.full = options->crowded ? on_full : NULL;
 	door.arg = l;

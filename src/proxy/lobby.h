@@ -26,7 +26,8 @@ struct lobby;
 enum lobby_end { LOBBY_OPEN, LOBBY_HAND_OVER, LOBBY_RETIRE, LOBBY_CUT };
 
 struct lobby_options {
-	struct door_options door; /* `arrived` as there; `left` follows for each that it took */
+	struct door_options
+		door; /* `prepare`, `arrived` as there; `left` follows for each that it took */
 	const int64_t *header_timeout_ms, *idle_timeout_ms, *stall_timeout_ms;
 	struct tls_identity *identity; /* with TLS; the lobby's from now on; NULL: without */
 

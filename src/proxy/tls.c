@@ -45,6 +45,7 @@ struct tls {
 	struct tls_stats stats;
 	struct line *by_fd; /* those whose server hasn't left */
 	struct list left;   /* those whose server has */
+	int pair[2];        /* the sockets of the next line; -1: none */
 	bool hurry;
 };
 
@@ -431,27 +432,33 @@ void tls_hurry(struct tls *t)
 		loop_defer(t->loop, &l->advance);
 }
 
+int tls_prepare(struct tls *t)
+{
+	const int buffer = INNER_BUFFER;
+
+	if (t->pair[0] >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, t->pair))
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		setsockopt(t->pair[i], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	return 0;
+}
+
 int tls_line_new(struct tls *t, int fd)
 {
-	const int buffer = INNER_BUFFER, on = 1;
+	const int on = 1;
 	struct line *l;
-	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair)) {
-		int error = errno;
-
-		close(fd);
-		return -error;
-	}
-	for (int i = 0; i < 2; i++)
-		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	must(t->pair[0] >= 0);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a Unix socket */
 	l = xcalloc(1, sizeof *l);
 	l->tls = t;
 	l->advance.run = advance;
 	l->outer_fd = fd;
-	l->inner_fd = pair[0];
-	l->server_fd = pair[1];
+	l->inner_fd = t->pair[0];
+	l->server_fd = t->pair[1];
+	t->pair[0] = t->pair[1] = -1;
 	l->ssl = SSL_new(t->options.identity->ctx);
 	must(l->ssl && SSL_set_fd(l->ssl, fd));
 	l->outer_watch = watch_new(t->loop, fd, on_outer, l);
@@ -479,6 +486,7 @@ struct tls *tls_new(struct loop *loop, const struct tls_options *options)
 	t->loop = loop;
 	t->options = *options;
 	list_init(&t->left);
+	t->pair[0] = t->pair[1] = -1;
 	return t;
 }
 
@@ -487,6 +495,10 @@ void tls_free(struct tls *t)
 	if (!t)
 		return;
 	must(!t->by_fd && list_empty(&t->left));
+	if (t->pair[0] >= 0) {
+		close(t->pair[0]);
+		close(t->pair[1]);
+	}
 	tls_identity_free(t->options.identity);
 	free(t);
 }

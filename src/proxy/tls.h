@@ -47,8 +47,14 @@ struct tls *tls_new(struct loop *loop, const struct tls_options *options) MUST_U
 void tls_use(struct tls *t, struct tls_identity *identity);
 
 /*
- * A line for the client at `fd`, non-blocking, whose the descriptor is from now on, also on failure.
- * Returns the server's end of it, non-blocking and the caller's, or -errno.
+ * Sets aside the descriptors for the next line; nothing if that is done. 0, or -errno. Asked before a
+ * client is accepted, so that none is that couldn't have a line.
+ */
+int tls_prepare(struct tls *t) MUST_USE;
+
+/*
+ * A line for the client at `fd`, non-blocking, whose the descriptor is from now on; tls_prepare() has
+ * returned 0. Returns the server's end of it, non-blocking and the caller's.
  */
 int tls_line_new(struct tls *t, int fd) MUST_USE;
 

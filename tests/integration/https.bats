@@ -225,3 +225,42 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 	wait_for '[[ $(metric turnstile_connections) == 0 ]]'
 	wait_for "(( \$(ls /proc/$TURNSTILE_PID/fd | wc -l) <= $fds + 100 ))"
 }
+
+# cpu_ticks PID: what it has used until now.
+cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
+
+complaints() { grep -c "can't accept connections" "$LOG"; }
+silent_ones_leave() {
+	local fd
+	for fd in "${SILENT[@]}"; do
+		exec {fd}>&-
+	done
+}
+
+@test "out of descriptors: who comes waits outside, isn't thrown out, and is served later" {
+	start_https
+	prlimit --pid "$TURNSTILE_PID" --nofile=60
+	local fd i before address=${URL#https://} SILENT=()
+	for i in {1..40}; do
+		exec {fd}<>"/dev/tcp/${address%:*}/${address##*:}"
+		SILENT+=("$fd")
+	done
+	wait_for "[[ \$(complaints) -gt 0 ]]"
+	before=$(cpu_ticks "$TURNSTILE_PID")
+	(silent_ones_leave && http -o later -w '%{http_code}' "$URL/v1/models" >later.status) 3>&- &
+	CLIENTS+=($!)
+	sleep 1.5 # what it does meanwhile is the subject
+	(($(cpu_ticks "$TURNSTILE_PID") - before < 30))
+	(($(complaints) <= 3))
+	for fd in "${SILENT[@]}"; do
+		if read -r -t 0 -u "$fd"; then
+			echo "one was thrown out" >&2
+			return 1
+		fi
+	done
+	running "${CLIENTS[-1]}"
+	silent_ones_leave
+	wait "${CLIENTS[-1]}"
+	unset 'CLIENTS[-1]'
+	equal "$(cat later.status)" 200
+}

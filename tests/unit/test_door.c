@@ -71,6 +71,44 @@ static void test_not_served(void)
 	loop_close(&loop);
 }
 
+static int lack(void *arg)
+{
+	(void)arg;
+	return -EMFILE;
+}
+
+/* Who couldn't be served stays outside, and isn't thrown out. */
+static void test_not_prepared(void)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	CLEANUP(freep) char *address = xasprintf("unix:%s", path);
+	int64_t no_limit = 0;
+	struct door_options options = { .name = "listen.address",
+					.address = address,
+					.max_connections = CLIENTS,
+					.max_per_address = &no_limit,
+					.prepare = lack,
+					.arrived = serve_nobody };
+	struct door_stats stats;
+	struct loop loop;
+	struct door *door;
+	int client;
+	char byte;
+
+	loop_open(&loop);
+	must(!door_open(&loop, &options, &errors, &door));
+	client = connect_client(SOCK_STREAM);
+	do {
+		uv_run(&loop.uv, UV_RUN_ONCE);
+		door_stats(door, &stats);
+	} while (stats.out_of_resources < 2);
+	CHECK_INT(stats.arrived, 0);
+	CHECK_INT(recv(client, &byte, 1, MSG_DONTWAIT), -1); /* not closed */
+	close(client);
+	door_free(door);
+	loop_close(&loop);
+}
+
 struct guests {
 	int fds[CLIENTS]; /* in order of arrival */
 	int arrived, asked, left;
@@ -238,6 +276,7 @@ int main(void)
 	must(mkdtemp(path));
 	*end = '/';
 	test_not_served();
+	test_not_prepared();
 	test_full();
 	test_no_successor();
 	test_unnamed_descriptor();
