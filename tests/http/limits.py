@@ -276,13 +276,18 @@ def bad_request(p):
     check('"error":"two Host fields"' in p.text(), "the log doesn't say why")
 
 
-@case("connections of one address", listen__max_connections_per_address=3)
-def per_address(p):
+def three_served(p):
     answers()
     held = [p.connect() for _ in range(3)]
     for s in held:
         s.sendall(GET)
         check(read_response(Reader(s)).body == b"ok", "one of three")
+    return held
+
+
+@case("connections of one address", listen__max_connections_per_address=3)
+def per_address(p):
+    held = three_served(p)
     with p.connect() as s:
         m = read_response(Reader(s))
         error_of(m, 503, "overloaded_error", "TOO_MANY_CONNECTIONS")
@@ -309,11 +314,7 @@ def wait_served(p):
 
 @case("connections at all", listen__max_connections=3)
 def all_connections(p):
-    answers()
-    held = [p.connect() for _ in range(3)]
-    for s in held:
-        s.sendall(GET)
-        check(read_response(Reader(s)).body == b"ok", "one of three")
+    held = three_served(p)
     with p.connect() as s:
         s.sendall(GET)
         s.settimeout(0.3)

@@ -33,8 +33,7 @@ raw_request() {
 }
 
 @test "the upstream refuses the connection" {
-	start_relay
-	[[ $BACKEND != redis ]] || start_redis
+	start_peers
 	start_turnstile -o upstream.url=http://127.0.0.1:9 -o account.source=static:one
 	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 502
 	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 6)" 502

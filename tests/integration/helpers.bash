@@ -134,10 +134,14 @@ start_turnstile() {
 	ADMIN=$(log_lines 'select(.msg == "listening") | "http://" + .admin' | tail -n 1)
 }
 
-# A stack for a test on either backend.
-start_all() {
+# What turnstile needs on either backend.
+start_peers() {
 	start_relay
 	[[ $BACKEND != redis ]] || start_redis
+}
+
+start_all() {
+	start_peers
 	start_turnstile "$@"
 }
 

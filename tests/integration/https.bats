@@ -5,8 +5,7 @@ load admin
 
 setup() {
 	prepare
-	start_relay
-	[[ $BACKEND != redis ]] || start_redis
+	start_peers
 	certificate ca-1 one
 }
 teardown() { clean_up; }

@@ -4,8 +4,7 @@ load helpers
 
 setup() {
 	prepare
-	start_relay
-	[[ $BACKEND != redis ]] || start_redis
+	start_peers
 }
 teardown() { clean_up; }
 

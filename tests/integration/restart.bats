@@ -6,8 +6,7 @@ load admin
 
 setup() {
 	prepare
-	start_relay
-	[[ $BACKEND != redis ]] || start_redis
+	start_peers
 	RETIRED=()
 }
 teardown() { clean_up; }

@@ -35,40 +35,66 @@ static bool serve_nobody(void *arg, int fd, const struct sockaddr *from, socklen
 	return false;
 }
 
-static void test_not_served(void)
+struct bench {
+	struct loop loop;
+	struct door *door;
+	struct door_stats stats;
+};
+
+/* Of `options`, those are set that are the same for all. */
+static void open_bench(struct bench *b, struct door_options *options)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	CLEANUP(freep) char *address = xasprintf("unix:%s", path);
-	int64_t no_limit = 0;
-	struct door_options options = { .name = "listen.address",
-					.address = address,
-					.max_connections = CLIENTS,
-					.max_per_address = &no_limit,
-					.arrived = serve_nobody };
-	struct door_stats stats;
-	struct loop loop;
-	struct door *door;
+	static const int64_t no_limit = 0;
+
+	options->name = "listen.address";
+	options->address = address;
+	options->max_per_address = &no_limit;
+	loop_open(&b->loop);
+	must(!door_open(&b->loop, options, &errors, &b->door));
+}
+
+static void close_bench(struct bench *b)
+{
+	door_free(b->door);
+	loop_close(&b->loop);
+}
+
+/* What happens by itself; not what a timer has to do. */
+static void settle(struct bench *b)
+{
+	for (int i = 0; i < TURNS; i++)
+		uv_run(&b->loop.uv, UV_RUN_NOWAIT);
+	door_stats(b->door, &b->stats);
+}
+
+static void rest_until(struct bench *b, int64_t rests)
+{
+	while (b->stats.out_of_resources < rests) {
+		uv_run(&b->loop.uv, UV_RUN_ONCE);
+		door_stats(b->door, &b->stats);
+	}
+}
+
+static void test_not_served(void)
+{
+	struct door_options options = { .max_connections = CLIENTS, .arrived = serve_nobody };
+	struct bench b = { 0 };
 	int clients[CLIENTS];
 
-	loop_open(&loop);
-	must(!door_open(&loop, &options, &errors, &door));
+	open_bench(&b, &options);
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i] = connect_client(SOCK_STREAM);
-	for (int i = 0; i < TURNS; i++)
-		uv_run(&loop.uv, UV_RUN_NOWAIT);
-	door_stats(door, &stats);
-	CHECK_INT(stats.out_of_resources, 1); /* the others wait */
-	CHECK_INT(stats.arrived, 1);
-	CHECK_INT(stats.inside, 0);
-	while (stats.out_of_resources < 2) {
-		uv_run(&loop.uv, UV_RUN_ONCE);
-		door_stats(door, &stats);
-	}
-	CHECK_INT(stats.arrived, 2);
+	settle(&b);
+	CHECK_INT(b.stats.out_of_resources, 1); /* the others wait */
+	CHECK_INT(b.stats.arrived, 1);
+	CHECK_INT(b.stats.inside, 0);
+	rest_until(&b, 2);
+	CHECK_INT(b.stats.arrived, 2);
 	for (int i = 0; i < CLIENTS; i++)
 		close(clients[i]);
-	door_free(door);
-	loop_close(&loop);
+	close_bench(&b);
 }
 
 static int lack(void *arg)
@@ -80,33 +106,20 @@ static int lack(void *arg)
 /* Who couldn't be served stays outside, and isn't thrown out. */
 static void test_not_prepared(void)
 {
-	CLEANUP(buf_clear) struct buf errors = { 0 };
-	CLEANUP(freep) char *address = xasprintf("unix:%s", path);
-	int64_t no_limit = 0;
-	struct door_options options = { .name = "listen.address",
-					.address = address,
-					.max_connections = CLIENTS,
-					.max_per_address = &no_limit,
+	struct door_options options = { .max_connections = CLIENTS,
 					.prepare = lack,
 					.arrived = serve_nobody };
-	struct door_stats stats;
-	struct loop loop;
-	struct door *door;
+	struct bench b = { 0 };
 	int client;
 	char byte;
 
-	loop_open(&loop);
-	must(!door_open(&loop, &options, &errors, &door));
+	open_bench(&b, &options);
 	client = connect_client(SOCK_STREAM);
-	do {
-		uv_run(&loop.uv, UV_RUN_ONCE);
-		door_stats(door, &stats);
-	} while (stats.out_of_resources < 2);
-	CHECK_INT(stats.arrived, 0);
+	rest_until(&b, 2);
+	CHECK_INT(b.stats.arrived, 0);
 	CHECK_INT(recv(client, &byte, 1, MSG_DONTWAIT), -1); /* not closed */
 	close(client);
-	door_free(door);
-	loop_close(&loop);
+	close_bench(&b);
 }
 
 struct guests {
@@ -137,45 +150,34 @@ static bool ask_first(void *arg)
 /* Nobody is asked to leave for nobody, and whoever can't be asked at once is asked later. */
 static void test_full(void)
 {
-	CLEANUP(buf_clear) struct buf errors = { 0 };
-	CLEANUP(freep) char *address = xasprintf("unix:%s", path);
-	int64_t no_limit = 0;
 	struct guests guests = { 0 };
-	struct door_options options = { .name = "listen.address",
-					.address = address,
-					.max_connections = 2,
-					.max_per_address = &no_limit,
-					.arrived = let_in,
-					.full = ask_first,
-					.arg = &guests };
-	struct loop loop;
-	struct door *door;
+	struct door_options options = {
+		.max_connections = 2, .arrived = let_in, .full = ask_first, .arg = &guests
+	};
+	struct bench b = { 0 };
 	int clients[3];
 
-	loop_open(&loop);
-	must(!door_open(&loop, &options, &errors, &door));
+	open_bench(&b, &options);
 	for (int i = 0; i < 2; i++)
 		clients[i] = connect_client(SOCK_STREAM);
-	for (int i = 0; i < TURNS; i++)
-		uv_run(&loop.uv, UV_RUN_NOWAIT);
+	settle(&b);
 	CHECK_INT(guests.arrived, 2);
 	CHECK_INT(guests.asked, 0);
 	clients[2] = connect_client(SOCK_STREAM);
 	while (!guests.left)
-		uv_run(&loop.uv, UV_RUN_ONCE);
+		uv_run(&b.loop.uv, UV_RUN_ONCE);
 	CHECK_INT(guests.asked, 2);
-	door_left(door, "");
+	door_left(b.door, "");
 	while (guests.arrived < 3)
-		uv_run(&loop.uv, UV_RUN_ONCE);
+		uv_run(&b.loop.uv, UV_RUN_ONCE);
 	CHECK_INT(guests.asked, 2);
 	for (int i = 0; i < 3; i++)
 		close(clients[i]);
 	for (; guests.left < guests.arrived; guests.left++) {
 		close(guests.fds[guests.left]);
-		door_left(door, "");
+		door_left(b.door, "");
 	}
-	door_free(door);
-	loop_close(&loop);
+	close_bench(&b);
 }
 
 static void on_check(uv_check_t *check)

@@ -131,19 +131,25 @@ static void pass(struct bench *b, int64_t ms)
 	(void)RUN_UNTIL(&b->loop, clock_ms() >= end, ms + 1000);
 }
 
+/* A turn that ends here while Redis is frozen and has a renewal of it to read. */
+static void hold_and_drop_frozen(struct bench *b)
+{
+	int64_t now = clock_ms();
+
+	kill(b->server.pid, SIGSTOP);
+	keeper_hold(b->nodes.node[0]->keeper, "a", "one.1:x",
+		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
+	pass(b, 300);
+	keeper_drop(b->nodes.node[0]->keeper, "one.1:x");
+}
+
 /* Frozen, Redis gets the renewal that is under way when its turn is over here. */
 static void test_stray_renewal(void)
 {
 	struct bench b;
-	int64_t now;
 
 	open_bench(&b, false);
-	kill(b.server.pid, SIGSTOP);
-	now = clock_ms();
-	keeper_hold(b.nodes.node[0]->keeper, "a", "one.1:x",
-		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
-	pass(&b, 300);
-	keeper_drop(b.nodes.node[0]->keeper, "one.1:x");
+	hold_and_drop_frozen(&b);
 	kill(b.server.pid, SIGCONT);
 	CHECK(RUN_UNTIL(&b.loop, *b.stray.id, 8000));
 	CHECK_STR(b.stray.id, "one.1:x");
@@ -159,15 +165,9 @@ static void test_stray_renewal(void)
 static void test_stray_unanswered(void)
 {
 	struct bench b;
-	int64_t now;
 
 	open_bench(&b, false);
-	kill(b.server.pid, SIGSTOP);
-	now = clock_ms();
-	keeper_hold(b.nodes.node[0]->keeper, "a", "one.1:x",
-		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
-	pass(&b, 300);
-	keeper_drop(b.nodes.node[0]->keeper, "one.1:x");
+	hold_and_drop_frozen(&b);
 	CHECK(RUN_UNTIL(&b.loop, *b.stray.id, 8000));
 	CHECK_STR(b.stray.id, "one.1:x");
 	CHECK_STR(b.stray.account, "a");
