@@ -4,11 +4,14 @@
  * The server tells what is known; while the page stays open it also keeps what the server has told
  * before, as of a very busy account the server remembers the latest 512 turns only.
  */
+import Dygraph from './dygraph.js';
 import { byId, clock, duration, h, keep, setText } from './dom.js';
 
-const Dygraph = window.Dygraph;
-/* Legends are the page's own; that of dygraphs has inline styles, which the page's policy forbids. */
-Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
+/*
+ * The others aren't in the bundle (dygraphs/package.json). Legends are the page's own; that of dygraphs
+ * has inline styles, which the page's policy forbids.
+ */
+Dygraph.PLUGINS = [Dygraph.Plugins.Grid, Dygraph.Plugins.Axes];
 const PLOTS = [
 	{ id: 'waiting', title: 'Most in line at the same time', series: [['waiting', 'waiting']], step: true, text: String },
 	{ id: 'turns', title: 'Left the line, per 5 s', series: [['turns', 'after a turn'], ['left', 'without']], step: true, text: String },
