@@ -9,6 +9,7 @@ struct lounge {
 	struct list list;
 	struct timer *timer;
 	const int64_t *limit_ms;
+	int64_t known_limit_ms; /* what the timer was set by */
 	int64_t timeouts;
 };
 
@@ -17,6 +18,7 @@ static void on_timer(void *arg)
 	struct lounge *l = arg;
 	struct seat *seat;
 
+	l->known_limit_ms = *l->limit_ms;
 	while ((seat = list_first(&l->list, struct seat, link))) {
 		int64_t left = seat->since_ms + *l->limit_ms - clock_ms();
 
@@ -33,8 +35,12 @@ static void on_timer(void *arg)
 void lounge_enter(struct lounge *l, struct seat *seat)
 {
 	seat->since_ms = clock_ms();
-	if (list_empty(&l->list))
+	if (list_empty(&l->list)) {
+		l->known_limit_ms = *l->limit_ms;
 		timer_start(l->timer, *l->limit_ms);
+	} else if (*l->limit_ms < l->known_limit_ms) {
+		timer_start(l->timer, 0);
+	}
 	list_append(&l->list, &seat->link);
 }
 

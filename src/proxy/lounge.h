@@ -20,7 +20,7 @@ struct seat {
 	int fd;
 };
 
-/* `limit_ms` is read at each look (reload) and outlives the lounge. */
+/* `limit_ms` is read when somebody enters and at each look (reload), and outlives the lounge. */
 struct lounge *lounge_new(struct loop *loop, const int64_t *limit_ms) MUST_USE;
 
 void lounge_enter(struct lounge *l, struct seat *seat);
