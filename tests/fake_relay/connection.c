@@ -311,6 +311,19 @@ static void answer(struct connection *c)
 	respond(c, c->script.fault == FAULT_CLOSE_IDLE ? END_CLOSE : END_KEEP);
 }
 
+/* Events that are held back go out, and those behind them without a pause. */
+static void go_on(struct relay *relay)
+{
+	struct connection *c;
+
+	list_for_each (c, &relay->connections, link) {
+		if (c->state == CONN_PACING) {
+			c->script.interval_ms = 0;
+			start_timer(c, 0);
+		}
+	}
+}
+
 static void respond_control(struct connection *c)
 {
 	struct buf text = { 0 };
@@ -322,6 +335,9 @@ static void respond_control(struct connection *c)
 		loop_defer(&c->relay->loop, &c->relay->check);
 		start_timer(c, c->condition.limit_ms);
 		break;
+	case CONTROL_GO:
+		go_on(c->relay);
+		/* fall through */
 	case CONTROL_ANSWER:
 		reply_json(&c->reply, &text);
 		respond(c, END_KEEP);

@@ -82,6 +82,10 @@ enum control_answer control(struct recorder *r, const struct incoming *in, struc
 		buf_puts(ret_text, "{\"reset\":true}\n");
 		return CONTROL_ANSWER;
 	}
-	buf_puts(ret_text, "there is stats, reset and wait");
+	if (span_eq(in->path, SPAN("/__relay/go"))) {
+		buf_puts(ret_text, "{\"go\":true}\n");
+		return CONTROL_GO;
+	}
+	buf_puts(ret_text, "there is stats, reset, wait and go");
 	return CONTROL_BAD;
 }

@@ -9,6 +9,7 @@
 enum control_answer {
 	CONTROL_ANSWER, /* `ret_text` is JSON */
 	CONTROL_WAIT,   /* until `ret_condition` holds */
+	CONTROL_GO,     /* pauses between events end; `ret_text` is JSON */
 	CONTROL_BAD,    /* `ret_text` says why */
 };
 

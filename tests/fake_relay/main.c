@@ -50,6 +50,7 @@
  * it GET  /__relay/wait?…    answers 200 when all of these hold, 408 when limit_ms (10000) is over:
  *                              active=N (exactly), seen=N (at least), each over all or with
  * account=KEY; tag=NAME with phase=arrived|body|headers|done|aborted|cut (arrived)
+ *      POST /__relay/go        ends the pauses between events of all responses that are in one
  *
  * KEY is the value of x-api-key, else of Authorization without "Bearer ". `active` and
  * `max_overlap` count POSTs to …/v1/messages. Times are monotonic microseconds. A request is done

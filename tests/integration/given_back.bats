@@ -246,13 +246,15 @@ raw_request() {
 
 @test "SIGTERM: who waits is told, who streams ends, the next process serves at once" {
 	start_all
-	ask_later a k1 -H 'X-Relay-Events: 4' -H 'X-Relay-Interval-Ms: 300'
-	relay_wait tag=a phase=headers
+	held a k1
 	ask_later b k1
 	in_line b k1 1
-	stop_turnstile
+	kill "$TURNSTILE_PID"
+	await b
+	relay_go
+	ended "$TURNSTILE_PID"
 	equal "$STATUS" 0
-	await a b
+	await a
 	equal "$(outcome a), $(outcome b)" "200 0, 503 0"
 	has message_stop "$(cat a.body)"
 	equal "$(jq -r .error.code b.body)" SHUTTING_DOWN

@@ -35,6 +35,19 @@ wait_for() {
 	done
 }
 
+# becomes WANTED COMMAND...: until the command prints that; else says what it prints. For what a client can't
+# know the moment of: it has its response before the log has its line and Redis the end of its turn.
+becomes() {
+	local end=$((SECONDS + LIMIT)) got
+	until got=$("${@:2}") && [[ $got == "$1" ]]; do
+		if ((SECONDS > end)); then
+			equal "$got" "$1"
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
 running() { kill -0 "$1" 2>/dev/null; }
 
 # has NEEDLE TEXT, equal GOT WANTED: say what was there instead.
@@ -87,6 +100,9 @@ start_redis() {
 	cat "$DIR/redis.out" >&2
 	return 1
 }
+
+# is_redis PID PORT: it is that process who answers there, not one of another test who had the port before.
+is_redis() { redis-cli -p "$2" info server 2>/dev/null | grep -q "^process_id:$1[^0-9]*\$"; }
 
 stop_redis() {
 	kill -9 "$REDIS_PID"
@@ -296,6 +312,12 @@ turn() {
 	relay_wait "tag=$1" phase=headers
 }
 
+# held NAME KEY [CURL ARGUMENT...]: a user message whose stream has begun, and ends when relay_go lets it.
+held() {
+	ask_later "$@" -H 'X-Relay-Interval-Ms: 3600000'
+	relay_wait "tag=$1" phase=headers
+}
+
 # hang_up NAME: the client closes its connection.
 hang_up() {
 	local pid=PID_$1
@@ -331,6 +353,7 @@ relay_wait() {
 }
 
 relay_stats() { http "http://$RELAY/__relay/stats" | jq -r -c "${1:-.}"; }
+relay_go() { http -X POST -o /dev/null "http://$RELAY/__relay/go"; }
 relay_reset() { http -X POST -o /dev/null "http://$RELAY/__relay/reset"; }
 
 log_lines() { jq -r -c -R "fromjson? | ${1:-.}" "$LOG"; }

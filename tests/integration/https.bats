@@ -197,17 +197,19 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 @test "a drain waits for streams over TLS, and a takeover loses none" {
 	start_https -o listen.takeover="$DIR/takeover.sock"
 	local first=$TURNSTILE_PID
-	ask_later a k1 -H 'X-Relay-Events: 4' -H 'X-Relay-Interval-Ms: 200'
-	relay_wait tag=a phase=headers
+	held a k1
 	start_https -o listen.takeover="$DIR/takeover.sock"
 	served k2
+	relay_go
 	await a
 	equal "$(outcome a)" "200 0"
 	ended "$first"
 	equal "$STATUS" 0
-	ask_later b k1 -H 'X-Relay-Events: 4' -H 'X-Relay-Interval-Ms: 200'
-	relay_wait tag=b phase=headers
-	stop_turnstile
+	held b k1
+	kill "$TURNSTILE_PID"
+	log_wait '.msg == "draining"'
+	relay_go
+	ended "$TURNSTILE_PID"
 	await b
 	equal "$(outcome b)" "200 0"
 }

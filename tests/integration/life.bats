@@ -24,9 +24,10 @@ refused() {
 
 @test "SIGINT drains too" {
 	start_turnstile
-	ask_later a k1 -H 'X-Relay-Events: 3' -H 'X-Relay-Interval-Ms: 200'
-	relay_wait tag=a phase=headers
+	held a k1
 	kill -INT "$TURNSTILE_PID"
+	log_wait '.msg == "draining"'
+	relay_go
 	await a
 	equal "$(outcome a)" "200 0"
 	ended "$TURNSTILE_PID"

@@ -107,11 +107,19 @@ fault() { ask k1 -o body -w '%{http_code} %{exitcode}' -H "X-Relay-Fault: $1" "$
 	((10#${t/./} >= 300000))
 }
 
+@test "pauses end when they are told to" {
+	held a k1
+	relay_go
+	await a
+	equal "$(outcome a)" "200 0"
+	has message_stop "$(cat a.body)"
+}
+
 @test "faults before the response" {
 	equal "$(fault refuse-late)" "000 52"
 	equal "$(fault reset)" "000 56"
 	equal "$(fault garbage)" "000 1"
-	equal "$(fault silent --max-time 0.3)" "000 28"
+	equal "$(fault silent --max-time 1)" "000 28"
 }
 
 @test "faults within the response" {
@@ -119,7 +127,7 @@ fault() { ask k1 -o body -w '%{http_code} %{exitcode}' -H "X-Relay-Fault: $1" "$
 	equal "$(grep -c '^event: ' body)" 5
 	equal "$(fault cut-body -H 'X-Relay-Framing: close' -H 'X-Relay-Cut-After: 4')" "200 56"
 	equal "$(fault cut-body -H 'X-Relay-Framing: length')" "200 18"
-	equal "$(fault stall -H 'X-Relay-Cut-After: 2' --max-time 0.3)" "200 28"
+	equal "$(fault stall -H 'X-Relay-Cut-After: 2' --max-time 3)" "200 28"
 	equal "$(grep -c '^event: ' body)" 2
 }
 
