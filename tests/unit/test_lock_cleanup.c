@@ -27,15 +27,20 @@ static void test_passwords(struct fixture *f)
 	f->config.redis.url = f->server.url;
 }
 
-static int free_port(void)
+/*
+ * A port that nobody listens at, and that nobody else gets while *ret_fd is open: bound, so that it is
+ * no connection's own, but with SO_REUSEADDR, so that the server, which has that too, can listen.
+ */
+static int free_port(int *ret_fd)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof a;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	must(fd >= 0 && !bind(fd, (struct sockaddr *)&a, len) &&
+	must(fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) &&
+	     !bind(fd, (struct sockaddr *)&a, len) &&
 	     !getsockname(fd, (struct sockaddr *)&a, &len));
-	close(fd);
+	*ret_fd = fd;
 	return ntohs(a.sin_port);
 }
 
@@ -45,7 +50,7 @@ static void test_tcp(struct fixture *f)
 	struct lock_backend *b;
 	struct guest a = { 0 };
 	char url[64];
-	int port = free_port();
+	int fd, port = free_port(&fd);
 	int64_t start;
 
 	snprintf(url, sizeof url, "redis://localhost:%d/1", port);
@@ -64,6 +69,7 @@ static void test_tcp(struct fixture *f)
 	CHECK_INT(a.lost, 0);
 	guest_leave(&a, true);
 	guest_stop(&f->loop, b);
+	close(fd);
 	f->config.redis.url = f->server.url;
 }
 
