@@ -18,7 +18,7 @@ node() {
 		mkdir -p "$DIR/$name"
 		redis-server "$@" --port "$port" --dir "$DIR/$name" >"$DIR/$name.out" 2>&1 3>&- &
 		NODE_PID[$name]=$!
-		wait_for "redis-cli -p $port ping | grep -q PONG || ! running ${NODE_PID[$name]}"
+		wait_for "is_redis ${NODE_PID[$name]} $port || ! running ${NODE_PID[$name]}"
 		if running "${NODE_PID[$name]}"; then
 			PORT_OF[$name]=$port
 			PROCESSES+=("${NODE_PID[$name]}")
