@@ -35,6 +35,7 @@ config() { admin /api/config "${1:-.}"; }
 	equal "$(order PUT /api/config '{"enabled":false}')" 200
 	wait_for "[[ \$(config .enabled) == false ]]"
 	served k1
+	exchange_wait '.outcome == "answered"'
 	equal "$(exchanges 'select(.outcome == "answered") | .wait_ms' | tail -n 1)" 0
 	hang_up a
 	equal "$(order PUT /api/config '{"enabled":true,"delayMs":800}')" 200
@@ -116,13 +117,13 @@ config() { admin /api/config "${1:-.}"; }
 	there=$ADMIN ADMIN=$here
 	equal "$(order PUT /api/config '{"delayMs":77}')" 200
 	ADMIN=$there
-	wait_for "[[ \$(config .delayMs) == 77 ]]" 1
+	wait_for "[[ \$(config .delayMs) == 77 ]]" $((1 + ${SLOWER_MS:-700} / 700))
 	stop_turnstile
 	start_turnstile -o redis.instance=third
 	wait_for "[[ \$(config .delayMs) == 77 ]]"
 	# nothing but the hash itself tells of it: there is no message to be lost
 	redis hset user_msg_queue_config delayMs 78 "$K/delayMs" 79 nonsense 1 >/dev/null
-	wait_for "[[ \$(config '[.delayMs, .accounts[\"$K\"].delayMs]') == '[78,79]' ]]" 1
+	wait_for "[[ \$(config '[.delayMs, .accounts[\"$K\"].delayMs]') == '[78,79]' ]]" $((1 + ${SLOWER_MS:-700} / 700))
 	log_wait '.msg | startswith("settings made at run time that aren")'
 }
 

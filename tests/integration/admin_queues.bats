@@ -41,6 +41,7 @@ teardown() { clean_up; }
 	hang_up a
 	await b c
 	# the log's names are the same
+	exchange_wait '.outcome == "answered" and .ticket' 2
 	equal "$(jq -r '.waiters[].ticket' seen)" \
 		"$(exchanges 'select(.outcome == "answered" and .ticket) | .ticket')"
 }
@@ -64,6 +65,7 @@ teardown() { clean_up; }
 	equal "$(order DELETE "/api/queues/$K/lock")" 200
 	await b
 	equal "$(outcome b)" "200 0"
+	wait_for "[[ \$(queue k1 .isLocked) == false ]]"
 	equal "$(order DELETE "/api/queues/$K/lock")" 404
 	equal "$(jq -r .error.code answer)" not_found
 	log_wait '.msg | startswith("a turn was lost")'

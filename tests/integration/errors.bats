@@ -15,7 +15,7 @@ is_error() {
 		jq -e '.error.message | length > 10' "$1.body" >/dev/null &&
 		equal "$(header content-type "$1.head")" application/json &&
 		equal "$(jq -r .request_id "$1.body")" "$(header request-id "$1.head")" &&
-		equal "$(exchanges "select(.request_id == \"$(header request-id "$1.head")\") | .status")" "$2"
+		becomes "$2" exchanges "select(.request_id == \"$(header request-id "$1.head")\") | .status"
 }
 
 # is_queue_error NAME TYPE CODE

@@ -67,7 +67,7 @@ teardown() { clean_up; }
 	printf 'GET /x%%0a{"msg":"exchange","forged":1}"\\\x01\x7f\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
 		socat -t5 - "TCP:$address" >answer
 	ask k1 -o /dev/null -H $'X-Claude-Code-Session-Id: a"b\\c\x01'
-	exchange_wait true
+	exchange_wait true 2
 	equal "$(exchanges 'select(.forged)')" ""
 	equal "$(grep -c . "$LOG")" "$(log_lines | wc -l)"
 }

@@ -20,6 +20,9 @@ listen() {
 # hears REGEX [N]: N such lines (1).
 hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 
+# tell LINE: the ear hears that, too.
+tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
+
 @test "READY=1 when it serves, STOPPING=1 on SIGTERM, and nothing else" {
 	listen
 	start_turnstile
@@ -76,7 +79,8 @@ hears() { wait_for "(( \$(grep -cxE '$1' heard) >= ${2:-1} ))"; }
 	hears WATCHDOG=1 3
 	kill -STOP "$TURNSTILE_PID"
 	wait_for "grep -q '^State:.T' /proc/$TURNSTILE_PID/status"
-	sleep 0.1 # what it had sent is read
+	tell mark # behind what it had sent
+	hears mark
 	local before
 	before=$(wc -l <heard)
 	sleep 0.5
