@@ -137,6 +137,11 @@ says() {
 recovers() {
 	local policy start
 	start=$(now_ms)
+	for policy in reject forward local; do # at the same time, as some find out only when they are asked
+		at "$policy"
+		ask k3 -o /dev/null 3>&- &
+		CLIENTS+=($!)
+	done
 	for policy in reject forward local; do
 		at "$policy"
 		wait_for "log_lines 'select(.msg | test(\"reachable again|accepts again\"))' | grep -q . || { ask k3 -o /dev/null; false; }" 5

@@ -190,8 +190,7 @@ retired() {
 	take_over -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/a.sock"
 	begin_load 50 0
 	relay_wait seen=20
-	take_over -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/a.sock" \
-		-o listen.idle_timeout_ms=100
+	take_over -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/a.sock"
 	relay_wait seen=60
 	end_load
 	equal "$(jq -c '[.sent == .["200"], .refused, .cut]' <<<"$RESULT")" '[true,null,null]'
