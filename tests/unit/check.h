@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/loop.h"
 
+enum { LATE_MS = 400 }; /* what a busy machine may add to a time */
+
 static int check_count, check_failures;
 
 /* A condition that must hold; goes on after a failure, so that one run shows them all. */

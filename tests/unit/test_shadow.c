@@ -58,7 +58,7 @@ static void run_for(struct fixture *f, int64_t ms)
 	CHECK(RUN_UNTIL(&f->loop, clock_ms() >= end, ms + 1000));
 }
 
-/* Three requests at once, each 100 ms long: all are over after that, their turns take 300 ms. */
+/* Three requests at once, each 300 ms long: all are over after that, their turns take 900 ms. */
 static void test_turns_outlive_requests(void)
 {
 	struct fixture f;
@@ -72,16 +72,16 @@ static void test_turns_outlive_requests(void)
 	CHECK(RUN_UNTIL(&f.loop, shadow_wait_ms(s[0]) >= 0, 1000));
 	CHECK_INT(shadow_position(s[2]), 2);
 	CHECK_INT(shadow_wait_ms(s[1]), -1);
-	run_for(&f, 100);
+	run_for(&f, 300);
 	for (size_t i = 0; i < 3; i++)
 		shadow_release(&s[i], true);
 	CHECK(!s[0]);
 	CHECK(RUN_UNTIL(&f.loop, shadows_present(f.shadows) == 2, 1000));
 	CHECK(RUN_UNTIL(&f.loop, !shadows_present(f.shadows), 3000));
-	CHECK(clock_ms() - start >= 295);
+	CHECK(clock_ms() - start >= 895);
 	CHECK_INT(ends(&f, SHADOW_TURN), 3);
 	CHECK_INT(shadows_counters(f.shadows)->waited, 2);
-	CHECK(shadows_counters(f.shadows)->wait_ms >= 295); /* 0 + 100 + 200 */
+	CHECK(shadows_counters(f.shadows)->wait_ms >= 895); /* 0 + 300 + 600 */
 	close_fixture(&f);
 }
 
@@ -94,15 +94,15 @@ static void test_long_request(void)
 	open_fixture(&f);
 	first = shadow(&f, "a");
 	second = shadow(&f, "a");
-	run_for(&f, 60);
+	run_for(&f, 500);
 	shadow_release(&first, true);
-	CHECK(RUN_UNTIL(&f.loop, shadow_wait_ms(second) >= 60, 1000)); /* its turn: at 60 */
+	CHECK(RUN_UNTIL(&f.loop, shadow_wait_ms(second) >= 500, 1000)); /* its turn: at 500 */
 	run_for(&f, 40);
-	shadow_release(&second, true); /* at 100, so its turn ends at 160 */
+	shadow_release(&second, true); /* at 540, so its turn ends at 1040 */
 	CHECK_INT(shadows_present(f.shadows), 1);
 	run_for(&f, 20);
 	CHECK_INT(shadows_present(f.shadows), 1);
-	CHECK(RUN_UNTIL(&f.loop, !shadows_present(f.shadows), 1000));
+	CHECK(RUN_UNTIL(&f.loop, !shadows_present(f.shadows), 3000));
 	close_fixture(&f);
 }
 
