@@ -56,7 +56,7 @@ in_order() {
 	set_clock -300
 	ask_later last k1
 	sent last
-	wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account k1)) == 1 ]]" 6
+	wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account k1)) == 1 ]]" 10
 }
 
 @test "set back by five minutes: a delay isn't longer than it is" {

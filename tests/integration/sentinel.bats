@@ -61,7 +61,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	ended "${NODE_PID[one]}"
 	wait_for "at two role | grep -q master" 30
 	local start=$SECONDS
-	wait_for '[[ $(ask k2 -o /dev/null -w "%{http_code}") == 200 ]]' 5
+	wait_for '[[ $(ask k2 -o /dev/null -w "%{http_code}") == 200 ]]' 10
 	equal "$(at two exists "$(lock_key k1)")" 1 # the keeper followed as well, and renews it there
 	wait_for "(( \$(at two pttl $(lock_key k1)) > 110000 ))"
 	equal "$(log_lines 'select(.msg | test("lost"))')" ""
@@ -78,7 +78,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	wait_for "at two role | grep -q master" 30
 	log_wait '(.cause // "") | test("another server is the master")'
 	at one role | grep -q master # and would go on to serve
-	wait_for '[[ $(ask k2 -o /dev/null -w "%{http_code}") == 200 ]]' 5
+	wait_for '[[ $(ask k2 -o /dev/null -w "%{http_code}") == 200 ]]' 10
 	equal "$(at two exists "$(lock_key k1)")" 1
 	hang_up held
 	wait_for "[[ \$(at two exists $(lock_key k1)) == 0 ]]"

@@ -514,7 +514,7 @@ static void test_handed_on_at_once(struct fixture *f)
 	CHECK(script_calls(f) - before <= 1 + 1); /* and maybe a touch */
 	UNTIL(f, redis_ask(&f->server, "PTTL t_lock:a") > 2000);
 	CHECK(clock_ms() - b.granted_at_ms < 1000);
-	CHECK(renewals(f->b[0]) >= 1);
+	UNTIL(f, renewals(f->b[0]) >= 1); /* counted when the keeper has its answer */
 	pass(f, 2500);
 	CHECK_INT(b.lost, 0);
 	guest_leave(&b, true);
