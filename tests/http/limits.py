@@ -4,8 +4,8 @@
 Usage: limits.py --program TURNSTILE [--only TEXT]
 
 Each case starts the program with the options that it is about. Times are measured in this one
-process, which is client and upstream; limits on them are medians. Memory isn't measured on builds
-with a sanitizer, which have their own idea of it. Exits 1 if a case failed.
+process, which is client and upstream; limits on them are medians, in the best of some rounds. Memory
+isn't measured on builds with a sanitizer, which have their own idea of it. Exits 1 if a case failed.
 """
 import argparse
 import json
@@ -71,6 +71,15 @@ class Proxy(Program):
 
 def answers(data=OK):
     return upstream.begin(data if callable(data) else lambda m, s: s.sendall(data), None)
+
+
+def prompt(limit, measure):
+    """The median of the seconds that `measure` returns is below `limit`. What else the machine does comes on top, so
+    that holds for the best of some rounds; each says the same of a program that is late by itself."""
+    medians = []
+    while len(medians) < 5 and min(medians, default=limit) >= limit:
+        medians.append(statistics.median(measure()))
+    check(min(medians) < limit, f"medians {medians} s")
 
 
 def error_of(m, status, kind, code):
@@ -222,22 +231,27 @@ def dribblers(p):
                 s.sendall(bytes([b]))
             if stop.wait(0.2):
                 return
+
+    def answers_take():
+        times = []
+        with p.connect() as s:
+            reader = Reader(s)
+            for _ in range(100):
+                begin = time.monotonic()
+                s.sendall(GET)
+                check(read_response(reader).body == b"ok", "no answer")
+                times.append(time.monotonic() - begin)
+                time.sleep(0.01)
+        return times
     sender = threading.Thread(target=send_bytes)
     sender.start()
-    times = []
-    with p.connect() as s:
-        reader = Reader(s)
-        for _ in range(100):
-            begin = time.monotonic()
-            s.sendall(GET)
-            check(read_response(reader).body == b"ok", "no answer")
-            times.append(time.monotonic() - begin)
-            time.sleep(0.01)
-    stop.set()
-    sender.join()
-    for s in slow:
-        s.close()
-    check(statistics.median(times) < 0.02, f"median {statistics.median(times) * 1000:.1f} ms")
+    try:
+        prompt(0.02, answers_take)
+    finally:
+        stop.set()
+        sender.join()
+        for s in slow:
+            s.close()
 
 
 # --- sizes and numbers -------------------------------------------------------------------------
@@ -346,6 +360,10 @@ def descriptors(p):
 
 @case("each event comes at once")
 def events(p):
+    prompt(0.005, lambda: events_take(p))
+
+
+def events_take(p):
     sent = []
 
     def stream(m, s):
@@ -369,7 +387,7 @@ def events(p):
             for i in range(len(late), data.count(b"\n\n")):
                 late.append(now - sent[i])
     check(len(late) == 100, f"{len(late)} events")
-    check(statistics.median(late) < 0.005, f"median {statistics.median(late) * 1000:.2f} ms")
+    return late
 
 
 FLOOD = 50 << 20
@@ -471,8 +489,7 @@ for phase, raw, head in [
 ]:
     @case("the upstream hears of a client that is gone: " + phase)
     def gone(p, raw=raw, head=head):
-        times = [told_after(p, raw, lambda s: s.sendall(head), threading.Event()) for _ in range(5)]
-        check(statistics.median(times) < 0.1, f"median {statistics.median(times) * 1000:.0f} ms")
+        prompt(0.1, lambda: [told_after(p, raw, lambda s: s.sendall(head), threading.Event()) for _ in range(5)])
         p.wait_outcome("client_gone", 5)
 
 
