@@ -17,6 +17,12 @@ start_unix() {
 }
 over() { http --unix-socket "$SOCKET" "$@"; }
 
+# has_read NAME: as sent, over the socket.
+has_read() {
+	local size=SIZE_$1
+	wait_for "awk '/^=> Send data, / {n += \$4} END {exit n < ${!size}}' '$1.error'" && over -o /dev/null "$URL/v1/models"
+}
+
 # refused OPTION...: a start that must fail, in time.
 refused() {
 	run timeout "$LIMIT" bash -c "$(declare -f exec_turnstile); exec_turnstile \"\$@\"" - "$@"
@@ -35,7 +41,7 @@ relay_at() {
 	start_unix -o upstream.url=http://relay.example/prefix -o "upstream.unix_socket=$DIR/relay.sock" -o admin.address=
 	turn a k1 --unix-socket "$SOCKET"
 	ask_later b k1 --unix-socket "$SOCKET"
-	wait_for "awk '/^=> Send data, / {n += \$4} END {exit n < $SIZE_b}' b.error"
+	has_read b
 	hang_up a
 	await b
 	equal "$(outcome b)" "200 0"
@@ -57,8 +63,7 @@ relay_at() {
 	start_unix
 	turn a k1 --unix-socket "$SOCKET"
 	ask_later b k1 --unix-socket "$SOCKET"
-	wait_for "awk '/^=> Send data, / {n += \$4} END {exit n < $SIZE_b}' b.error"
-	over -o /dev/null "$URL/v1/models"
+	has_read b
 	hang_up b
 	exchange_wait '.outcome == "client_gone" and .position == 1'
 	hang_up a
