@@ -68,7 +68,7 @@ struct keeper {
 	enum keeper_shows shows;
 	int64_t held, renewals, wake_at_ms, timeout_ms;
 	int64_t live_at_ms, answered_ms;
-	bool stopping;
+	bool stopping, rest_asked;
 
 	struct list calls; /* of the round; the thread's own */
 };
@@ -188,17 +188,6 @@ static struct keeper_call *new_call(struct keeper *k, enum redis_script script, 
 	redis_script_account(&c->command, k->names, account);
 	list_append(&k->calls, &c->link);
 	return c;
-}
-
-static void free_calls(struct keeper *k)
-{
-	struct keeper_call *c;
-
-	while ((c = list_first(&k->calls, struct keeper_call, link))) {
-		list_remove(&c->link);
-		redis_command_clear(&c->command);
-		free(c);
-	}
 }
 
 static void collect_touches(struct keeper *k, struct account *a)
@@ -378,7 +367,7 @@ static void run_round(struct keeper *k)
 	ok = keeper_wire_talk(k->wire, io_ms, live, &k->calls, take_answer, k);
 	pthread_mutex_lock(&k->mutex);
 	report_refused(k);
-	free_calls(k);
+	keeper_calls_free(&k->calls);
 	settle(k, ok, now);
 }
 
@@ -398,6 +387,9 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&k->mutex);
 	while (!k->stopping) {
+		if (k->rest_asked)
+			mail(k, "", (struct keeper_news){ KEEPER_RESTS });
+		k->rest_asked = false;
 		k->wake_at_ms = next_due_ms(k);
 		if (k->wake_at_ms <= clock_ms())
 			run_round(k);
@@ -485,6 +477,14 @@ bool keeper_take(struct keeper *k, const char *id, struct keeper_turn *ret)
 	}
 	pthread_mutex_unlock(&k->mutex);
 	return found;
+}
+
+void keeper_rest(struct keeper *k)
+{
+	pthread_mutex_lock(&k->mutex);
+	k->rest_asked = true;
+	pthread_cond_signal(&k->wake);
+	pthread_mutex_unlock(&k->mutex);
 }
 
 void keeper_refresh(struct keeper *k)

@@ -44,6 +44,7 @@ enum keeper_news_kind {
 	 * came. If the give-back had overtaken the renewal, Redis may have taken it for a turn whose data were lost, and restored it.
 	 */
 	KEEPER_STRAY,
+	KEEPER_RESTS, /* the answer to keeper_rest() */
 };
 
 struct keeper_news {
@@ -106,6 +107,12 @@ void keeper_wait(struct keeper *k, const char *account, const char *id);
 
 /* Keeps `id` no longer. It may be unknown. */
 void keeper_drop(struct keeper *k, const char *id);
+
+/*
+ * Asks to be told by KEEPER_RESTS when no call is under way that began before: the news of all of them come
+ * first. Who keeps nothing any more knows then that nothing of it will reach Redis later.
+ */
+void keeper_rest(struct keeper *k);
 
 /* Renews every turn and touches every waiter at once: something may have been missed. */
 void keeper_refresh(struct keeper *k);

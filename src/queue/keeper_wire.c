@@ -206,6 +206,17 @@ void keeper_wire_cut(struct keeper_wire *w)
 	pthread_mutex_unlock(&w->mutex);
 }
 
+void keeper_calls_free(struct list *calls)
+{
+	struct keeper_call *c;
+
+	while ((c = list_first(calls, struct keeper_call, link))) {
+		list_remove(&c->link);
+		redis_command_clear(&c->command);
+		free(c);
+	}
+}
+
 struct keeper_wire *keeper_wire_new(const struct redis_address *address, struct redis_tls *tls,
 				    const struct redis_names *names)
 {

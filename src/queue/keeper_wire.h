@@ -20,6 +20,9 @@ struct keeper_call {
 	char refusal[80]; /* what the server says instead of an answer; empty: nothing */
 };
 
+/* Frees all of a list of them. */
+void keeper_calls_free(struct list *calls);
+
 struct keeper_wire;
 
 /* All outlive it; `tls` may be NULL. Doesn't connect yet. */

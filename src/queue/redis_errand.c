@@ -49,6 +49,12 @@ void redis_errand_free(struct redis_errand *e)
 	check_settled(all);
 }
 
+void redis_errands_count_off(struct redis_errands *all)
+{
+	all->open--;
+	check_settled(all);
+}
+
 void redis_errand_owe(struct redis_errand *e)
 {
 	struct redis_errands *all = e->errands;

@@ -50,6 +50,9 @@ void redis_errand_owe(struct redis_errand *e);
 
 void redis_errand_free(struct redis_errand *e);
 
+/* Something that was counted in `open` without being an errand is over. */
+void redis_errands_count_off(struct redis_errands *all);
+
 /* Tries the debts again. */
 void redis_errands_pay(struct redis_errands *all);
 

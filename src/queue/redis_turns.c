@@ -334,11 +334,16 @@ bool redis_turns_holds(struct lock_ticket *t)
 	return p && p->state == TURN_HELD;
 }
 
+/* A renewal that is under way may restore what has just been given back: that is waited for, and undone. */
 void redis_turns_settle(struct redis_turns *r, struct job *when_settled)
 {
 	post_close(&r->post);
 	while (r->by_id)
 		redis_turns_give_back(r->by_id->box.ticket, false);
+	for (size_t i = 0; i < r->nodes->count; i++) {
+		keeper_rest(r->nodes->node[i]->keeper);
+		r->errands.open++;
+	}
 	redis_errands_settle(&r->errands, when_settled);
 }
 
@@ -443,6 +448,8 @@ void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *ne
 
 	if (!p && news->kind == KEEPER_STRAY)
 		give_back_stray(r, news);
+	else if (news->kind == KEEPER_RESTS)
+		redis_errands_count_off(&r->errands);
 	else if (news->kind == KEEPER_DROPPED)
 		r->dropped += news->count;
 	else if (p && news->kind == KEEPER_LOST)

@@ -55,6 +55,9 @@ struct bench {
 	struct redis_turns turns;
 	int up, moved;
 	struct keeper_news stray;
+	struct job settled_job;
+	bool forwards; /* what the keeper says */
+	bool settled;
 };
 
 static void is_up(void *arg, struct redis_node *node)
@@ -85,6 +88,13 @@ static void keeper_says(void *arg, struct redis_node *node, const struct keeper_
 	(void)node;
 	if (news->kind == KEEPER_STRAY)
 		b->stray = *news;
+	if (b->forwards)
+		redis_turns_keeper_news(&b->turns, news);
+}
+
+static void is_settled(struct job *job)
+{
+	container_of(job, struct bench, settled_job)->settled = true;
 }
 
 static void open_bench(struct bench *b, bool cluster)
@@ -172,6 +182,31 @@ static void test_stray_unanswered(void)
 	CHECK_STR(b.stray.id, "one.1:x");
 	CHECK_STR(b.stray.account, "a");
 	kill(b.server.pid, SIGCONT);
+	close_bench(&b);
+}
+
+/* The same, when the process is about to end: not before that is undone. */
+static void test_stray_at_the_end(void)
+{
+	struct bench b;
+	int64_t now;
+
+	open_bench(&b, false);
+	b.forwards = true;
+	b.settled_job.run = is_settled;
+	kill(b.server.pid, SIGSTOP);
+	now = clock_ms();
+	keeper_hold(b.nodes.node[0]->keeper, "a", "one.1:x",
+		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
+	pass(&b, 300);
+	keeper_drop(b.nodes.node[0]->keeper, "one.1:x");
+	redis_turns_settle(&b.turns, &b.settled_job);
+	pass(&b, 100);
+	CHECK(!b.settled);
+	kill(b.server.pid, SIGCONT);
+	CHECK(RUN_UNTIL(&b.loop, b.settled, 8000));
+	CHECK_STR(b.stray.id, "one.1:x");
+	CHECK_INT(redis_ask(&b.server, "EXISTS t_lock:a"), 0);
 	close_bench(&b);
 }
 
@@ -280,6 +315,7 @@ int main(void)
 	test_redirections();
 	test_stray_renewal();
 	test_stray_unanswered();
+	test_stray_at_the_end();
 	test_no_cluster();
 	test_redirects_are_learned();
 	test_forgotten_when_idle();
