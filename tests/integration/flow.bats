@@ -147,7 +147,8 @@ peak_kb() {
 	passed
 	local before
 	before=$(peak_kb)
-	head -c 100000000 /dev/zero | http -T - "$URL/echo/v1/files" -H 'X-Relay-Read-Pause-Ms: 300' >echo
+	head -c 100000000 /dev/zero | http -T - "$URL/echo/v1/files" -H 'X-Relay-Read-Pause-Ms: 300' \
+		--max-time $((6 * LIMIT)) >echo
 	equal "$(jq -c '[.body_bytes, .chunked]' echo)" '[100000000,true]'
 	equal "$(jq -r .body_sha256 echo)" "$(head -c 100000000 /dev/zero | sha)"
 	(($(peak_kb) - before < 32000))
@@ -166,7 +167,7 @@ peak_kb() {
 	passed
 	local before
 	before=$(peak_kb)
-	http "$URL/x" -H 'X-Relay-Bytes: 100000000' --limit-rate 40M | sha >sum
+	http "$URL/x" -H 'X-Relay-Bytes: 100000000' --limit-rate 40M --max-time $((6 * LIMIT)) | sha >sum
 	equal "$(cat sum)" "$(yes 123456789 | head -c 100000000 | sha)"
 	(($(peak_kb) - before < 32000))
 }
