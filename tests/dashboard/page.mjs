@@ -461,7 +461,8 @@ function pastOf(name) {
 async function startScene() {
 	const own = await startRedis();
 	const three = await Promise.all(['web1', 'web2', 'web3'].map((name) =>
-		startTurnstile(name, { redis: own, relay, options: { 'queue.delay_ms': '400' } })));
+		/* they wait as long as a busy machine needs to look at them from all sides */
+		startTurnstile(name, { redis: own, relay, options: { 'queue.delay_ms': '400', 'queue.timeout_ms': '300000' } })));
 	const put = (path, method, body) => json(three[0].admin + path, { method, headers: { 'content-type': 'application/json' }, body });
 	await redis(own, ...pastOf('team-red'), ['SET', 'user_msg_queue_lock:legacy-relay', '2857ccbe-dce0-4f19-8982-b2c47167c615'],
 		['ZADD', 'user_msg_queue_index', Date.now(), 'legacy-relay']);
