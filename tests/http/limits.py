@@ -82,6 +82,16 @@ def prompt(limit, measure):
     check(min(medians) < limit, f"medians {medians} s")
 
 
+def rests(p, limit):
+    """The program takes less CPU than `limit` in a second; in one of some, as what went before may still be on its way."""
+    spent = []
+    while len(spent) < 5 and min(spent, default=limit) >= limit:
+        before = p.cpu_s()
+        time.sleep(1)  # the subject is what it does meanwhile
+        spent.append(p.cpu_s() - before)
+    check(min(spent) < limit, f"{spent} s of CPU in a second each")
+
+
 def error_of(m, status, kind, code):
     """The body of an error in the API's shape."""
     check(m.status == status, f"{m.start!r} {m.error}")
@@ -211,10 +221,7 @@ def reset_when_full(p):
             s, b"POST /r HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n" + b"x" * 90000000))
         sender.start()
         check(gone.wait(LIMIT), "the upstream could send all")
-        before = p.cpu_s()
-        time.sleep(1)  # the subject is what it does meanwhile
-        spent = p.cpu_s() - before
-        check(spent < 0.1, f"{spent:.2f} s of CPU in a second")
+        rests(p, 0.1)
         s.shutdown(socket.SHUT_RDWR)
     sender.join()
 
@@ -348,9 +355,7 @@ def descriptors(p):
     while "can't accept connections" not in p.text():
         check(time.monotonic() < end, "it has enough of them?")
         time.sleep(0.02)
-    before = p.cpu_s()
-    time.sleep(1)
-    check(p.cpu_s() - before < 0.3, f"{p.cpu_s() - before:.2f} s of CPU in 1 s of rest")
+    rests(p, 0.3)
     for s in held:
         s.close()
     wait_served(p)
