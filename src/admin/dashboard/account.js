@@ -54,7 +54,9 @@ function makeWaiter(remove) {
 
 function showWaiters(a, remove) {
 	const shown = a.waiters.slice(0, WAITERS_SHOWN);
-	keep(byId('waiters').tBodies[0], shown, (w) => w.ticket, makeWaiter(remove), (row, w) => {
+	const body = byId('waiters').tBodies[0];
+	const focused = body.contains(document.activeElement);
+	keep(body, shown, (w) => w.ticket, makeWaiter(remove), (row, w) => {
 		const [position, client, instance, waited, action] = row.cells;
 		setText(position, String(w.position));
 		setText(client, w.client ?? '–');
@@ -63,6 +65,8 @@ function showWaiters(a, remove) {
 		setValue(waited, w.waitedMs, duration(w.waitedMs));
 		setAttribute(action.firstElementChild, 'aria-label', `Remove number ${w.position} from the line`);
 	});
+	if (focused && !shown.length)
+		byId('account-title').focus({ preventScroll: true }); /* the button is gone, and there is no other one */
 	byId('waiters').hidden = !shown.length;
 	byId('waiters-empty').hidden = shown.length > 0;
 	byId('waiters-more').hidden = a.waiting <= shown.length;

@@ -95,9 +95,8 @@ export async function editSettings(account) {
 			fail(error);
 		}
 	};
+	/* Enter in a field takes a form's first button that submits it, so Save is the only one. */
 	const submit = (event) => {
-		if (event.submitter?.value !== 'save')
-			return;
 		event.preventDefault();
 		const changed = changes(config);
 		if (Object.keys(changed).length)
@@ -105,6 +104,7 @@ export async function editSettings(account) {
 		else
 			dialog.close();
 	};
+	const cancel = () => dialog.close();
 	const reset = () => send('DELETE', undefined, 'What was set at run time is dropped.');
 
 	setText(byId('edit-title'), account === null ? 'Settings' : `Settings of ${account}`);
@@ -115,8 +115,10 @@ export async function editSettings(account) {
 	fill(config);
 	form.addEventListener('submit', submit);
 	byId('edit-reset').addEventListener('click', reset);
+	byId('edit-cancel').addEventListener('click', cancel);
 	await open(dialog);
 	form.removeEventListener('submit', submit);
 	byId('edit-reset').removeEventListener('click', reset);
+	byId('edit-cancel').removeEventListener('click', cancel);
 	return result;
 }
