@@ -4,34 +4,60 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { directory, start, until } from './fleet.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /* What went wrong in any page, for the last test. */
 export const complaints = [];
 
-export function startBrowser() {
-	return chromium.launch({
-		executablePath: process.env.CHROMIUM,
-		args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--no-proxy-server',
-			'--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
-	});
+/*
+ * Started here and not by playwright-core, as that makes pages take themselves for visible and focused, always. Those
+ * of new contexts do so (openPage()); those of its first one are as a person has them: one tab in front,
+ * the others hidden.
+ */
+export async function startBrowser() {
+	const p = start(process.env.CHROMIUM, ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+		'--no-proxy-server', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+		'--disable-extensions', '--disable-dev-shm-usage', '--disable-renderer-backgrounding', '--hide-scrollbars',
+		'--remote-debugging-port=0', `--user-data-dir=${join(directory, 'chromium')}`], 'chromium');
+	const line = await until('Chromium listens', () => p.log().match(/^DevTools listening on (.*)$/m), 60000);
+	return chromium.connectOverCDP(line[1], { noDefaults: true });
 }
 
-/* A page that shows `turnstile`, with the first answer on it. */
-export async function openPage(browser, turnstile, { hash = '', token = false, ...options } = {}) {
-	const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
-	const page = await context.newPage();
-	page.setDefaultTimeout(15000);
+/* Complains of scripts that fail, and of whatever the page asks anybody but `origin` for. */
+function watch(page, origin) {
+	const asks = (what) => {
+		if (new URL(what.url()).origin !== origin)
+			complaints.push(`asks somebody else: ${what.url()}`);
+	};
 	page.on('pageerror', (error) => complaints.push(`script: ${error}`));
 	page.on('console', (message) => {
 		if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
 			complaints.push(`console: ${message.text()}`);
 	});
+	page.on('request', asks);
+	page.on('websocket', asks);
+}
+
+export const isLive = (page) => page.waitForFunction(() => document.getElementById('freshness').textContent === 'Live');
+
+/*
+ * A page that shows `turnstile`, with the first answer on it. `token`: without waiting for that; `before`: what is
+ * done to the page first; `unwatched`: it does what it shouldn't.
+ */
+export async function openPage(browser, turnstile, { hash = '', token = false, before = null, unwatched = false, ...options } = {}) {
+	const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
+	const page = await context.newPage();
+	page.setDefaultTimeout(30000);
+	if (!unwatched)
+		watch(page, turnstile.admin);
+	await before?.(page);
 	await page.goto(`${turnstile.admin}/${hash}`);
 	if (!token)
-		await page.waitForFunction(() => document.getElementById('freshness').textContent === 'Live');
+		await isLive(page);
 	return page;
 }
 

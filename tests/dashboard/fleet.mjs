@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const LIMIT_MS = 20000;
-const directory = mkdtempSync(join(tmpdir(), 'turnstile-dashboard-'));
+export const directory = mkdtempSync(join(tmpdir(), 'turnstile-dashboard-'));
 const processes = new Set();
 const requests = new Set();
 const faults = []; /* who didn't end as one should */
@@ -34,7 +34,7 @@ export async function until(what, condition, limit = LIMIT_MS) {
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-function start(program, args, name) {
+export function start(program, args, name) {
 	const log = join(directory, `${++started}-${name}.log`);
 	const fd = openSync(log, 'w');
 	const child = spawn(program, args, { stdio: ['ignore', fd, fd], env: { PATH: process.env.PATH, HOME: directory } });
@@ -103,17 +103,34 @@ export function redis(server, ...commands) {
 	});
 }
 
-/* How many calls of a survey Redis sees in `ms`, whoever makes them. */
-export async function countSurveys(server, ms) {
+/* How many scripts Redis has run. */
+export async function countScripts(server) {
+	const stats = await redis(server, ['INFO', 'commandstats']);
+	return [...stats.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+)/gm)].reduce((n, [, calls]) => n + Number(calls), 0);
+}
+
+/*
+ * For `ms`, or as long as it takes on a busy machine: which surveys Redis is asked for, as a list of one
+ * count for each connection that asks, and how many scripts it runs in all.
+ */
+export async function watchRedis(server, ms) {
 	let seen = '';
 	const socket = net.connect(server.port, '127.0.0.1');
 	socket.on('data', (data) => { seen += data; });
 	socket.write('MONITOR\r\n');
 	await until('Redis tells what it does', () => seen.startsWith('+OK'));
-	const before = seen.length;
+	const before = await countScripts(server), began = performance.now();
+	const from = seen.length;
 	await pause(ms);
+	const scripts = await countScripts(server) - before, tookMs = performance.now() - began;
 	socket.destroy();
-	return seen.slice(before).split('\n').filter((line) => /"EVAL(SHA)?" .*_index" .*_notes"/i.test(line)).length;
+	const counts = new Map();
+	for (const line of seen.slice(from).split('\n')) {
+		const [, peer] = /^\+[\d.]+ \[\d+ (\S+)\] "EVAL(?:SHA)?" .*_index" .*_notes"/i.exec(line) ?? [];
+		if (peer)
+			counts.set(peer, (counts.get(peer) ?? 0) + 1);
+	}
+	return { surveys: [...counts.values()], scripts, tookMs };
 }
 
 /* { redis, relay, options: { 'queue.delay_ms': 0, … } } */
@@ -145,7 +162,7 @@ export async function stopAll() {
 		await Promise.all(some.map((p) => p.ended || stop(p).catch(() => stop(p, 'SIGKILL'))));
 		some.forEach((p) => processes.delete(p));
 	}
-	rmSync(directory, { recursive: true, force: true });
+	rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
 	return faults;
 }
 
