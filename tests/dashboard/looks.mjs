@@ -11,12 +11,14 @@ import { browser, pastOf, relay } from './stage.mjs';
 async function startScene() {
 	const own = await startRedis();
 	const three = await Promise.all(['web1', 'web2', 'web3'].map((name) =>
-		startTurnstile(name, { redis: own, relay, options: { 'queue.delay_ms': '400' } })));
+		/* they wait as long as a busy machine needs to look at them from all sides */
+		startTurnstile(name, { redis: own, relay, options: { 'queue.delay_ms': '400', 'queue.timeout_ms': '300000' } })));
 	const put = (path, method, body) => json(three[0].admin + path, { method, headers: { 'content-type': 'application/json' }, body });
 	await redis(own, ...pastOf('team-red'), ['SET', 'user_msg_queue_lock:legacy-relay', '2857ccbe-dce0-4f19-8982-b2c47167c615'],
 		['ZADD', 'user_msg_queue_index', Date.now(), 'legacy-relay']);
-	await put('/api/queues/ci/config', 'PUT', '{"timeoutMs":1000}');
-	await until('web3 has it', async () => (await json(`${three[2].admin}/api/queues/ci/config`)).timeoutMs === 1000);
+	/* long enough for the test to see it in line */
+	await put('/api/queues/ci/config', 'PUT', '{"timeoutMs":3000}');
+	await until('web3 has it', async () => (await json(`${three[2].admin}/api/queues/ci/config`)).timeoutMs === 3000);
 	const quick = ['alice@example.com', 'bob@example.com', 'key-f77894fdfa58e447', 'key-2c26b46b68ffc68f', 'staging'];
 	await Promise.all(quick.map((name, i) => ask(three[i % 3], name, `quick-${i}`).ended));
 	const held = await Promise.all([['team-red', 1], ['ci', 2], ['team-green', 0]].map(([name, i]) => hold(three[i], relay, name, `scene-${name}`)));

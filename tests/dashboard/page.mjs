@@ -15,8 +15,8 @@ test('who holds and who waits is what the API says', async () => {
 	await shows('3 waiting', async () => (await rowOf('accounts', 'alpha'))?.[4].value === '3');
 	await choose('alpha');
 
-	const seen = await account('alpha'), listed = (await api('/api/queues')).queues;
 	const row = await rowOf('accounts', 'alpha'), beta = await rowOf('accounts', 'beta');
+	const seen = await account('alpha'), listed = (await api('/api/queues')).queues;
 	assert.equal(row[1].text, '●busy');
 	assert.equal(row[2].text, `${seen.holder.instance}, ${seen.holder.client}`);
 	assert.equal(seen.holder.instance, 'web1');
@@ -50,6 +50,7 @@ test('the timeline and its figures are of the whole fleet, and there for a page 
 	assert.deepEqual([shown['Wait p50'].value, shown['Hold p99'].value].map(Number), [recent.waitMs.p50, recent.holdMs.p99]);
 
 	await late.locator('#timeline-table summary').click();
+	await until('the table is there', async () => await late.locator('#timeline-table tbody tr').count() > 0);
 	const steps = await late.evaluate(() => [...document.querySelectorAll('#timeline-table tbody tr')].map((row) =>
 		[...row.cells].map((cell) => cell.textContent)));
 	const sum = (column) => steps.reduce((n, step) => n + (Number(step[column]) || 0), 0);
@@ -63,19 +64,18 @@ test('the timeline and its figures are of the whole fleet, and there for a page 
 const duration = (ms) => ms === null ? '–' : ms < 1000 ? `${ms} ms` : ms < 9950 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
 
 /* What dygraphs was given to draw, as lists of [time, value...]; it keeps that from everybody but its maker. */
-const keepCharts = (p) => p.addInitScript(() => {
-	let made;
-	window.charts = [];
-	Object.defineProperty(window, 'Dygraph', {
-		get: () => made,
-		set: (Dygraph) => {
-			made = new Proxy(Dygraph, { construct: (target, options) => {
-				const chart = Reflect.construct(target, options);
-				window.charts.push(chart);
-				return chart;
-			} });
-		},
-	});
+const keepCharts = (p) => p.route('**/dashboard/dygraph.js', async (route) => {
+	const response = await route.fetch();
+	const body = (await response.text()).replace(/export *\{ *(\w+) as default *\};/, `
+		window.charts = [];
+		const kept = new Proxy($1, { construct: (target, options) => {
+			const chart = Reflect.construct(target, options);
+			window.charts.push(chart);
+			return chart;
+		} });
+		export { kept as default };`);
+	assert.match(body, /window\.charts/);
+	await route.fulfill({ response, body });
 });
 const drawn = (p) => p.evaluate(() => window.charts.map((chart) => Array.from({ length: chart.numRows() }, (_, row) =>
 	Array.from({ length: chart.numColumns() }, (__, column) => Number(chart.getValue(row, column) ?? NaN)))));
@@ -100,6 +100,7 @@ test('what the timeline draws, and has as a table, is what the API says, step by
 
 	assert.deepEqual(await drawn(late), [columns('waiting'), columns('turns', 'left'), columns('waitP50Ms', 'waitP95Ms')]);
 	await late.locator('#timeline-table summary').click();
+	await until('the table is there', async () => await late.locator('#timeline-table tbody tr').count() > 0);
 	const table = await rows(late, 'timeline-table');
 	assert.deepEqual(table.map((row) => row.slice(1).map((cell) => cell.text)), at.map((_, i) =>
 		[String(t.waiting[i]), String(t.turns[i]), String(t.left[i]), duration(t.waitP50Ms[i]), duration(t.waitP95Ms[i])]).reverse());
@@ -214,7 +215,7 @@ test('settings: refused with the API’s words, in effect on every instance, dro
 
 test('what observe mode would have done', async () => {
 	const observer = await startTurnstile('observer', { relay, options: { 'queue.mode': 'observe' } });
-	const slow = { 'x-relay-events': '2', 'x-relay-interval-ms': '50' };
+	const slow = { 'x-relay-events': '2', 'x-relay-interval-ms': '200' };
 	await Promise.all([1, 2, 3].map((i) => ask(observer, 'seen', `o${i}`, slow).ended));
 	const watching = await openPage(browser, observer);
 	await until('all three are counted', async () => {
