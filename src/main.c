@@ -20,6 +20,7 @@
 #include "health.h"
 #include "proxy/halls.h"
 #include "proxy/inheritance.h"
+#include "proxy/upstream.h"
 #include "request/account.h"
 #include "server.h"
 
@@ -153,7 +154,7 @@ static void tune_allocator(void)
 
 /*
  * As many descriptors as we may have: each connection takes one here and one to the upstream, and
- * each hall has an epoll descriptor.
+ * each hall has an epoll descriptor, each lane a pair.
  */
 static void raise_descriptor_limit(const struct config *c)
 {
@@ -161,7 +162,8 @@ static void raise_descriptor_limit(const struct config *c)
 	int64_t each =
 		DESCRIPTORS_PER_CONNECTION + (c->listen.tls_cert[0] ? DESCRIPTORS_OF_TLS : 0);
 	int64_t need = each * c->listen.max_connections + c->listen.max_connections / HALL_MAX +
-		       DESCRIPTORS_OF_OUR_OWN + (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
+		       2 * c->listen.max_connections / UPSTREAM_LANE_MAX + DESCRIPTORS_OF_OUR_OWN +
+		       (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;

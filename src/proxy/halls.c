@@ -14,7 +14,7 @@ struct halls {
 	struct loop *loop;
 	const struct hall_service *service;
 	void *ctx;
-	struct list list; /* those with room come first */
+	struct groups groups;
 };
 
 static void run(struct job *job)
@@ -39,7 +39,7 @@ static void hall_close(struct hall *hall)
 	watch_clear(&hall->poll);
 	if (hall->daemon) /* its connections leave */
 		hall->halls->service->close(hall->daemon);
-	list_remove(&hall->link);
+	group_remove(&hall->group);
 	job_cancel(&hall->run_job);
 	free(hall);
 }
@@ -58,7 +58,7 @@ static struct hall *hall_open(struct halls *h)
 	}
 	hall->poll = watch_new(h->loop, fd, on_ready, hall);
 	watch_for(hall->poll, UV_READABLE);
-	list_prepend(&h->list, &hall->link);
+	groups_add(&h->groups, &hall->group);
 	return hall;
 }
 
@@ -69,7 +69,7 @@ struct halls *halls_new(struct loop *loop, const struct hall_service *service, v
 	h->loop = loop;
 	h->service = service;
 	h->ctx = ctx;
-	list_init(&h->list);
+	groups_init(&h->groups, HALL_MAX);
 	if (hall_open(h))
 		return h;
 	halls_free(h);
@@ -82,7 +82,7 @@ void halls_free(struct halls *h)
 
 	if (!h)
 		return;
-	while ((hall = list_first(&h->list, struct hall, link)))
+	while ((hall = list_first(&h->groups.list, struct hall, group.link)))
 		hall_close(hall);
 	free(h);
 }
@@ -94,25 +94,19 @@ void *hall_context(const struct hall *hall)
 
 struct hall *halls_choose(struct halls *h)
 {
-	struct hall *first = list_first(&h->list, struct hall, link);
+	struct group *room = groups_choose(&h->groups);
 
-	return first->connections < HALL_MAX ? first : hall_open(h);
+	return room ? container_of(room, struct hall, group) : hall_open(h);
 }
 
 void hall_entered(struct hall *hall)
 {
-	if (++hall->connections < HALL_MAX)
-		return;
-	list_remove(&hall->link);
-	list_append(&hall->halls->list, &hall->link);
+	group_entered(&hall->group);
 }
 
 void hall_left(struct hall *hall)
 {
-	if (hall->connections-- < HALL_MAX)
-		return;
-	list_remove(&hall->link);
-	list_prepend(&hall->halls->list, &hall->link);
+	group_left(&hall->group);
 }
 
 void hall_run(struct hall *hall)
@@ -124,6 +118,6 @@ void halls_run(struct halls *h)
 {
 	struct hall *hall;
 
-	list_for_each (hall, &h->list, link)
+	list_for_each (hall, &h->groups.list, group.link)
 		hall_run(hall);
 }

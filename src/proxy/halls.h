@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
-#include "base/list.h"
 #include "base/loop.h"
+#include "proxy/groups.h"
 #include "proxy/watch.h"
 
 enum { HALL_MAX = 500 };
@@ -21,10 +21,9 @@ enum { HALL_MAX = 500 };
 struct halls;
 
 struct hall {
-	struct list link;
+	struct group group; /* of connections */
 	struct halls *halls;
 	void *daemon;
-	int connections;
 	struct watch *poll;
 	struct job run_job;
 };

@@ -6,10 +6,8 @@
  *                                              harvest(): ended transfers
  *
  * What keeps it cheap: easy handles are reused, a request's fields are one array that curl sees as
- * its linked list, and a socket stays registered in the loop while its connection is idle. curl
- * drops its interest after each response and asks again with the next request, which would
- * cost two epoll_ctl a request; so interest is only ever added, and taken back when an event comes
- * that nobody wants.
+ * its linked list, a socket stays registered in the loop while its connection is idle (sockets.h),
+ * and no multi handle has too many connections to search (lanes.h).
  *
  * The raw target goes out by CURLOPT_REQUEST_TARGET; everything that curl would add or interpret
  * by itself (Accept, Content-Type, Expect, cookies, redirects, decoding, proxies from
@@ -29,20 +27,30 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/lanes.h"
 #include "proxy/response_head.h"
+#include "proxy/sockets.h"
 
-enum { IDLE_EASY_MAX = 256 }; /* reused easy handles that are kept */
+enum {
+	IDLE_EASY_MAX = 256,      /* reused easy handles that are kept */
+	LANE_KEEP_MS = 60 * 1000, /* as long as a relay may be expected to keep its end */
+};
 
 struct upstream {
 	struct loop *loop;
 	const struct config *config;
-	CURLM *multi;
+	struct sockets *sockets;
+	struct lanes *lanes; /* struct multi */
+	struct list idle;    /* struct easy */
+	int idle_count;
+};
+
+struct multi {
+	struct lane lane;
+	struct upstream *upstream;
+	CURLM *curl;
 	struct timer *timer;
 	struct job timeout_job; /* a timeout of 0: curl wants to act as soon as it isn't nested */
-	struct list idle;       /* struct easy */
-	int idle_count;
-	struct watched **by_fd; /* NULL where curl has no socket of that number */
-	size_t by_fd_count;
 };
 
 struct easy {
@@ -50,20 +58,10 @@ struct easy {
 	CURL *curl;
 };
 
-/* A descriptor of curl's in the loop. */
-struct watched {
-	uv_poll_t poll;
-	struct upstream *upstream;
-	curl_socket_t fd;
-	bool connection; /* we hear when it is closed; else (resolver) it may be with its last use */
-	bool used;       /* it is connected: until then curl may close it without telling us */
-	int registered;  /* UV_READABLE | UV_WRITABLE: what the loop reports */
-	int wanted;      /* what curl wants to hear of now */
-};
-
 struct transfer {
 	struct upstream *upstream;
-	struct easy *easy;
+	struct multi *multi;
+	struct easy *easy; /* NULL: it has ended, and left its lane */
 	const struct transfer_events *events;
 	void *x;
 	struct job resume;
@@ -119,8 +117,9 @@ static void detach(struct transfer *t)
 
 	if (!easy)
 		return;
-	curl_multi_remove_handle(t->upstream->multi, easy->curl);
+	curl_multi_remove_handle(t->multi->curl, easy->curl);
 	give_easy_back(t->upstream, easy);
+	lane_leave(&t->multi->lane);
 	job_cancel(&t->resume);
 }
 
@@ -141,18 +140,18 @@ static void send_again(struct transfer *t)
 {
 	CURL *curl = t->easy->curl;
 
-	curl_multi_remove_handle(t->upstream->multi, curl);
+	curl_multi_remove_handle(t->multi->curl, curl);
 	must(curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK);
 	t->error_text[0] = '\0';
-	must(curl_multi_add_handle(t->upstream->multi, curl) == CURLM_OK);
+	must(curl_multi_add_handle(t->multi->curl, curl) == CURLM_OK);
 }
 
-static void harvest(struct upstream *u)
+static void harvest(struct multi *m)
 {
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(u->multi, &left))) {
+	while ((msg = curl_multi_info_read(m->curl, &left))) {
 		struct transfer *t;
 		CURLcode code = msg->data.result;
 
@@ -179,12 +178,12 @@ static void harvest(struct upstream *u)
 	}
 }
 
-static void act(struct upstream *u, curl_socket_t fd, int events)
+static void act(struct multi *m, curl_socket_t fd, int events)
 {
 	int running;
 
-	must(curl_multi_socket_action(u->multi, fd, events, &running) == CURLM_OK);
-	harvest(u);
+	must(curl_multi_socket_action(m->curl, fd, events, &running) == CURLM_OK);
+	harvest(m);
 }
 
 static void on_timeout(void *arg)
@@ -194,126 +193,63 @@ static void on_timeout(void *arg)
 
 static void run_timeout_job(struct job *job)
 {
-	act(container_of(job, struct upstream, timeout_job), CURL_SOCKET_TIMEOUT, 0);
+	act(container_of(job, struct multi, timeout_job), CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int set_timeout(CURLM *multi, long in_ms, void *arg)
 {
-	struct upstream *u = arg;
+	struct multi *m = arg;
 
 	(void)multi;
-	timer_stop(u->timer);
+	timer_stop(m->timer);
 	if (in_ms == 0)
-		loop_defer(u->loop, &u->timeout_job);
+		loop_defer(m->upstream->loop, &m->timeout_job);
 	else if (in_ms > 0)
-		timer_start(u->timer, in_ms);
+		timer_start(m->timer, in_ms);
 	return 0;
 }
 
-static void on_socket(uv_poll_t *poll, int status, int events);
-
-static void reregister(struct watched *w, int events)
+static void on_socket(void *arg, int fd, int events, bool broken)
 {
-	w->registered = events;
-	if (events)
-		must(uv_poll_start(&w->poll, events, on_socket) == 0);
-	else
-		uv_poll_stop(&w->poll);
-}
-
-static void on_socket(uv_poll_t *poll, int status, int events)
-{
-	struct watched *w = container_of(poll, struct watched, poll);
-	int flags = 0;
-
-	if (status < 0) { /* libuv stops a handle when it reports an error */
-		w->registered = 0;
-		flags = CURL_CSELECT_ERR | CURL_CSELECT_IN | CURL_CSELECT_OUT;
-	}
-	if (events & w->wanted & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & w->wanted & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	if (events & ~w->wanted)
-		reregister(w, w->wanted);
-	if (flags && w->wanted)
-		act(w->upstream, w->fd, flags);
-}
-
-static void free_watched(uv_handle_t *poll)
-{
-	free(container_of((uv_poll_t *)poll, struct watched, poll));
-}
-
-static struct watched *watched(const struct upstream *u, curl_socket_t fd)
-{
-	return (size_t)fd < u->by_fd_count ? u->by_fd[fd] : NULL;
-}
-
-static struct watched *watch(struct upstream *u, curl_socket_t fd, bool connection)
-{
-	struct watched *w = xcalloc(1, sizeof *w);
-	size_t count = u->by_fd_count ? u->by_fd_count : 64;
-
-	while (count <= (size_t)fd)
-		count *= 2;
-	if (count != u->by_fd_count) {
-		u->by_fd = xrealloc(u->by_fd, count * sizeof *u->by_fd);
-		memset(u->by_fd + u->by_fd_count, 0, (count - u->by_fd_count) * sizeof *u->by_fd);
-		u->by_fd_count = count;
-	}
-	w->upstream = u;
-	w->fd = fd;
-	w->connection = connection;
-	must(uv_poll_init_socket(&u->loop->uv, &w->poll, fd) == 0);
-	u->by_fd[fd] = w;
-	return w;
-}
-
-static void unwatch(struct watched *w)
-{
-	w->upstream->by_fd[w->fd] = NULL;
-	uv_close((uv_handle_t *)&w->poll, free_watched);
+	act(arg, fd,
+	    (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
+		    (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
+		    (broken ? CURL_CSELECT_ERR : 0));
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
+	struct multi *m = arg;
 	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
 
 	(void)purpose;
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	watch(arg, fd, true);
+	sockets_opened(m->upstream->sockets, fd, m);
 	return fd;
 }
 
 static int close_socket(void *arg, curl_socket_t fd)
 {
-	struct watched *w = watched(arg, fd);
+	struct multi *m = arg;
 
-	if (w)
-		unwatch(w);
+	sockets_closed(m->upstream->sockets, fd);
 	return close(fd);
 }
 
 static int want_events(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
-	struct upstream *u = arg;
-	struct watched *w = watched(u, fd);
+	struct multi *m = arg;
+	struct sockets *sockets = m->upstream->sockets;
 
 	(void)easy, (void)socket_arg;
-	if (!w)
-		w = watch(u, fd, false);
-	w->used |= what == CURL_POLL_IN || what == CURL_POLL_INOUT;
-	if (what == CURL_POLL_REMOVE && !(w->connection && w->used)) {
-		unwatch(w);
-		return 0;
-	}
-	w->wanted = (what != CURL_POLL_REMOVE && what & CURL_POLL_IN ? UV_READABLE : 0) |
-		    (what != CURL_POLL_REMOVE && what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-	/* Reading stays registered; an unwanted UV_WRITABLE would be reported at once. */
-	if (w->wanted & ~w->registered || w->registered & ~w->wanted & UV_WRITABLE)
-		reregister(w, w->wanted | (w->registered & UV_READABLE));
+	if (what == CURL_POLL_REMOVE)
+		sockets_drop(sockets, fd);
+	else
+		sockets_want(sockets, fd,
+			     (what & CURL_POLL_IN ? UV_READABLE : 0) |
+				     (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
+			     m);
 	return 0;
 }
 
@@ -348,6 +284,44 @@ static size_t on_want_body(char *to, size_t size, size_t n, void *arg)
 	if (got == -EAGAIN)
 		return CURL_READFUNC_PAUSE;
 	return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+/* --- multi handles ---------------------------------------------------------------------------- */
+
+static struct lane *open_multi(void *ctx)
+{
+	struct multi *m = xcalloc(1, sizeof *m);
+
+	m->upstream = ctx;
+	m->timeout_job.run = run_timeout_job;
+	m->timer = timer_new(m->upstream->loop, on_timeout, m);
+	m->curl = curl_multi_init();
+	must(m->curl);
+	curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, want_events);
+	curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
+	curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, set_timeout);
+	curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
+	/*
+	 * Of all connections, those in use included. Above it curl closes one for each that comes
+	 * free, after a search of all, so that the next transfer has to connect.
+	 */
+	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)UPSTREAM_LANE_MAX);
+	return &m->lane;
+}
+
+static void close_multi(struct lane *lane)
+{
+	struct multi *m = container_of(lane, struct multi, lane);
+
+	curl_multi_cleanup(m->curl); /* closes its connections */
+	job_cancel(&m->timeout_job);
+	timer_clear(&m->timer);
+	free(m);
+}
+
+static struct multi *enter_multi(struct upstream *u)
+{
+	return container_of(lanes_enter(u->lanes), struct multi, lane);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -421,9 +395,9 @@ static void set_body(CURL *curl, const struct upstream_request *r)
 }
 
 /* Where to, and how: the same for every request of one configuration. */
-static void set_connection(struct upstream *u, CURL *curl)
+static void set_connection(struct multi *m, CURL *curl)
 {
-	const struct config *c = u->config;
+	const struct config *c = m->upstream->config;
 
 	SET(curl, CURLOPT_URL, c->upstream.url);
 	SET(curl, CURLOPT_PROXY, c->upstream.proxy); /* "": none, whatever the environment says */
@@ -438,9 +412,9 @@ static void set_connection(struct upstream *u, CURL *curl)
 	if (c->upstream.unix_socket[0])
 		SET(curl, CURLOPT_UNIX_SOCKET_PATH, c->upstream.unix_socket);
 	SET(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(curl, CURLOPT_OPENSOCKETDATA, u);
+	SET(curl, CURLOPT_OPENSOCKETDATA, m);
 	SET(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-	SET(curl, CURLOPT_CLOSESOCKETDATA, u);
+	SET(curl, CURLOPT_CLOSESOCKETDATA, m);
 }
 
 static void set_request(struct transfer *t, const struct upstream_request *r)
@@ -473,12 +447,12 @@ static void set_request(struct transfer *t, const struct upstream_request *r)
 static void run_resume(struct job *job)
 {
 	struct transfer *t = container_of(job, struct transfer, resume);
-	struct upstream *u = t->upstream;
+	struct multi *m = t->multi;
 
 	if (!t->easy)
 		return;
 	curl_easy_pause(t->easy->curl, CURLPAUSE_CONT);
-	harvest(u);
+	harvest(m);
 }
 
 struct transfer *transfer_new(struct upstream *u, const struct upstream_request *request,
@@ -491,9 +465,10 @@ struct transfer *transfer_new(struct upstream *u, const struct upstream_request 
 	t->x = x;
 	t->resume.run = run_resume;
 	t->easy = take_easy(u);
-	set_connection(u, t->easy->curl);
+	t->multi = enter_multi(u);
+	set_connection(t->multi, t->easy->curl);
 	set_request(t, request);
-	must(curl_multi_add_handle(u->multi, t->easy->curl) == CURLM_OK);
+	must(curl_multi_add_handle(t->multi->curl, t->easy->curl) == CURLM_OK);
 	return t;
 }
 
@@ -548,20 +523,15 @@ struct upstream *upstream_new(struct loop *loop, const struct config *config)
 	must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	u->loop = loop;
 	u->config = config;
+	u->sockets = sockets_new(loop, on_socket);
+	u->lanes = lanes_new(loop, &(struct lane_options){
+					   .max = UPSTREAM_LANE_MAX,
+					   .keep_ms = LANE_KEEP_MS,
+					   .open = open_multi,
+					   .close = close_multi,
+					   .ctx = u,
+				   });
 	list_init(&u->idle);
-	u->timeout_job.run = run_timeout_job;
-	u->timer = timer_new(loop, on_timeout, u);
-	u->multi = curl_multi_init();
-	must(u->multi);
-	curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, want_events);
-	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
-	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, set_timeout);
-	curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
-	/*
-	 * Of all connections, those in use included. Above it curl closes one for each that comes
-	 * free, after a search of all, so that the next transfer has to connect.
-	 */
-	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)config->listen.max_connections);
 	return u;
 }
 
@@ -576,10 +546,8 @@ void upstream_free(struct upstream *u)
 		curl_easy_cleanup(easy->curl);
 		free(easy);
 	}
-	curl_multi_cleanup(u->multi);
-	job_cancel(&u->timeout_job);
-	timer_clear(&u->timer);
-	free(u->by_fd);
+	lanes_free(u->lanes);
+	sockets_free(u->sockets);
 	free(u);
 	curl_global_cleanup();
 }

@@ -46,7 +46,7 @@ static void close_daemon(void *daemon)
 {
 	struct fake *f = daemon;
 
-	while (f->hall->connections)
+	while (f->hall->group.members)
 		hall_left(f->hall);
 	close(f->fd);
 	house.closed++;
@@ -65,14 +65,14 @@ static void test_room(struct halls *h)
 	}
 	CHECK_INT(house.opened, 3);
 	for (int i = 0; i < house.opened; i++)
-		CHECK(house.daemons[i].hall->connections <= HALL_MAX);
+		CHECK(house.daemons[i].hall->group.members <= HALL_MAX);
 
 	/* a place that is free again is taken before another hall is opened */
 	first = of[0];
 	hall_left(first);
 	for (int i = 0; i < HALL_MAX / 2 + 1; i++)
 		hall_entered(halls_choose(h));
-	CHECK_INT(first->connections, HALL_MAX);
+	CHECK_INT(first->group.members, HALL_MAX);
 	CHECK_INT(house.opened, 3);
 
 	house.max = 3;

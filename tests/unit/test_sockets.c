@@ -1,0 +1,147 @@
+/*
+ * test_sockets.c - a socket's events come when they are wanted, also after a time in which they weren't.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "proxy/sockets.h"
+
+static struct {
+	int calls, events;
+	bool broken;
+} heard;
+
+static void on_socket(void *arg, int fd, int events, bool broken)
+{
+	char data[16];
+
+	CHECK(arg == &heard);
+	heard.calls++;
+	heard.events = events;
+	heard.broken = broken;
+	if (events & UV_READABLE && !broken)
+		CHECK(read(fd, data, sizeof data) > 0);
+}
+
+static void run_turns(struct loop *loop, int n)
+{
+	while (n--)
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
+static void note(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* Whether the loop blocks, in place of looking at the same event over and over. */
+static bool is_at_rest(struct loop *loop)
+{
+	bool over = false;
+	struct timer *t = timer_new(loop, note, &over);
+	int turns = 0;
+
+	for (timer_start(t, 30); !over; turns++)
+		uv_run(&loop->uv, UV_RUN_ONCE);
+	timer_clear(&t);
+	return turns < 10;
+}
+
+static void test_connection(struct loop *loop, struct sockets *s)
+{
+	int ends[2];
+
+	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));
+	sockets_opened(s, ends[0], &heard);
+	sockets_want(s, ends[0], UV_WRITABLE, NULL);
+	CHECK(RUN_UNTIL(loop, heard.calls == 1, 2000));
+	CHECK_INT(heard.events, UV_WRITABLE);
+	sockets_want(s, ends[0], UV_READABLE, NULL);
+	heard.calls = 0;
+	run_turns(loop, 3);
+	CHECK_INT(heard.calls, 0); /* not writable any more */
+
+	for (int i = 0; i < 3; i++) { /* a response, and a rest */
+		CHECK(write(ends[1], "x", 1) == 1);
+		CHECK(RUN_UNTIL(loop, heard.calls == 1, 2000));
+		CHECK_INT(heard.events, UV_READABLE);
+		sockets_drop(s, ends[0]);
+		heard.calls = 0;
+		sockets_want(s, ends[0], UV_READABLE, NULL);
+	}
+
+	sockets_drop(s, ends[0]);
+	CHECK(write(ends[1], "x", 1) == 1);
+	CHECK(is_at_rest(loop)); /* nobody wants it, */
+	CHECK_INT(heard.calls, 0);
+	sockets_want(s, ends[0], UV_READABLE, NULL);
+	CHECK(RUN_UNTIL(loop, heard.calls == 1, 2000)); /* until somebody does */
+
+	sockets_closed(s, ends[0]);
+	CHECK(write(ends[1], "x", 1) == 1);
+	heard.calls = 0;
+	run_turns(loop, 3);
+	CHECK_INT(heard.calls, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A resolver's, or one that never connected: the number may be another socket's at once. */
+static void test_forgotten(struct loop *loop, struct sockets *s)
+{
+	int ends[2];
+
+	for (int announced = 0; announced < 2; announced++) {
+		must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));
+		if (announced)
+			sockets_opened(s, ends[0], &heard);
+		sockets_want(s, ends[0], announced ? UV_WRITABLE : UV_READABLE, &heard);
+		sockets_drop(s, ends[0]);
+		close(ends[0]);
+		close(ends[1]);
+		heard.calls = 0;
+		must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));
+		sockets_want(s, ends[0], UV_READABLE, &heard);
+		CHECK(write(ends[1], "x", 1) == 1);
+		CHECK(RUN_UNTIL(loop, heard.calls == 1, 2000));
+		sockets_drop(s, ends[0]);
+		close(ends[0]);
+		close(ends[1]);
+	}
+}
+
+static void test_broken(struct loop *loop, struct sockets *s)
+{
+	int ends[2];
+
+	must(!pipe(ends));
+	sockets_opened(s, ends[1], &heard);
+	sockets_want(s, ends[1], UV_READABLE, NULL);
+	close(ends[0]); /* an error, and nothing to read */
+	heard.calls = 0;
+	CHECK(RUN_UNTIL(loop, heard.calls, 2000));
+	CHECK(heard.broken);
+	heard.calls = 0;
+	sockets_want(s, ends[1], UV_READABLE, NULL);
+	CHECK(RUN_UNTIL(loop, heard.calls, 2000)); /* it still is */
+	CHECK_INT(heard.events, UV_READABLE);
+	sockets_closed(s, ends[1]);
+	close(ends[1]);
+}
+
+int main(void)
+{
+	struct loop loop;
+	struct sockets *s;
+
+	loop_open(&loop);
+	s = sockets_new(&loop, on_socket);
+	test_connection(&loop, s);
+	test_forgotten(&loop, s);
+	test_broken(&loop, s);
+	sockets_free(s);
+	sockets_free(NULL);
+	loop_close(&loop);
+	return check_done();
+}
