@@ -259,7 +259,7 @@ static void give_back(struct exchange *x)
 static void drop_body(struct exchange *x)
 {
 	x->proxy->buffered_bytes -= (int64_t)x->body.len;
-	buf_clear(&x->body);
+	discard_buf(x->proxy->discard, &x->body);
 	pipe_clear(&x->upload);
 	look_free(steal(&x->look));
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/discard.h"
 #include "base/list.h"
 #include "base/loop.h"
 #include "proxy/forward.h"
@@ -57,6 +58,7 @@ struct proxy {
 	struct shadows *shadows; /* of requests that are only observed */
 	struct upstream *upstream;
 	struct http_server *server;
+	struct discard *discard; /* of large bodies */
 	struct list in_state[X_STATE_COUNT];
 	int64_t count_in_state[X_STATE_COUNT];
 	int64_t buffered_bytes; /* of whole bodies, all exchanges */

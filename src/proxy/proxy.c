@@ -219,6 +219,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	p->id_of_boot >>= 16; /* 12 hex digits */
 	for (int state = 0; state < X_STATE_COUNT; state++)
 		list_init(&p->in_state[state]);
+	p->discard = discard_new(loop);
 	p->shadows = shadows_new(loop, queue);
 	p->upstream = upstream_new(loop, config);
 	r = proxy_identity(config, errors, &options.identity);
@@ -238,6 +239,7 @@ void proxy_free(struct proxy *p)
 	upstream_free(p->upstream);
 	shadows_free(p->shadows);
 	job_cancel(&p->check_idle);
+	discard_free(p->discard);
 	tally_free(p->tally);
 	free(p);
 }
