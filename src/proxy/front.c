@@ -22,8 +22,11 @@
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
 enum { WHOLE_BODY_MAX = 256 * 1024 };
 
-/* Of a body whose length is known: room at its beginning, and for each byte that has come. */
-enum { FIRST_ROOM = 64 * 1024, ROOM_PER_BYTE = 8 };
+/*
+ * Of a body whose length is known: room at its beginning, and for each byte that has come. A first
+ * piece has up to 20 KB, so a body of up to 320 KB is never moved.
+ */
+enum { FIRST_ROOM = 64 * 1024, ROOM_PER_BYTE = 16 };
 
 /* Our own fields come on top of the upstream's. */
 _Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
