@@ -2,6 +2,8 @@
 # A request's way through: bytes, streaming, what passes and what queues, connections to the relay.
 load helpers
 
+CROWD=$BATS_TEST_DIRNAME/crowd.py
+
 setup() {
 	prepare
 	start_relay
@@ -209,6 +211,19 @@ peak_kb() {
 		ask k1 -o /dev/null
 	done
 	equal "$(relay_stats '[.requests[].connection] | unique | length')" 1
+}
+
+@test "so are those of hundreds at once, who share no list of connections" {
+	start_turnstile
+	"$CROWD" each 300 "$URL" -- 'X-Relay-Delay-Ms: 4000' >crowd.out 3>&- &
+	CLIENTS+=($!)
+	relay_wait active=300
+	wait_for '[[ -s crowd.out ]]'
+	equal "$(cat crowd.out)" '{"200":300}'
+	equal "$("$CROWD" each 300 "$URL" 3>&-)" '{"200":300}'
+	equal "$(relay_stats '[.requests[].connection] | unique | length')" 300
+	ask k1 -o /dev/null
+	equal "$(relay_stats '[.requests[].connection] | unique | length')" 300
 }
 
 @test "connections of clients are used again" {
