@@ -57,6 +57,9 @@
 	     "Responses of the upstream, by class of status.", put_responses)                      \
 	ONE("turnstile_upstream_connect_failures_total", "counter",                                \
 	    "Requests for which the upstream couldn't be reached.", connect_failures(s))           \
+	ONE("turnstile_upstream_resent_total", "counter",                                          \
+	    "Requests sent again, as the upstream had closed a kept connection.",                  \
+	    s->gauges.upstream_resent)                                                             \
 	ONE("turnstile_received_bytes_total", "counter", "Bytes of bodies from clients.",          \
 	    proxy_counters(s->proxy)->bytes_in)                                                    \
 	ONE("turnstile_sent_bytes_total", "counter", "Bytes of bodies to clients.",                \

@@ -135,6 +135,7 @@ void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret)
 		.holding = count_holding(p),
 		.oldest_wait_ms = oldest_wait_ms(p),
 		.buffered_bytes = p->buffered_bytes,
+		.upstream_resent = upstream_resent(p->upstream),
 		.draining = p->ending,
 	};
 	for (int state = 0; state < X_STATE_COUNT; state++) {

@@ -39,6 +39,7 @@ struct proxy_gauges {
 	int64_t waiting, holding; /* exchanges that wait for a turn; that have one */
 	int64_t oldest_wait_ms;   /* of those that wait; 0 if none does */
 	int64_t buffered_bytes;   /* of bodies that wait */
+	int64_t upstream_resent;  /* requests, since start, for a kept connection that was closed */
 	bool draining;
 	struct http_server_stats listener;
 };

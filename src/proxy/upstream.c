@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -33,6 +34,7 @@
 
 enum {
 	IDLE_EASY_MAX = 256,      /* reused easy handles that are kept */
+	STALE_WITHIN_MS = 1000,   /* that a connection was closed before is heard of by then */
 	LANE_KEEP_MS = 60 * 1000, /* as long as a relay may be expected to keep its end */
 };
 
@@ -41,7 +43,8 @@ struct upstream {
 	const struct config *config;
 	struct sockets *sockets;
 	struct lanes *lanes; /* struct multi */
-	struct list idle;    /* struct easy */
+	int64_t resent;
+	struct list idle; /* struct easy */
 	int idle_count;
 };
 
@@ -69,6 +72,9 @@ struct transfer {
 	struct curl_slist *fields; /* an array; texts in `text` */
 	struct buf text;
 	struct span whole;
+
+	int64_t sent_ms; /* when it was given to a connection for the first time; 0: not yet */
+	bool was_read;   /* the connection ended so late that the relay may have been at work */
 
 	enum transfer_state state;
 	enum upstream_error error;
@@ -166,6 +172,10 @@ static void harvest(struct multi *m)
 			t->error = UPSTREAM_BROKEN;
 			snprintf(t->error_text, CURL_ERROR_SIZE,
 				 "the response's head was cut short");
+		} else if (t->was_read) {
+			snprintf(
+				t->error_text, CURL_ERROR_SIZE,
+				"closed without an answer; not sent again, as it may have been read");
 		} else if (t->refused) {
 			snprintf(t->error_text, CURL_ERROR_SIZE, "the response's head: %s",
 				 t->refused);
@@ -284,6 +294,24 @@ static size_t on_want_body(char *to, size_t size, size_t n, void *arg)
 	if (got == -EAGAIN)
 		return CURL_READFUNC_PAUSE;
 	return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+/* Before each sending. curl sends again whenever a kept connection ends without an answer. */
+static int on_send(void *arg, char *peer, char *own, int peer_port, int own_port)
+{
+	struct transfer *t = arg;
+	int64_t now = clock_ms();
+
+	(void)peer, (void)own, (void)peer_port, (void)own_port;
+	if (!t->sent_ms) {
+		t->sent_ms = now;
+		return CURL_PREREQFUNC_OK;
+	}
+	t->was_read = now - t->sent_ms > STALE_WITHIN_MS;
+	if (t->was_read)
+		return CURL_PREREQFUNC_ABORT;
+	t->upstream->resent++;
+	return CURL_PREREQFUNC_OK;
 }
 
 /* --- multi handles ---------------------------------------------------------------------------- */
@@ -440,6 +468,8 @@ static void set_request(struct transfer *t, const struct upstream_request *r)
 	SET(curl, CURLOPT_HEADERDATA, t);
 	SET(curl, CURLOPT_WRITEFUNCTION, on_body);
 	SET(curl, CURLOPT_WRITEDATA, t);
+	SET(curl, CURLOPT_PREREQFUNCTION, on_send);
+	SET(curl, CURLOPT_PREREQDATA, t);
 	SET(curl, CURLOPT_READFUNCTION, on_want_body);
 	SET(curl, CURLOPT_READDATA, t);
 }
@@ -514,6 +544,11 @@ int transfer_status(const struct transfer *t)
 const struct headers *transfer_fields(const struct transfer *t)
 {
 	return &t->head.fields;
+}
+
+int64_t upstream_resent(const struct upstream *u)
+{
+	return u->resent;
 }
 
 struct upstream *upstream_new(struct loop *loop, const struct config *config)

@@ -291,6 +291,9 @@ static void answer(struct connection *c)
 	c->reply.number = ++c->relay->answers;
 	reply_route(&c->reply, &c->in, &c->script, c->number);
 	switch (c->script.fault) {
+	case FAULT_REFUSE_LATE:
+		close_as(c, RECORD_CUT, false);
+		return;
 	case FAULT_GARBAGE:
 		buf_puts(&c->out, "\x01\x02 this is no HTTP at all\r\n\r\n");
 		break_off(c);
@@ -362,8 +365,6 @@ static void complete(struct connection *c)
 		respond_control(c);
 	} else if (c->complaint.len) {
 		respond_error(c, 400, buf_span(&c->complaint), END_KEEP);
-	} else if (c->script.fault == FAULT_REFUSE_LATE) {
-		close_as(c, RECORD_CUT, false);
 	} else if (c->script.fault == FAULT_SILENT) {
 		c->state = CONN_STALLED;
 	} else if (c->script.delay_ms) {

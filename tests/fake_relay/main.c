@@ -29,7 +29,7 @@
  *      X-Relay-Uncounted: 1          doesn't count for `active` and `max_overlap`
  *      X-Relay-Cut-After: k          events (of all kinds) before cut-body and stall, 0
  *      X-Relay-Fault: one of
- *        refuse-late   closes the connection when it has the whole request
+ *        refuse-late   closes the connection instead of an answer
  *        reset         resets the connection when it has the head
  *        garbage       answers what isn't HTTP, and closes
  *        silent        never answers

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # A request's way through: bytes, streaming, what passes and what queues, connections to the relay.
 load helpers
+load admin
 
 CROWD=$BATS_TEST_DIRNAME/crowd.py
 
@@ -249,6 +250,19 @@ peak_kb() {
 	has message_stop "$(ask_tool k1)"
 	equal "$(relay_stats .stale)" 2
 	equal "$(relay_stats '.requests[1].body_sha256')" "$(sha body)"
+}
+
+@test "a request that the upstream may have read isn't sent again" {
+	start_turnstile
+	served k1
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' -H 'X-Relay-Fault: refuse-late')" 502
+	equal "$(relay_stats .accounts.k1.seen)" 3 # at once: as if the kept connection had been stale
+	equal "$(metric turnstile_upstream_resent_total)" 1
+	served k1
+	equal "$(ask k1 -o body -w '%{http_code}' -H 'X-Relay-Fault: refuse-late' -H 'X-Relay-Delay-Ms: 1300')" 502
+	equal "$(relay_stats .accounts.k1.seen)" 5
+	equal "$(metric turnstile_upstream_resent_total)" 1
+	exchange_wait '.outcome == "upstream_broken" and (.error | test("may have been read"))'
 }
 
 @test "the upstream's path prefix goes in front" {
