@@ -21,10 +21,8 @@
 
 #include "base/clock.h"
 #include "queue/keeper_mail.h"
+#include "queue/keeper_table.h"
 #include "queue/keeper_wire.h"
-
-#define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
-#include <uthash.h>
 
 enum {
 	RENEW_MIN_MS = 250,
@@ -35,26 +33,6 @@ enum {
 	TOUCH_MAX = 500, /* tickets in one call: Lua unpacks and Redis blocks no longer than that */
 };
 
-struct account;
-
-/* One kept ticket: a turn if `account` is NULL, else a waiter of that account. */
-struct kept {
-	char id[LOCK_TICKET_MAX], account_name[LOCK_ACCOUNT_MAX];
-	struct account *account;
-	struct list link; /* in account.waiters */
-	struct keeper_turn turn;
-	UT_hash_handle hh;
-};
-
-/* An account in which we have waiters. */
-struct account {
-	char name[LOCK_ACCOUNT_MAX];
-	struct list waiters;
-	int64_t touch_at_ms, tried_at_ms; /* when due; when the last round that tried it began */
-	int64_t refused_ms;               /* since when it is put off; 0: it isn't */
-	UT_hash_handle hh;
-};
-
 struct keeper {
 	struct keeper_mail *mail;
 	const struct redis_names *names;
@@ -63,10 +41,9 @@ struct keeper {
 
 	pthread_mutex_t mutex; /* guards what follows, up to the blank line */
 	pthread_cond_t wake;
-	struct kept *table;       /* by id */
-	struct account *accounts; /* by name */
+	struct keeper_table table;
 	enum keeper_shows shows;
-	int64_t held, renewals, wake_at_ms, timeout_ms;
+	int64_t renewals, wake_at_ms, timeout_ms;
 	int64_t live_at_ms, answered_ms;
 	bool stopping, rest_asked;
 
@@ -78,7 +55,7 @@ int64_t keeper_interval_ms(int64_t ttl_ms)
 	return MAX(ttl_ms / 3, RENEW_MIN_MS);
 }
 
-/* --- the table, under the mutex ---------------------------------------------------------- */
+/* --- under the mutex --------------------------------------------------------------------- */
 
 static void wake_by(struct keeper *k, int64_t at_ms)
 {
@@ -88,71 +65,13 @@ static void wake_by(struct keeper *k, int64_t at_ms)
 	}
 }
 
-static void unwait(struct keeper *k, struct kept *e)
+static struct keeper_kept *get(struct keeper *k, const char *account, const char *id)
 {
-	struct account *a = e->account;
-
-	e->account = NULL;
-	list_remove(&e->link);
-	if (!list_empty(&a->waiters))
-		return;
-	HASH_DEL(k->accounts, a);
-	free(a);
-}
-
-static void wait_in(struct keeper *k, struct kept *e)
-{
-	struct account *a;
-
-	HASH_FIND_STR(k->accounts, e->account_name, a);
-	if (!a) {
-		a = xcalloc(1, sizeof *a);
-		memcpy(a->name, e->account_name, sizeof a->name);
-		list_init(&a->waiters);
-		a->touch_at_ms = clock_ms() + KEEPER_TOUCH_MS;
-		HASH_ADD_STR(k->accounts, name, a);
-	}
-	e->account = a;
-	list_append(&a->waiters, &e->link);
-}
-
-static struct kept *find(struct keeper *k, const char *id)
-{
-	struct kept *e;
-
-	HASH_FIND_STR(k->table, id, e);
-	return e;
-}
-
-static struct kept *get(struct keeper *k, const char *account, const char *id)
-{
-	struct kept *e = find(k, id);
-
-	if (e)
-		return e;
-	if (!k->table) { /* the live key is fresh: lock_redis.c sets it before it enters */
+	if (!k->table.by_id) { /* the live key is fresh: lock_redis.c sets it before it enters */
 		k->answered_ms = clock_ms();
 		k->live_at_ms = k->answered_ms + KEEPER_LIVE_EVERY_MS;
 	}
-	e = xcalloc(1, sizeof *e);
-	snprintf(e->id, sizeof e->id, "%s", id);
-	snprintf(e->account_name, sizeof e->account_name, "%s", account);
-	HASH_ADD_STR(k->table, id, e);
-	return e;
-}
-
-static bool is_turn(const struct kept *e)
-{
-	return e->turn.ttl_ms;
-}
-
-static void drop(struct keeper *k, struct kept *e)
-{
-	if (e->account)
-		unwait(k, e);
-	k->held -= is_turn(e);
-	HASH_DEL(k->table, e);
-	free(e);
+	return keeper_table_get(&k->table, account, id);
 }
 
 static void mail(struct keeper *k, const char *id, struct keeper_news news)
@@ -164,17 +83,9 @@ static void mail(struct keeper *k, const char *id, struct keeper_news news)
 /* When the thread has to do something next; INT64_MAX: only when told to. */
 static int64_t next_due_ms(const struct keeper *k)
 {
-	int64_t due = INT64_MAX;
+	int64_t due = keeper_table_due_ms(&k->table);
 
-	if (k->table || k->shows == KEEPER_SHOWS_ALWAYS)
-		due = k->live_at_ms;
-	for (const struct account *a = k->accounts; a; a = a->hh.next)
-		due = MIN(due, a->touch_at_ms);
-	for (const struct kept *e = k->table; e; e = e->hh.next) {
-		if (is_turn(e))
-			due = MIN(due, MIN(e->turn.renew_at_ms, e->turn.lease_until_ms));
-	}
-	return due;
+	return k->table.by_id || k->shows == KEEPER_SHOWS_ALWAYS ? MIN(due, k->live_at_ms) : due;
 }
 
 /* --- one round --------------------------------------------------------------------------- */
@@ -190,10 +101,10 @@ static struct keeper_call *new_call(struct keeper *k, enum redis_script script, 
 	return c;
 }
 
-static void collect_touches(struct keeper *k, struct account *a)
+static void collect_touches(struct keeper *k, struct keeper_account *a)
 {
 	struct keeper_call *c = NULL;
-	struct kept *e;
+	struct keeper_kept *e;
 	int n = 0;
 
 	list_for_each (e, &a->waiters, link) {
@@ -209,10 +120,10 @@ static void collect_touches(struct keeper *k, struct account *a)
  */
 static void collect(struct keeper *k, int64_t now)
 {
-	for (struct kept *e = k->table; e; e = e->hh.next) {
+	for (struct keeper_kept *e = k->table.by_id; e; e = e->hh.next) {
 		struct keeper_call *c;
 
-		if (!is_turn(e) || now < e->turn.renew_at_ms)
+		if (!keeper_kept_is_turn(e) || now < e->turn.renew_at_ms)
 			continue;
 		if (now >= e->turn.hold_until_ms) {
 			e->turn.renew_at_ms = INT64_MAX; /* now it runs out */
@@ -224,7 +135,7 @@ static void collect(struct keeper *k, int64_t now)
 		redis_arg_int(&c->command, e->turn.ttl_ms);
 		e->turn.renew_at_ms = now + RETRY_MS;
 	}
-	for (struct account *a = k->accounts; a; a = a->hh.next) {
+	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next) {
 		if (now < a->touch_at_ms)
 			continue;
 		collect_touches(k, a);
@@ -236,12 +147,12 @@ static void collect(struct keeper *k, int64_t now)
 static void report_lost(struct keeper *k)
 {
 	int64_t now = clock_ms();
-	struct kept *e, *next;
+	struct keeper_kept *e, *next;
 
-	HASH_ITER (hh, k->table, e, next) {
-		if (is_turn(e) && now >= e->turn.lease_until_ms) {
+	HASH_ITER (hh, k->table.by_id, e, next) {
+		if (keeper_kept_is_turn(e) && now >= e->turn.lease_until_ms) {
 			mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
-			drop(k, e);
+			keeper_table_drop(&k->table, e);
 		}
 	}
 }
@@ -254,22 +165,27 @@ static void report_stray(struct keeper *k, const struct keeper_call *c)
 	mail(k, c->id, news);
 }
 
-static void renewed(struct keeper *k, const struct keeper_call *c, bool still_ours, int64_t sent_ms)
+static void extend(struct keeper *k, struct keeper_kept *e, int64_t sent_ms)
 {
-	struct kept *e = find(k, c->id);
-
-	if (!e && still_ours)
-		report_stray(k, c);
-	if (!e || !is_turn(e))
-		return;
-	if (!still_ours) {
-		mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
-		drop(k, e);
-		return;
-	}
 	k->renewals++;
 	e->turn.lease_until_ms = sent_ms + e->turn.ttl_ms;
 	e->turn.renew_at_ms = sent_ms + keeper_interval_ms(e->turn.ttl_ms);
+}
+
+static void renewed(struct keeper *k, const struct keeper_call *c, bool still_ours, int64_t sent_ms)
+{
+	struct keeper_kept *e = keeper_table_find(&k->table, c->id);
+
+	if (!e && still_ours)
+		report_stray(k, c);
+	if (!e || !keeper_kept_is_turn(e))
+		return;
+	if (!still_ours) {
+		mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
+		keeper_table_drop(&k->table, e);
+		return;
+	}
+	extend(k, e, sent_ms);
 }
 
 static void touched(struct keeper *k, const struct redis_answer *a)
@@ -298,20 +214,16 @@ static void take_answer(void *arg, struct keeper_call *c, const struct redis_ans
 }
 
 /* Waiters whose lease can't be renewed (Redis is out of memory, say) will be dropped. */
-static void report_refused_touch(struct keeper *k, struct account *a,
+static void report_refused_touch(struct keeper *k, const struct keeper_call *c,
 				 const struct keeper_news *news)
 {
-	int64_t now = clock_ms();
-	struct kept *e;
+	struct keeper_account *a;
+	struct keeper_kept *e;
 
+	HASH_FIND_STR(k->table.accounts, c->account, a);
+	if (!a)
+		return;
 	a->tried_at_ms = 0; /* so that it is due again soon */
-	if (!a->refused_ms)
-		a->refused_ms = now;
-	if (redis_redirect_of(news->refusal) == REDIRECT_LATER ||
-	    redis_redirect_of(news->refusal) == REDIRECT_ASK) {
-		if (now - a->refused_ms < k->timeout_ms)
-			return;
-	}
 	list_for_each (e, &a->waiters, link)
 		mail(k, e->id, *news);
 }
@@ -319,21 +231,24 @@ static void report_refused_touch(struct keeper *k, struct account *a,
 static void report_refused(struct keeper *k)
 {
 	struct keeper_call *c;
-	struct account *a;
 
 	list_for_each (c, &k->calls, link) {
 		struct keeper_news news = { KEEPER_REFUSED };
+		enum redis_redirect to = redis_redirect_of(c->refusal);
 
+		memcpy(news.account, c->account, sizeof news.account);
 		memcpy(news.refusal, c->refusal, sizeof news.refusal);
-		HASH_FIND_STR(k->accounts, c->account, a);
-		if (c->script == SCRIPT_TOUCH && *c->refusal && a)
-			report_refused_touch(k, a, &news);
-		else if (c->script == SCRIPT_TOUCH && c->answered && a)
-			a->refused_ms = 0;
-		else if (redis_redirect_of(c->refusal) == REDIRECT_MOVED)
+		if (to == REDIRECT_ASK || to == REDIRECT_LATER) {
+			news.kind = KEEPER_ADRIFT;
 			mail(k, c->id, news);
-		else if (!c->answered && !*c->refusal && !find(k, c->id))
+		} else if (c->script == SCRIPT_TOUCH && *c->refusal) {
+			report_refused_touch(k, c, &news);
+		} else if (to == REDIRECT_MOVED) {
+			mail(k, c->id, news);
+		} else if (c->script == SCRIPT_RENEW && !c->answered && !*c->refusal &&
+			   !keeper_table_find(&k->table, c->id)) {
 			report_stray(k, c); /* it may have been heard */
+		}
 	}
 }
 
@@ -342,7 +257,7 @@ static void settle(struct keeper *k, bool ok, int64_t now)
 {
 	if (ok) {
 		k->answered_ms = clock_ms();
-		for (struct account *a = k->accounts; a; a = a->hh.next) {
+		for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next) {
 			if (a->tried_at_ms == now && a->touch_at_ms == now + RETRY_MS)
 				a->touch_at_ms = now + KEEPER_TOUCH_MS;
 		}
@@ -428,52 +343,53 @@ void keeper_show_life(struct keeper *k, enum keeper_shows shows)
 void keeper_hold(struct keeper *k, const char *account, const char *id,
 		 const struct keeper_turn *turn)
 {
-	struct kept *e;
-
 	pthread_mutex_lock(&k->mutex);
-	e = get(k, account, id);
-	if (e->account)
-		unwait(k, e);
-	k->held += !is_turn(e);
-	e->turn = *turn;
+	keeper_table_hold(&k->table, get(k, account, id), turn);
 	wake_by(k, MIN(turn->renew_at_ms, clock_ms() + KEEPER_LIVE_EVERY_MS));
 	pthread_mutex_unlock(&k->mutex);
 }
 
 void keeper_wait(struct keeper *k, const char *account, const char *id)
 {
-	struct kept *e;
-
 	pthread_mutex_lock(&k->mutex);
-	e = get(k, account, id);
-	if (!e->account && !is_turn(e))
-		wait_in(k, e);
+	keeper_table_wait(&k->table, get(k, account, id));
 	wake_by(k, clock_ms() + KEEPER_LIVE_EVERY_MS);
 	pthread_mutex_unlock(&k->mutex);
 }
 
 void keeper_drop(struct keeper *k, const char *id)
 {
-	struct kept *e;
+	struct keeper_kept *e;
 
 	pthread_mutex_lock(&k->mutex);
-	e = find(k, id);
+	e = keeper_table_find(&k->table, id);
 	if (e)
-		drop(k, e);
+		keeper_table_drop(&k->table, e);
+	pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_renewed(struct keeper *k, const char *id, int64_t sent_ms)
+{
+	struct keeper_kept *e;
+
+	pthread_mutex_lock(&k->mutex);
+	e = keeper_table_find(&k->table, id);
+	if (e && keeper_kept_is_turn(e) && sent_ms + e->turn.ttl_ms > e->turn.lease_until_ms)
+		extend(k, e, sent_ms);
 	pthread_mutex_unlock(&k->mutex);
 }
 
 bool keeper_take(struct keeper *k, const char *id, struct keeper_turn *ret)
 {
-	struct kept *e;
+	struct keeper_kept *e;
 	bool found;
 
 	pthread_mutex_lock(&k->mutex);
-	e = find(k, id);
-	found = e && is_turn(e);
+	e = keeper_table_find(&k->table, id);
+	found = e && keeper_kept_is_turn(e);
 	if (found) {
 		*ret = e->turn;
-		drop(k, e);
+		keeper_table_drop(&k->table, e);
 	}
 	pthread_mutex_unlock(&k->mutex);
 	return found;
@@ -490,23 +406,23 @@ void keeper_rest(struct keeper *k)
 void keeper_refresh(struct keeper *k)
 {
 	pthread_mutex_lock(&k->mutex);
-	for (struct account *a = k->accounts; a; a = a->hh.next)
+	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next)
 		a->touch_at_ms = clock_ms();
-	for (struct kept *e = k->table; e; e = e->hh.next)
+	for (struct keeper_kept *e = k->table.by_id; e; e = e->hh.next)
 		e->turn.renew_at_ms = MIN(e->turn.renew_at_ms, clock_ms());
-	if (k->table)
+	if (k->table.by_id)
 		wake_by(k, clock_ms());
 	pthread_mutex_unlock(&k->mutex);
 }
 
 bool keeper_lease_lasts(struct keeper *k, const char *id)
 {
-	struct kept *e;
+	struct keeper_kept *e;
 	bool lasts;
 
 	pthread_mutex_lock(&k->mutex);
-	e = find(k, id);
-	lasts = e && is_turn(e) && clock_ms() < e->turn.lease_until_ms;
+	e = keeper_table_find(&k->table, id);
+	lasts = e && keeper_kept_is_turn(e) && clock_ms() < e->turn.lease_until_ms;
 	pthread_mutex_unlock(&k->mutex);
 	return lasts;
 }
@@ -516,7 +432,7 @@ int64_t keeper_held(struct keeper *k)
 	int64_t held;
 
 	pthread_mutex_lock(&k->mutex);
-	held = k->held;
+	held = k->table.held;
 	pthread_mutex_unlock(&k->mutex);
 	return held;
 }
@@ -566,10 +482,7 @@ struct keeper *keeper_new(struct loop *loop, const struct redis_address *address
 
 static void clear(struct keeper *k)
 {
-	struct kept *e, *next;
-
-	HASH_ITER (hh, k->table, e, next)
-		drop(k, e);
+	keeper_table_clear(&k->table);
 	pthread_cond_destroy(&k->wake);
 	pthread_mutex_destroy(&k->mutex);
 	keeper_wire_free(k->wire);

@@ -12,7 +12,8 @@
  *                      that is less), while it keeps anything
  *
  * It sleeps without wake-ups while it keeps nothing. In a cluster each node has a keeper of its own; it
- * doesn't follow redirections, but says so (KEEPER_REFUSED), so that its tickets are moved to another.
+ * doesn't follow redirections, but says so: its tickets are moved to another (KEEPER_REFUSED), or the loop renews
+ * for it (KEEPER_ADRIFT) as long as their slot is between two nodes.
  */
 #pragma once
 
@@ -39,6 +40,12 @@ enum keeper_news_kind {
 	KEEPER_DROPPED, /* `count` dead waiters were dropped */
 	KEEPER_REFUSED, /* the lease of the waiter `id` can't be renewed: Redis says `refusal`; or
 			 * that of the turn `id`, as it is elsewhere in a cluster */
+	/*
+	 * The lease of the turn `id`, or if that is empty of the waiters of `account`, can't be renewed
+	 * by a script on all keys of the account: in a cluster they are on their way to another node,
+	 * or have none. Told with each try, until keeper_renewed() or the lease's end.
+	 */
+	KEEPER_ADRIFT,
 	/*
 	 * The turn `id` of `account` was renewed after keeper_drop(), or may have been, as no answer
 	 * came. If the give-back had overtaken the renewal, Redis may have taken it for a turn whose data were lost, and restored it.
@@ -82,8 +89,8 @@ void keeper_free(struct keeper *k);
 void keeper_aim(struct keeper *k, const struct redis_place *place);
 
 /*
- * How long Redis may take to answer, or in a cluster tell to try again later, before that is told. Half of
- * it, and a second at most, is for one read or write.
+ * How long Redis may take to answer before that is told. Half of it, and a second at most, is for one read
+ * or write.
  */
 void keeper_set_timeout(struct keeper *k, int64_t timeout_ms);
 
@@ -107,6 +114,9 @@ void keeper_wait(struct keeper *k, const char *account, const char *id);
 
 /* Keeps `id` no longer. It may be unknown. */
 void keeper_drop(struct keeper *k, const char *id);
+
+/* The turn `id`, if it is kept, was renewed by a call that was sent at `sent_ms`. */
+void keeper_renewed(struct keeper *k, const char *id, int64_t sent_ms);
 
 /*
  * Asks to be told by KEEPER_RESTS when no call is under way that began before: the news of all of them come

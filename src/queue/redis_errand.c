@@ -4,9 +4,9 @@
 
 enum { PAY_EVERY_MS = 1000 };
 
-struct redis_errand *redis_errand_new(struct redis_errands *all, enum redis_script script,
-				      const struct lock_ticket *t,
-				      void (*done)(struct redis_call *, const redisReply *))
+static struct redis_errand *new_errand(struct redis_errands *all, enum redis_script script,
+				       const struct lock_ticket *t,
+				       void (*done)(struct redis_call *, const redisReply *))
 {
 	struct redis_errand *e = xcalloc(1, sizeof *e);
 
@@ -19,8 +19,27 @@ struct redis_errand *redis_errand_new(struct redis_errands *all, enum redis_scri
 	e->ttl_ms = t->terms.ttl_ms;
 	e->delay_ms = t->terms.delay_ms;
 	e->until_ms = e->sent_ms + MAX(e->ttl_ms, REDIS_LEASE_MS);
+	return e;
+}
+
+struct redis_errand *redis_errand_new(struct redis_errands *all, enum redis_script script,
+				      const struct lock_ticket *t,
+				      void (*done)(struct redis_call *, const redisReply *))
+{
+	struct redis_errand *e = new_errand(all, script, t, done);
+
 	redis_script_account(&e->call.command, all->names, e->account);
 	redis_arg_str(&e->call.command, e->id);
+	return e;
+}
+
+struct redis_errand *redis_errand_on_key(struct redis_errands *all, enum redis_script script,
+					 const char *kind, const struct lock_ticket *t,
+					 void (*done)(struct redis_call *, const redisReply *))
+{
+	struct redis_errand *e = new_errand(all, script, t, done);
+
+	redis_script_account_key(&e->call.command, all->names, kind, e->account);
 	return e;
 }
 

@@ -42,6 +42,12 @@ struct redis_errand *redis_errand_new(struct redis_errands *all, enum redis_scri
 				      void (*done)(struct redis_call *, const redisReply *))
 	MUST_USE;
 
+/* The same for a script on one key alone of the account: all that it wants is still to be added. */
+struct redis_errand *redis_errand_on_key(struct redis_errands *all, enum redis_script script,
+					 const char *kind, const struct lock_ticket *t,
+					 void (*done)(struct redis_call *, const redisReply *))
+	MUST_USE;
+
 /* Sends it, see redis_call_send(); without a link it stays the caller's. */
 int redis_errand_send(struct redis_errand *e) MUST_USE;
 

@@ -98,6 +98,14 @@ void redis_script_account(struct redis_command *c, const struct redis_names *nam
 	redis_arg_str(c, names->owner);
 }
 
+void redis_script_account_key(struct redis_command *c, const struct redis_names *names,
+			      const char *kind, const char *account)
+{
+	redis_arg_int(c, 1);
+	put_key(c, names, kind, account);
+	c->slot = redis_account_slot(names, account);
+}
+
 static bool is_str(const redisReply *r)
 {
 	return r->type == REDIS_REPLY_STRING;

@@ -32,6 +32,8 @@ enum redis_script {
 	SCRIPT_UNINDEX,
 	SCRIPT_SURVEY,
 	SCRIPT_NOTE,
+	SCRIPT_EXTEND,
+	SCRIPT_STAY,
 	SCRIPT_COUNT,
 };
 
@@ -75,6 +77,10 @@ unsigned redis_account_slot(const struct redis_names *names, const char *account
  */
 void redis_script_account(struct redis_command *c, const struct redis_names *names,
 			  const char *account);
+
+/* The same for a script on one key alone of the account, "lock" or "alive" say, without prefix and owner. */
+void redis_script_account_key(struct redis_command *c, const struct redis_names *names,
+			      const char *kind, const char *account);
 
 /* What the scripts on an account answer; pointers are into the reply. */
 struct redis_answer {

@@ -24,10 +24,7 @@
 #include "queue/redis_turns.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-
-#define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
-#include <uthash.h>
+#include "queue/redis_turn.h"
 
 enum {
 	LAST_MIN_S = 60,   /* how long `last` is kept at least: the relay's own */
@@ -36,110 +33,11 @@ enum {
 	FRESH_MS = 500, /* an answer that took longer is not relied on */
 };
 
-enum turn_state {
-	TURN_ENTERING, /* no answer yet */
-	TURN_WAITING,
-	TURN_CONFIRMING, /* handed over to us; the keeper still takes it for a waiter */
-	TURN_HELD,
-	TURN_UNSURE, /* told that it is over; Redis may still have it */
-	TURN_NONE,   /* Redis doesn't have it */
-};
-
-/* What `ticket->entry` points to. */
-struct place {
-	struct postbox box;
-	struct redis_turns *turns;
-	struct redis_node *node; /* where its account lives, and whose keeper keeps it */
-	enum turn_state state;
-	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
-	bool doubted;      /* told that it has lost a turn that it wasn't known to have */
-	UT_hash_handle hh; /* by box.ticket->id */
-};
-
 static void send_enter(struct place *p);
-
-/* --- places ------------------------------------------------------------------------------ */
 
 static struct redis_turns *turns_of(const struct redis_errand *e)
 {
 	return container_of(e->errands, struct redis_turns, errands);
-}
-
-static struct place *find(struct redis_turns *r, const char *id, size_t len)
-{
-	struct place *p;
-
-	HASH_FIND(hh, r->by_id, id, len, p);
-	return p;
-}
-
-static struct place *find_str(struct redis_turns *r, const char *id)
-{
-	return find(r, id, strlen(id));
-}
-
-static void place_free(struct place *p)
-{
-	HASH_DEL(p->turns->by_id, p);
-	p->box.ticket->entry = NULL;
-	post_cancel(&p->box);
-	free(p);
-}
-
-static void tell(struct place *p, struct lock_news news)
-{
-	post_send(&p->turns->post, &p->box, news);
-}
-
-static void unkeep(struct place *p)
-{
-	keeper_drop(p->node->keeper, p->box.ticket->id);
-}
-
-static void fail(struct place *p, enum turn_state state)
-{
-	unkeep(p);
-	p->state = state;
-	tell(p, (struct lock_news){ LOCK_FAILED });
-}
-
-static void lose(struct place *p)
-{
-	p->doubted = true;
-	if (p->state != TURN_HELD)
-		return;
-	unkeep(p);
-	p->state = TURN_UNSURE;
-	p->turns->lost++;
-	tell(p, (struct lock_news){ LOCK_LOST });
-}
-
-/* By an operator. */
-static void remove_place(struct place *p)
-{
-	if (p->state != TURN_ENTERING && p->state != TURN_WAITING)
-		return;
-	unkeep(p);
-	p->state = TURN_NONE;
-	tell(p, (struct lock_news){ LOCK_REMOVED });
-}
-
-/* It has the turn, for `lease_ms` from when Redis was asked, at `sent_ms`. */
-static void hold(struct place *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
-		 int64_t renew_in_ms)
-{
-	const struct lock_ticket *t = p->box.ticket;
-	struct keeper_turn turn = {
-		.ttl_ms = t->terms.ttl_ms,
-		.lease_until_ms = sent_ms + lease_ms,
-		.renew_at_ms = sent_ms + renew_in_ms,
-	};
-
-	p->state = TURN_HELD;
-	p->starts_ms = clock_ms() + delay_ms;
-	turn.hold_until_ms = p->starts_ms + t->terms.max_hold_ms;
-	tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
-	keeper_hold(p->node->keeper, t->account, t->id, &turn);
 }
 
 /* --- grants ------------------------------------------------------------------------------ */
@@ -158,14 +56,14 @@ static void grant(struct place *p, int64_t elapsed_ms, int64_t sent_ms)
 	if (p->doubted || clock_ms() >= sent_ms + terms->ttl_ms)
 		confirm(p);
 	else
-		hold(p, delay_ms, sent_ms, terms->ttl_ms, keeper_interval_ms(terms->ttl_ms));
+		place_hold(p, delay_ms, sent_ms, terms->ttl_ms, keeper_interval_ms(terms->ttl_ms));
 }
 
 static void confirmed(struct redis_call *call, const redisReply *reply)
 {
 	struct redis_errand *e = container_of(call, struct redis_errand, call);
 	struct redis_turns *r = turns_of(e);
-	struct place *p = find_str(r, e->id);
+	struct place *p = place_find_str(r, e->id);
 	struct redis_answer a = { 0 };
 	bool answered = redis_answer_read(reply, &a);
 
@@ -189,7 +87,7 @@ static bool is_there(const struct redis_call *call)
 {
 	const struct redis_errand *e = container_of(call, struct redis_errand, call);
 
-	return find_str(turns_of(e), e->id);
+	return place_find_str(turns_of(e), e->id);
 }
 
 static void confirm(struct place *p)
@@ -219,7 +117,7 @@ static void handed_over(struct place *p)
 /* What every answer may tell: a ticket of ours got the turn. */
 void redis_turns_answer(struct redis_turns *r, const struct redis_answer *a)
 {
-	struct place *p = a->granted.len ? find(r, a->granted.ptr, a->granted.len) : NULL;
+	struct place *p = a->granted.len ? place_find(r, a->granted.ptr, a->granted.len) : NULL;
 
 	r->dropped += a->dropped;
 	if (p)
@@ -233,27 +131,27 @@ void redis_turns_answer(struct redis_turns *r, const struct redis_answer *a)
 static void handed_on(struct redis_turns *r, const struct redis_answer *a,
 		      const struct redis_errand *e)
 {
-	struct place *p = a->granted.len ? find(r, a->granted.ptr, a->granted.len) : NULL;
+	struct place *p = a->granted.len ? place_find(r, a->granted.ptr, a->granted.len) : NULL;
 	bool fresh = p && !p->doubted && !e->again && clock_ms() < e->sent_ms + FRESH_MS;
 
 	if (fresh && p->state == TURN_WAITING && !p->box.ticket->terms.delay_ms &&
 	    e->call.node == p->node && !e->call.asking)
-		hold(p, 0, e->sent_ms, CONFIRM_MS, CONFIRM_SOON_MS);
+		place_hold(p, 0, e->sent_ms, CONFIRM_MS, CONFIRM_SOON_MS);
 	redis_turns_answer(r, a);
 }
 
-/* "<ticket> granted", "<ticket> removed", "<ticket> lost": from tell() in prelude.lua. */
+/* "<ticket> granted", "<ticket> removed", "<ticket> lost": from place_tell() in prelude.lua. */
 void redis_turns_message(struct redis_turns *r, struct span payload)
 {
 	const char *blank = payload.len ? memchr(payload.ptr, ' ', payload.len) : NULL;
-	struct place *p = blank ? find(r, payload.ptr, (size_t)(blank - payload.ptr)) : NULL;
+	struct place *p = blank ? place_find(r, payload.ptr, (size_t)(blank - payload.ptr)) : NULL;
 
 	if (!p)
 		return;
 	if (!strcmp(blank, " removed")) /* hiredis terminates strings */
-		remove_place(p);
+		place_remove(p);
 	else if (!strcmp(blank, " lost"))
-		lose(p);
+		place_lose(p);
 	else
 		handed_over(p);
 }
@@ -319,7 +217,7 @@ void redis_turns_give_back(struct lock_ticket *t, bool completed)
 	if (!p)
 		return;
 	if (p->state != TURN_NONE) {
-		unkeep(p);
+		place_unkeep(p);
 		send_give_back(p, completed && p->state == TURN_HELD);
 	}
 	place_free(p);
@@ -330,7 +228,7 @@ bool redis_turns_holds(struct lock_ticket *t)
 	struct place *p = t->entry;
 
 	if (p && p->state == TURN_HELD && !keeper_lease_lasts(p->node->keeper, t->id))
-		lose(p);
+		place_lose(p);
 	return p && p->state == TURN_HELD;
 }
 
@@ -357,17 +255,17 @@ static void take_place(struct place *p, const struct redis_answer *a, int64_t se
 	} else if (span_eq(a->what, SPAN("waiting")) && p->state == TURN_ENTERING) {
 		p->state = TURN_WAITING;
 		keeper_wait(p->node->keeper, p->box.ticket->account, p->box.ticket->id);
-		tell(p, (struct lock_news){ LOCK_WAITING, .position = a->number });
+		place_tell(p, (struct lock_news){ LOCK_WAITING, .position = a->number });
 	} else if (span_eq(a->what, SPAN("removed"))) {
-		remove_place(p);
+		place_remove(p);
 	} else if (span_eq(a->what, SPAN("full"))) {
 		bool again =
 			p->state == TURN_WAITING; /* it had lost its place, and gets no other */
 
 		if (again)
-			fail(p, TURN_NONE);
+			place_fail(p, TURN_NONE);
 		else if (p->state == TURN_ENTERING)
-			p->state = TURN_NONE, tell(p, (struct lock_news){ LOCK_FULL });
+			p->state = TURN_NONE, place_tell(p, (struct lock_news){ LOCK_FULL });
 	}
 }
 
@@ -375,7 +273,7 @@ static void entered(struct redis_call *call, const redisReply *reply)
 {
 	struct redis_errand *e = container_of(call, struct redis_errand, call);
 	struct redis_turns *r = turns_of(e);
-	struct place *p = find_str(r, e->id);
+	struct place *p = place_find_str(r, e->id);
 	struct redis_answer a;
 
 	r->errands.open--;
@@ -387,9 +285,9 @@ static void entered(struct redis_call *call, const redisReply *reply)
 	} else if (reply) {
 		redis_node_refuses(e->call.node, reply->str);
 		if (p && p->state == TURN_ENTERING)
-			fail(p, TURN_NONE);
+			place_fail(p, TURN_NONE);
 	} else if (p && p->state == TURN_ENTERING) {
-		fail(p, TURN_NONE);
+		place_fail(p, TURN_NONE);
 		send_give_back(p, false); /* it may have been heard */
 	}
 	redis_errand_free(e);
@@ -408,7 +306,7 @@ static void send_enter(struct place *p)
 		return;
 	redis_errand_free(e);
 	if (p->state == TURN_ENTERING && !p->node->patient)
-		fail(p, TURN_NONE);
+		place_fail(p, TURN_NONE);
 }
 
 void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t)
@@ -428,6 +326,98 @@ void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t)
 	send_enter(p);
 }
 
+/* --- a slot between two nodes -------------------------------------------------------------- */
+
+/*
+ * An account's keys are on their way to another node, so that the scripts on all of them are done nowhere. But
+ * a script on one key is done where that key is. So the leases are renewed by themselves, each key for
+ * itself, and all else waits until the slot has arrived. This follows ASK, which the keeper doesn't.
+ */
+static void extended(struct redis_call *call, const redisReply *reply)
+{
+	struct redis_errand *e = container_of(call, struct redis_errand, call);
+	struct redis_turns *r = turns_of(e);
+	struct place *p = place_find_str(r, e->id);
+	struct redis_answer a;
+
+	r->errands.open--;
+	if (!p || !redis_answer_read(reply, &a) || span_eq(a.what, SPAN("gone"))) {
+		/* The keeper asks on, until the lease is over. */
+	} else if (span_eq(a.what, SPAN("lost"))) {
+		place_lose(p);
+	} else if (p->state == TURN_HELD) {
+		keeper_renewed(p->node->keeper, e->id, e->sent_ms);
+	} else if (p->state == TURN_CONFIRMING) {
+		p->state = TURN_WAITING;
+		grant(p, 0,
+		      e->sent_ms); /* after the whole delay: the last completion is another key */
+	}
+	redis_errand_free(e);
+}
+
+static void extend(struct place *p)
+{
+	struct redis_errand *e = redis_errand_on_key(&p->turns->errands, SCRIPT_EXTEND, "lock",
+						     p->box.ticket, extended);
+
+	e->call.wanted = is_there;
+	redis_arg_str(&e->call.command, e->id);
+	redis_arg_int(&e->call.command, e->ttl_ms);
+	if (redis_errand_send(e) < 0)
+		redis_errand_free(e);
+}
+
+/* Those who wait fail if no node has their places for as long as they would wait for one that is down. */
+static void stayed(struct redis_call *call, const redisReply *reply)
+{
+	struct redis_errand *e = container_of(call, struct redis_errand, call);
+	struct redis_turns *r = turns_of(e);
+	struct redis_answer a;
+	bool over = !redis_answer_read(reply, &a) && (reply || clock_ms() >= call->until_ms);
+
+	r->errands.open--;
+	if (reply && over)
+		redis_node_refuses(call->node, reply->str);
+	for (struct place *p = r->by_id; p && over; p = p->hh.next) {
+		if (p->state == TURN_WAITING && !strcmp(p->box.ticket->account, e->account))
+			place_fail(p, TURN_UNSURE);
+	}
+	redis_errand_free(e);
+}
+
+/* The waiters' leases, or if `key` is "wait", their places. */
+static void stay(struct redis_turns *r, const char *account, const char *key)
+{
+	struct lock_ticket nobody = { .terms.ttl_ms = REDIS_LEASE_MS };
+	struct redis_errand *e;
+
+	memcpy(nobody.account, account, sizeof nobody.account);
+	e = redis_errand_on_key(&r->errands, SCRIPT_STAY, key, &nobody, stayed);
+	redis_arg_int(&e->call.command, REDIS_LEASE_MS);
+	for (struct place *p = r->by_id; p && strcmp(key, "wait"); p = p->hh.next) {
+		if (p->state == TURN_WAITING && !strcmp(p->box.ticket->account, account))
+			redis_arg_str(&e->call.command, p->box.ticket->id);
+	}
+	if (redis_errand_send(e) < 0)
+		redis_errand_free(e);
+}
+
+static void adrift(struct redis_turns *r, const struct keeper_news *news)
+{
+	struct place *p = place_find_str(r, news->id);
+
+	if (p && p->state == TURN_HELD)
+		extend(p);
+	if (*news->id)
+		return;
+	for (p = r->by_id; p; p = p->hh.next) {
+		if (p->state == TURN_CONFIRMING && !strcmp(p->box.ticket->account, news->account))
+			extend(p);
+	}
+	stay(r, news->account, "wait");
+	stay(r, news->account, "alive");
+}
+
 /* --- what else happens ------------------------------------------------------------------- */
 
 /* Its lease can't be renewed, so that it would lose its place; unless the link finds a better server. */
@@ -439,21 +429,23 @@ static void refused(struct place *p, const char *error)
 	}
 	redis_node_refuses(p->node, error);
 	if (p->state == TURN_WAITING && !redis_error_is_unusable(error))
-		fail(p, TURN_UNSURE);
+		place_fail(p, TURN_UNSURE);
 }
 
 void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *news)
 {
-	struct place *p = find_str(r, news->id);
+	struct place *p = place_find_str(r, news->id);
 
 	if (!p && news->kind == KEEPER_STRAY)
 		give_back_stray(r, news);
 	else if (news->kind == KEEPER_RESTS)
 		redis_errands_count_off(&r->errands);
+	else if (news->kind == KEEPER_ADRIFT)
+		adrift(r, news);
 	else if (news->kind == KEEPER_DROPPED)
 		r->dropped += news->count;
 	else if (p && news->kind == KEEPER_LOST)
-		lose(p);
+		place_lose(p);
 	else if (p && news->kind == KEEPER_HAS)
 		handed_over(p);
 	else if (p && news->kind == KEEPER_REFUSED)
@@ -485,9 +477,9 @@ void redis_turns_lose_patience(struct redis_turns *r, struct redis_node *node)
 		if (p->node != node)
 			continue;
 		if (p->state == TURN_WAITING || p->state == TURN_CONFIRMING)
-			fail(p, TURN_UNSURE);
+			place_fail(p, TURN_UNSURE);
 		else if (p->state == TURN_ENTERING)
-			fail(p, TURN_NONE);
+			place_fail(p, TURN_NONE);
 	}
 }
 

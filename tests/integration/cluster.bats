@@ -234,6 +234,62 @@ end_move() {
 	equal "$(outcome waits)" "200 0"
 }
 
+# lease_of PORT KEY: when a key's life ends, or the first of its waiters', if they have leases; wherever the slot is.
+lease_of() {
+	local command="PEXPIRETIME $2"
+	[[ $2 != *_alive:* ]] || command="ZRANGE $2 0 0 WITHSCORES"
+	printf 'ASKING\n%s\n' "$command" | redis-cli -p "$1" | tail -n 1
+}
+
+# renewed PORT KEY [PORT KEY]...: all of them, by calls that were sent after this one: so each of them twice.
+renewed() {
+	local i j before=()
+	for j in 1 2; do
+		for ((i = 1; i < $#; i += 2)); do
+			before[i]=$(lease_of "${@:i:2}")
+		done
+		for ((i = 1; i < $#; i += 2)); do
+			wait_for "((\$(lease_of ${*:i:2}) > ${before[i]}))" 8
+		done
+	done
+}
+
+# Longer than any lease, and than patience with a node.
+@test "a slot is on its way for long: turns and places live, wherever their keys are" {
+	start_two -o queue.lock_ttl_ms=1500
+	local from=${NODES[1]} to=${NODES[2]} lock wait alive slot
+	key_on "$from"
+	slot=$(slot "$KEY") lock=$(key lock "$KEY") wait=$(key wait "$KEY") alive=$(key alive "$KEY")
+	at a
+	turn held "$KEY"
+	at b
+	ask_later one "$KEY"
+	waits one "$KEY" 1
+	at a
+	ask_later two "$KEY"
+	waits two "$KEY" 2
+	at b
+	ask_later three "$KEY"
+	waits three "$KEY" 3
+
+	begin_move "$slot" "$from" "$to"
+	renewed "$from" "$lock" "$from" "$alive" "$from" "$wait"
+	on "$from" migrate 127.0.0.1 "$to" "$lock" 0 1000
+	renewed "$to" "$lock" "$from" "$alive"
+	on "$from" migrate 127.0.0.1 "$to" "$alive" 0 1000
+	renewed "$to" "$alive" "$from" "$wait"
+	move_keys "$slot" "$from" "$to"
+	renewed "$to" "$lock" "$to" "$alive" "$to" "$wait"
+	end_move "$slot" "$from" "$to"
+
+	hang_up held
+	await one two three
+	equal "$(outcome one), $(outcome two), $(outcome three)" "200 0, 200 0, 200 0"
+	equal "$(relay_stats ".accounts.$KEY | [.max_overlap, (.order | join(\" \"))] | join(\" \")")" "1 held one two three"
+	served "$KEY" --max-time 1.2 # nobody was left in line
+	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
+}
+
 @test "a slot moves and moves back under load: never two at the upstream, nobody is refused" {
 	start_two
 	local slot from port to before i
