@@ -4,7 +4,8 @@
  *      address       127.0.0.1:8080   [::1]:8080   localhost:0   unix:/run/turnstile.sock
  *      http URL      https://relay.example:8443/prefix
  *      proxy URL     socks5h://user:password@10.0.0.1:1080
- *      redis URL     redis://[user[:password]@]host[:port][/db]         rediss:// for TLS
+ *      redis URL     redis://[[user]:password@]host[:port][/db]         rediss:// for TLS
+ *                    redis+sentinel://[user:password@]host[:port][,host[:port]...]/master[/db]
  *                    unix:PATH[?db=N&user=U&password=P]
  *
  * In user, password and the values after "?" of a redis URL, %XX stands for a byte (RFC 3986,
@@ -19,6 +20,8 @@
 #include <stdio.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "config/redis_address.h"
 
 /* A URL's parts (RFC 3986, section 3); what is absent has a NULL ptr. */
 struct url {
@@ -222,13 +225,20 @@ static bool one_of(struct span s, const char *const *words)
 	return *words;
 }
 
-/* The parts that all URLs have in common; `schemes` ends with NULL. */
-static int check_url(struct span s, const char *const *schemes, struct url *ret, struct buf *why)
+static int check_bytes(struct span s, struct buf *why)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		if ((unsigned char)s.ptr[i] <= ' ' || (unsigned char)s.ptr[i] >= 0x7f)
 			return wrong(why, "has a blank or a byte that must be written as %XX");
 	}
+	return 0;
+}
+
+/* The parts that all URLs have in common; `schemes` ends with NULL. */
+static int check_url(struct span s, const char *const *schemes, struct url *ret, struct buf *why)
+{
+	if (check_bytes(s, why) < 0)
+		return -EINVAL;
 	if (!split_url(s, ret))
 		return wrong(why, "has no scheme://");
 	if (!one_of(ret->scheme, schemes))
@@ -283,82 +293,80 @@ static int check_proxy_url(struct span *s, struct buf *why)
 	return 0;
 }
 
-static int check_db(struct span s, struct buf *why)
+/* How the hosts of a list are spelled. */
+static int check_sentinels(struct span list, struct buf *why)
 {
-	return is_number(s, 0, INT32_MAX) ? 0 : wrong(why, "has a bad database number");
-}
+	struct span one, host, port;
 
-/* "?db=N&user=U&password=P", each part optional. */
-static int check_redis_query(struct span query, struct buf *why)
-{
-	struct span part;
-
-	while (span_next(&query, '&', &part)) {
-		struct span name = take_until(&part, "=");
-
-		if (!part.len)
-			return wrong(why,
-				     "has something else than db=, user= or password= after \"?\"");
-		part = skip(part, 1);
-		if (span_eq(name, SPAN("db"))) {
-			if (check_db(part, why) < 0)
-				return -EINVAL;
-		} else if (!span_eq(name, SPAN("user")) && !span_eq(name, SPAN("password"))) {
-			return wrong(why,
-				     "has something else than db=, user= or password= after \"?\"");
-		} else if (!escapes_are_good(part)) {
-			return wrong(why, "has a bad %XX in its user or password");
-		}
+	while (span_next(&list, ',', &one)) {
+		split_port(one, &host, &port);
+		if (check_host_port(host, port, 1, why) < 0)
+			return -EINVAL;
 	}
 	return 0;
 }
 
-static int check_redis_unix(struct span s, struct buf *why)
+static int check_redis_sentinel(struct span url, struct buf *why)
 {
-	struct span path = take_until(&s, "?");
-	int r = check_socket_path(path, why);
+	struct url parts;
+	struct span hosts;
 
-	return r < 0 || !s.len ? r : check_redis_query(skip(s, 1), why);
+	if (check_bytes(url, why) < 0)
+		return -EINVAL;
+	split_url(url, &parts);
+	if (parts.query.ptr)
+		return wrong(why, "has a query or fragment");
+	hosts.ptr = parts.host.ptr;
+	hosts.len = (size_t)(parts.path.ptr - hosts.ptr);
+	return check_sentinels(hosts, why);
 }
 
-static int check_redis_url(struct span *s, struct buf *why)
+static int check_redis_tcp(struct span url, struct buf *why)
 {
 	static const char *const schemes[] = { "redis", "rediss", NULL };
-	struct url url;
+	struct url parts;
+
+	return check_url(url, schemes, &parts, why);
+}
+
+static int check_redis_unix(struct span url, struct buf *why)
+{
+	struct span rest = skip(url, 5);
+
+	return check_socket_path(take_until(&rest, "?"), why);
+}
+
+/* How hosts and paths may be spelled is said here, all else by who reads it. */
+static int check_redis_url(struct span *s, struct buf *why)
+{
+	struct redis_address address = { 0 };
 	int r;
 
 	if (!s->len)
 		return 0;
 	if (span_starts(*s, SPAN("unix:")))
-		return check_redis_unix(skip(*s, 5), why);
-	if (span_starts(*s, SPAN("redis+sentinel://")))
-		return 0; /* whose list of hosts is queue/redis_address.c's to read */
-	r = check_url(*s, schemes, &url, why);
-	if (r < 0)
-		return r;
-	if (!escapes_are_good(url.userinfo))
-		return wrong(why, "has a bad %XX in its user or password");
-	return url.path.len > 1 ? check_db(skip(url.path, 1), why) : 0;
+		r = check_redis_unix(*s, why);
+	else if (span_starts(*s, SPAN("redis+sentinel://")))
+		r = check_redis_sentinel(*s, why);
+	else
+		r = check_redis_tcp(*s, why);
+	if (!r)
+		r = redis_address_parse(*s, why, &address);
+	redis_address_clear(&address);
+	return r;
 }
 
 bool form_suits_cluster(struct span url)
 {
-	bool is_unix = span_starts(url, SPAN("unix:"));
-	struct span rest = url, part, db = { 0 };
+	CLEANUP(buf_clear) struct buf why = { 0 };
+	struct redis_address address = { 0 };
+	bool suits;
 
-	if (span_starts(url, SPAN("redis+sentinel:")))
-		return false;
-	take_until(&rest, is_unix ? "?" : ":");
-	rest = skip(rest, MIN(rest.len, is_unix ? 1 : 3)); /* "?", "://" */
-	while (is_unix && span_next(&rest, '&', &part)) {
-		if (span_starts(part, SPAN("db=")))
-			db = skip(part, 3);
-	}
-	if (!is_unix) {
-		take_until(&rest, "/");
-		db = skip(rest, MIN(rest.len, 1));
-	}
-	return !db.len || strtoll(db.ptr, NULL, 10) == 0;
+	if (!url.len)
+		return true;
+	suits = redis_address_parse(url, &why, &address) == 0 && !address.master && !address.db;
+	redis_address_clear(&address);
+	return suits;
 }
 
 static int check_sent_host(struct span *s, struct buf *why)
@@ -442,7 +450,7 @@ const struct text_form form_instance = {
 	check_instance,
 };
 
-/* redis-cli takes "redis://X@host" as a password without a user, so that is masked as well. */
+/* Some programs take the X of "X@host" for a password, so that is masked as well. */
 static void mask_authority(struct span url, struct span userinfo, struct buf *to)
 {
 	struct span rest = userinfo;

@@ -3,8 +3,8 @@
  */
 #pragma once
 
+#include "config/redis_address.h"
 #include "queue/lock.h"
-#include "queue/redis_address.h"
 #include "queue/redis_find.h"
 #include "queue/redis_script.h"
 #include "queue/redis_tls.h"

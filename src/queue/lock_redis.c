@@ -327,13 +327,16 @@ static const struct lock_ops redis_ops = {
 int lock_redis_new(struct loop *loop, const struct config *config, struct buf *errors,
 		   struct lock_backend **ret)
 {
+	CLEANUP(buf_clear) struct buf why = { 0 };
 	struct redis_address address = { 0 };
 	struct redis_tls *tls = NULL;
 	char *owner = NULL;
 	struct redis *r;
 
-	if (redis_address_parse(config->redis.url, errors, &address) < 0)
+	if (redis_address_parse(span_of(config->redis.url), &why, &address) < 0) {
+		buf_printf(errors, "redis.url: %s\n", buf_str(&why));
 		return -EINVAL;
+	}
 	if ((address.tls && redis_tls_new(config, address.host, errors, &tls) < 0) ||
 	    name_owner(config->redis.instance, errors, &owner) < 0) {
 		redis_address_clear(&address);

@@ -13,7 +13,7 @@
 #include <netdb.h>
 
 #include "base/loop.h"
-#include "queue/redis_address.h"
+#include "config/redis_address.h"
 
 struct redis_find;
 

@@ -17,7 +17,7 @@
 #include <hiredis/hiredis.h>
 
 #include "base/loop.h"
-#include "queue/redis_address.h"
+#include "config/redis_address.h"
 #include "queue/redis_find.h"
 #include "queue/redis_tls.h"
 

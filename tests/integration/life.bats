@@ -119,6 +119,18 @@ refused() {
 	has http:// "$(cat said)"
 }
 
+@test "a malformed Redis URL is named, with status 2" {
+	printf '[redis]\nurl = redis+sentinel://me:hunter2@localhost:26379\n' >turnstile.ini
+	refused --config turnstile.ini
+	equal "$STATUS" 2
+	has 'turnstile.ini:2: ' "$(cat said)"
+	has 'redis.url: has no name of a master' "$(cat said)"
+	refused -o redis.url=redis://hunter2@localhost
+	equal "$STATUS" 2
+	has redis.url "$(cat said)"
+	lacks hunter2 said
+}
+
 @test "unknown options and bad values are all named, with status 2" {
 	printf '[queue]\ndelay = 5\ntimeout_ms = 5\n\n[listen]\nadress = x\n' >turnstile.ini
 	refused --config turnstile.ini -o queue.nothing=1

@@ -294,7 +294,9 @@ static void test_masked(void)
 
 	check_masked("redis.url=redis://:s3cret@h:1/2", "\nurl = redis://:***@h:1/2\n");
 	check_masked("redis.url=redis://u:s3cret@s3cret@h", "\nurl = redis://u:***@h\n");
-	check_masked("redis.url=redis://s3cret@h", "\nurl = redis://***@h\n");
+	check_masked("redis.url=redis+sentinel://:s3cret@h,i:1/m",
+		     "\nurl = redis+sentinel://:***@h,i:1/m\n");
+	check_masked("upstream.proxy=http://s3cret@h:1", "\nproxy = http://***@h:1\n");
 	check_masked("redis.url=redis://h/1", "\nurl = redis://h/1\n");
 	check_masked("redis.url=unix:/s?db=1&password=s3cret&user=u",
 		     "\nurl = unix:/s?db=1&password=***&user=u\n");

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "check.h"
-#include "queue/redis_address.h"
+#include "config/redis_address.h"
 
 static const char *or_none(const char *s)
 {
@@ -34,7 +34,7 @@ static void test_good(void)
 		struct redis_address a = { 0 };
 		struct buf errors = { 0 };
 
-		CHECK_INT(redis_address_parse(rows[i].url, &errors, &a), 0);
+		CHECK_INT(redis_address_parse(span_of(rows[i].url), &errors, &a), 0);
 		CHECK_INT(errors.len, 0);
 		CHECK_STR(or_none(a.path), or_none(rows[i].path));
 		CHECK_STR(or_none(a.host), or_none(rows[i].host));
@@ -52,9 +52,9 @@ static void test_sentinels(void)
 	struct redis_address a = { 0 }, copy = { 0 };
 	struct buf errors = { 0 };
 
-	CHECK_INT(
-		redis_address_parse("redis+sentinel://me:pw@a,[::1]:7,c:26380/main/3", &errors, &a),
-		0);
+	CHECK_INT(redis_address_parse(SPAN("redis+sentinel://me:pw@a,[::1]:7,c:26380/main/3"),
+				      &errors, &a),
+		  0);
 	CHECK_STR(or_none(a.master), "main");
 	CHECK_INT(a.db, 3);
 	CHECK_STR(or_none(a.user), "me");
@@ -69,7 +69,7 @@ static void test_sentinels(void)
 	CHECK_INT(copy.sentinels[2].port, 26380);
 	CHECK(!copy.password);
 	redis_address_clear(&copy);
-	CHECK_INT(redis_address_parse("rediss://h:7", &errors, &a), 0);
+	CHECK_INT(redis_address_parse(SPAN("rediss://h:7"), &errors, &a), 0);
 	CHECK(a.tls);
 	redis_address_clear(&a);
 }
@@ -122,8 +122,8 @@ static void test_bad(void)
 		struct redis_address a = { 0 };
 		struct buf errors = { 0 };
 
-		CHECK_INT(redis_address_parse(urls[i], &errors, &a), -EINVAL);
-		CHECK(!strncmp(buf_str(&errors), "redis.url: ", 11));
+		CHECK_INT(redis_address_parse(span_of(urls[i]), &errors, &a), -EINVAL);
+		CHECK(!strncmp(buf_str(&errors), "has ", 4));
 		CHECK(!strstr(buf_str(&errors), "secret"));
 		CHECK(!a.host && !a.path && !a.password);
 		buf_clear(&errors);

@@ -116,7 +116,7 @@ static void open_bench(struct bench *b, bool cluster)
 	*b = (struct bench){ 0 };
 	redis_server_start(&b->server);
 	b->config.redis.command_timeout_ms = 3000;
-	CHECK_INT(redis_address_parse(b->server.url, &errors, &b->address), 0);
+	CHECK_INT(redis_address_parse(span_of(b->server.url), &errors, &b->address), 0);
 	loop_open(&b->loop);
 	redis_turns_open(&b->turns, &b->loop, &b->nodes,
 			 (struct redis_names){ xstrdup("t"), cluster, xstrdup("one.1") });

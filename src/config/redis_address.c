@@ -1,7 +1,11 @@
-#include "queue/redis_address.h"
+#include "config/redis_address.h"
 
 #include <ctype.h>
 #include <errno.h>
+
+static const char bad_login[] = "has an empty or badly percent-encoded user or password",
+		  bad_db[] = "has a bad database number",
+		  bad_param[] = "has something else than db=, user= or password= after \"?\"";
 
 /* A terminated copy with %XX decoded, or NULL if it is malformed or contains %00. */
 static char *decode(struct span s)
@@ -67,9 +71,9 @@ static const char *parse_login(struct redis_address *a, struct span login)
 	struct span user;
 
 	if (!split(&login, ':', &user))
-		return "a password is written :password@, or user:password@";
+		return "has something else than :PASSWORD or USER:PASSWORD in front of the \"@\"";
 	if ((user.len && !set(&a->user, user)) || !set(&a->password, login))
-		return "user or password is empty or badly percent-encoded";
+		return bad_login;
 	return NULL;
 }
 
@@ -81,25 +85,25 @@ static const char *parse_host(struct span at, char **ret_host, int *ret_port)
 	if (span_starts(at, SPAN("["))) {
 		at = (struct span){ at.ptr + 1, at.len - 1 };
 		if (!split(&at, ']', &host))
-			return "the \"]\" of the address is missing";
+			return "has no \"]\" behind its address";
 		port = span_starts(at, SPAN(":"));
 		if (at.len && !port)
-			return "a port, written :port, must follow the \"]\"";
+			return "has something else than :PORT behind the \"]\"";
 		at = port ? (struct span){ at.ptr + 1, at.len - 1 } : at;
 	} else {
 		port = split(&at, ':', &host);
 	}
 	if (!set(ret_host, host))
-		return "the host is missing";
+		return "has no host";
 	if (port && (!parse_number(at, 65535, ret_port) || !*ret_port))
-		return "the port must be 1 to 65535";
+		return "has a bad port";
 	return NULL;
 }
 
 /* Takes "login@" off an authority, if there is one. */
 static const char *take_login(struct redis_address *a, struct span *authority)
 {
-	const char *at = memrchr(authority->ptr, '@', authority->len);
+	const char *at = authority->len ? memrchr(authority->ptr, '@', authority->len) : NULL;
 	struct span login;
 
 	if (!at)
@@ -111,9 +115,7 @@ static const char *take_login(struct redis_address *a, struct span *authority)
 
 static const char *parse_db(struct redis_address *a, struct span db)
 {
-	return !db.len || parse_number(db, 65535, &a->db)
-		       ? NULL
-		       : "what follows the last \"/\" must be the number of a database";
+	return !db.len || parse_number(db, 65535, &a->db) ? NULL : bad_db;
 }
 
 static const char *parse_tcp(struct redis_address *a, struct span rest)
@@ -146,67 +148,73 @@ static const char *parse_sentinel(struct redis_address *a, struct span rest)
 	const char *wrong;
 
 	if (!split(&rest, '/', &authority))
-		return "the master's name is missing: redis+sentinel://host:port,host:port/master";
+		return "has no name of a master: redis+sentinel://HOST[:PORT],HOST[:PORT]/MASTER";
 	wrong = take_login(a, &authority);
 	while (!wrong && span_next(&authority, ',', &sentinel))
 		wrong = add_sentinel(a, sentinel);
 	if (!wrong && !a->sentinel_count)
-		wrong = "the sentinels are missing";
+		wrong = "has no host";
 	if (!split(&rest, '/', &master)) {
 		master = rest;
 		rest.len = 0;
 	}
 	if (!wrong && !set(&a->master, master))
-		wrong = "the master's name is missing behind the sentinels";
+		wrong = "has no name of a master behind the \"/\"";
 	return wrong ? wrong : parse_db(a, rest);
+}
+
+/* "db=3" of "?db=3&user=u" */
+static const char *parse_param(struct redis_address *a, struct span value)
+{
+	struct span name;
+
+	if (!split(&value, '=', &name))
+		return bad_param;
+	if (span_eq(name, SPAN("db")))
+		return parse_number(value, 65535, &a->db) ? NULL : bad_db;
+	if (span_eq(name, SPAN("user")))
+		return set(&a->user, value) ? NULL : bad_login;
+	if (span_eq(name, SPAN("password")))
+		return set(&a->password, value) ? NULL : bad_login;
+	return bad_param;
 }
 
 static const char *parse_unix(struct redis_address *a, struct span rest)
 {
-	struct span path = rest, param, key;
+	struct span path = rest, param;
 	bool more = split(&rest, '?', &path);
+	const char *wrong = set(&a->path, path) ? NULL : "has no path";
 
-	if (!set(&a->path, path))
-		return "the path of the socket is missing";
-	while (more && span_next(&rest, '&', &param)) {
-		bool ok = split(&param, '=', &key);
-
-		if (ok && span_eq(key, SPAN("db")))
-			ok = parse_number(param, 65535, &a->db);
-		else if (ok && span_eq(key, SPAN("user")))
-			ok = set(&a->user, param);
-		else if (ok && span_eq(key, SPAN("password")))
-			ok = set(&a->password, param);
-		else
-			ok = false;
-		if (!ok)
-			return "behind \"?\" come user=, password=, db=, joined by \"&\"";
-	}
-	return NULL;
+	while (!wrong && more && span_next(&rest, '&', &param))
+		wrong = parse_param(a, param);
+	return wrong;
 }
 
-static struct span behind(const char *url, struct span scheme)
+static bool take_scheme(struct span *url, struct span scheme)
 {
-	return (struct span){ url + scheme.len, strlen(url) - scheme.len };
+	if (!span_starts(*url, scheme))
+		return false;
+	*url = (struct span){ url->ptr + scheme.len, url->len - scheme.len };
+	return true;
 }
 
-int redis_address_parse(const char *url, struct buf *errors, struct redis_address *ret)
+int redis_address_parse(struct span url, struct buf *why, struct redis_address *ret)
 {
 	struct redis_address a = { 0 };
 	const char *wrong;
 
-	if (span_starts(span_of(url), SPAN("redis://")))
-		wrong = parse_tcp(&a, behind(url, SPAN("redis://")));
-	else if (span_starts(span_of(url), SPAN("unix:")))
-		wrong = parse_unix(&a, behind(url, SPAN("unix:")));
-	else if (span_starts(span_of(url), SPAN("redis+sentinel://")))
-		wrong = parse_sentinel(&a, behind(url, SPAN("redis+sentinel://")));
-	else if (span_starts(span_of(url), SPAN("rediss://")))
-		wrong = parse_tcp(&a, behind(url, SPAN("rediss://"))), a.tls = true;
+	if (take_scheme(&url, SPAN("redis://")))
+		wrong = parse_tcp(&a, url);
+	else if (take_scheme(&url, SPAN("unix:")))
+		wrong = parse_unix(&a, url);
+	else if (take_scheme(&url, SPAN("redis+sentinel://")))
+		wrong = parse_sentinel(&a, url);
+	else if (take_scheme(&url, SPAN("rediss://")))
+		wrong = parse_tcp(&a, url), a.tls = true;
 	else
-		wrong = "must be redis[s]://[user:password@]host[:port][/db], redis+sentinel:// or unix:PATH";
+		wrong = "has another scheme";
 	if (wrong) {
-		buf_printf(errors, "redis.url: %s\n", wrong);
+		buf_puts(why, wrong);
 		redis_address_clear(&a);
 		return -EINVAL;
 	}

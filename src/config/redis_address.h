@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/span.h"
 
 struct redis_host {
 	char *name;
@@ -34,9 +35,10 @@ struct redis_address {
 };
 
 /*
- * 0, or -EINVAL with a line in `errors` that doesn't show the URL, as it may hold a password.
+ * 0, or -EINVAL and what is wrong, "has no host" say, appended to `why`, without the URL, as that may hold a
+ * password. How a host may be spelled is not looked at.
  */
-int redis_address_parse(const char *url, struct buf *errors, struct redis_address *ret) MUST_USE;
+int redis_address_parse(struct span url, struct buf *why, struct redis_address *ret) MUST_USE;
 
 /* Where it is, without the login. */
 void redis_address_copy(const struct redis_address *a, struct redis_address *ret);
