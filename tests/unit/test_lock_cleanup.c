@@ -206,12 +206,36 @@ static void test_locks_without_lease(struct fixture *f)
 	f->config.queue.cleanup_interval_ms = 60000;
 }
 
+/* One turn, held for that long; returns for how long it is remembered from now on. */
+static int64_t turn(struct fixture *f, const char *account, int64_t hold_ms)
+{
+	struct guest g = { 0 };
+	int64_t held;
+
+	guest_enter(&g, f->b[0], account);
+	UNTIL(f, g.granted);
+	pass(f, hold_ms);
+	held = redis_ask(&f->server, "LLEN t_times:%s", account);
+	guest_leave(&g, true);
+	UNTIL(f, redis_ask(&f->server, "LLEN t_times:%s", account) > held);
+	return redis_ask(&f->server, "PTTL t_times:%s", account);
+}
+
+/* What keys that somebody made up cost, as the upstream refuses them at once. */
+static void test_short_turn_alone(struct fixture *f)
+{
+	CHECK_INT((turn(f, "a", 0) + 999) / 1000, 60);
+	CHECK_INT((turn(f, "a", 0) + 999) / 1000, 300); /* somebody who comes back */
+	CHECK_INT((turn(f, "b", 1050) + 999) / 1000, 300);
+}
+
 static const struct redis_case cases[] = {
 	{ "passwords", test_passwords },
 	{ "tcp", test_tcp },
 	{ "start-up cleanup", test_startup_cleanup },
 	{ "start-up spares the living", test_startup_spares_the_living },
 	{ "locks without lease", test_locks_without_lease },
+	{ "short turn alone", test_short_turn_alone },
 };
 
 /* With an argument: only that case. */

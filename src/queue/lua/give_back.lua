@@ -4,10 +4,12 @@
 local id, completed, keep_s = ARGV[3], ARGV[4], ARGV[5]
 local held = redis.call('GET', LOCK) == id
 
+-- A short turn alone may be that of a key that somebody made up, and there is no end of those: it is remembered
+-- no longer than `last` is. Out of memory, `n` is an error, and nothing remembered.
 local function remember(waited, held_ms)
-	redis.pcall('LPUSH', TIMES, string.format('%.0f ', NOW) .. waited .. ' ' .. held_ms)
+	local n = redis.pcall('LPUSH', TIMES, string.format('%.0f ', NOW) .. waited .. ' ' .. held_ms)
 	redis.call('LTRIM', TIMES, 0, 511)
-	redis.call('PEXPIRE', TIMES, 300000)
+	redis.call('PEXPIRE', TIMES, n == 1 and waited + held_ms < 1000 and 60000 or 300000)
 end
 
 -- Who leaves without having used a turn counts as well: else a line in which nobody lasts looks empty.
