@@ -2,121 +2,17 @@
 # A real Redis Cluster of three masters: accounts that live on each, slots that move, nodes that die.
 load helpers
 load admin
+load cluster
 
 CROWD=$BATS_TEST_DIRNAME/crowd.py
 
 setup() {
-	declare -gA NODE_PID=() NODE_ID=()
-	NODES=()
 	prepare
 	start_relay
 	start_cluster
 	name_cluster
 }
 teardown() { clean_up; }
-
-# start_node [ARGUMENT...]: a redis-server on a free port, in PORT; NODE_PID by port. Its bus has a port of its
-# own, as the usual one, 10000 higher, may be out of range.
-start_node() {
-	local try
-	for try in {1..20}; do
-		PORT=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-		mkdir -p "$DIR/$PORT"
-		redis-server --port "$PORT" --cluster-port $((PORT - 10000)) --bind 127.0.0.1 --dir "$DIR/$PORT" --save '' \
-			--cluster-enabled yes --cluster-node-timeout 1000 --cluster-require-full-coverage no "$@" \
-			>"$DIR/$PORT.out" 2>&1 3>&- &
-		NODE_PID[$PORT]=$!
-		wait_for "is_redis ${NODE_PID[$PORT]} $PORT || ! running ${NODE_PID[$PORT]}"
-		if running "${NODE_PID[$PORT]}"; then
-			PROCESSES+=("${NODE_PID[$PORT]}")
-			NODE_ID[$PORT]=$(on "$PORT" cluster myid)
-			return
-		fi
-	done
-	cat "$DIR/$PORT.out" >&2
-	return 1
-}
-
-start_cluster() {
-	local i port
-	for i in 1 2 3; do
-		start_node
-		NODES+=("$PORT")
-	done
-	redis-cli --cluster create "${NODES[@]/#/127.0.0.1:}" --cluster-yes >"$DIR/create.out" || {
-		cat "$DIR/create.out" >&2
-		return 1
-	}
-	for port in "${NODES[@]}"; do
-		wait_for "on $port cluster info | grep -q cluster_state:ok"
-	done
-}
-
-# By a name, which isn't how the nodes call each other, and which has two addresses, as "localhost" has on most
-# machines, where Redis listens on one of them. Without a mount namespace it is localhost as it is here.
-name_cluster() {
-	local host=localhost
-	if unshare --mount true 2>/dev/null; then
-		printf '%s\n' '127.0.0.1 localhost cluster.test' '127.0.0.2 cluster.test' >"$DIR/hosts"
-		# shellcheck disable=SC2016 # for that shell
-		TURNSTILE_UNDER=(unshare --mount sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$DIR/hosts")
-		host=cluster.test
-	fi
-	REDIS_URL=redis://$host:${NODES[0]}
-}
-
-on() { redis-cli -p "$1" "${@:2}"; }
-all() { redis-cli -c -p "${ALIVE:-${NODES[1]}}" "$@"; }
-kill_node() {
-	kill -9 "${NODE_PID[$1]}"
-	ended "${NODE_PID[$1]}"
-}
-
-# start_two [OPTION...]: two turnstiles that know all nodes; URL_OF, LOG_OF and ADMIN_OF by name.
-start_two() {
-	local name
-	declare -gA URL_OF LOG_OF ADMIN_OF
-	for name in a b; do
-		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o redis.command_timeout_ms=1000 "$@"
-		URL_OF[$name]=$URL LOG_OF[$name]=$LOG ADMIN_OF[$name]=$ADMIN
-		[[ $name != a ]] || PID_A=$TURNSTILE_PID
-		wait_for "[[ \$(connections $name) -ge 3 ]]"
-	done
-}
-at() { URL=${URL_OF[$1]} LOG=${LOG_OF[$1]} ADMIN=${ADMIN_OF[$1]}; }
-
-# connections NAME: nodes that its loop is connected to.
-connections() {
-	local port
-	for port in "${NODES[@]}"; do
-		on "$port" client list 2>/dev/null | grep -o -m 1 "name=turnstile:$1\." || true
-	done | wc -l
-}
-
-key() { echo "user_msg_queue_$1:{$(key_account "$2")}"; }
-slot() { all cluster keyslot "$(key lock "$1")"; }
-
-# key_on PORT: a key whose account lives there; each call gives another one, in KEY.
-declare -g LAST_KEY=0
-key_on() {
-	while :; do
-		KEY=c$((++LAST_KEY))
-		on "$1" exists "$(key lock "$KEY")" 2>&1 | grep -q MOVED || return 0
-	done
-}
-
-# waits NAME KEY N: as in_line, in a cluster.
-waits() {
-	sent "$1" && wait_for "[[ \$(all zcard '$(key wait "$2")') == $3 ]]"
-}
-
-# listeners: subscribers at the nodes that live.
-listeners() {
-	local port
-	for port in "${NODES[@]}"; do
-		on "$port" pubsub channels 2>/dev/null
-	done | grep -c '^user_msg_queue:'
-}
 
 # gap_us NAME NEXT: from the end of NAME, who hung up, to the arrival of NEXT, as the upstream saw it.
 gap_us() {
@@ -125,24 +21,6 @@ gap_us() {
 
 errors() { on "$1" info errorstats | sed -n "s/^errorstat_$2:count=\([0-9]*\).*/\1/p" | grep . || echo 0; }
 status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
-
-# move_keys SLOT FROM TO, begin_move, end_move: what redis-cli --cluster reshard does.
-begin_move() {
-	on "$3" cluster setslot "$1" importing "${NODE_ID[$2]}"
-	on "$2" cluster setslot "$1" migrating "${NODE_ID[$3]}"
-} >/dev/null
-move_keys() {
-	local keys
-	while mapfile -t keys < <(on "$2" cluster getkeysinslot "$1" 20) && ((${#keys[@]})) && [[ ${keys[0]} ]]; do
-		on "$2" migrate 127.0.0.1 "$3" '' 0 1000 keys "${keys[@]}"
-	done
-} >/dev/null
-end_move() {
-	local port
-	for port in "$3" "$2" "${NODES[@]}"; do
-		on "$port" cluster setslot "$1" node "${NODE_ID[$3]}"
-	done
-} >/dev/null
 
 @test "accounts of all nodes are served in order, over two processes" {
 	start_two
@@ -234,26 +112,6 @@ end_move() {
 	equal "$(outcome waits)" "200 0"
 }
 
-# lease_of PORT KEY: when a key's life ends, or the first of its waiters', if they have leases; wherever the slot is.
-lease_of() {
-	local command="PEXPIRETIME $2"
-	[[ $2 != *_alive:* ]] || command="ZRANGE $2 0 0 WITHSCORES"
-	printf 'ASKING\n%s\n' "$command" | redis-cli -p "$1" | tail -n 1
-}
-
-# renewed PORT KEY [PORT KEY]...: all of them, by calls that were sent after this one: so each of them twice.
-renewed() {
-	local i j before=()
-	for j in 1 2; do
-		for ((i = 1; i < $#; i += 2)); do
-			before[i]=$(lease_of "${@:i:2}")
-		done
-		for ((i = 1; i < $#; i += 2)); do
-			wait_for "((\$(lease_of ${*:i:2}) > ${before[i]}))" 8
-		done
-	done
-}
-
 # Longer than any lease, and than patience with a node.
 @test "a slot is on its way for long: turns and places live, wherever their keys are" {
 	start_two -o queue.lock_ttl_ms=1500
@@ -288,6 +146,19 @@ renewed() {
 	equal "$(relay_stats ".accounts.$KEY | [.max_overlap, (.order | join(\" \"))] | join(\" \")")" "1 held one two three"
 	served "$KEY" --max-time 1.2 # nobody was left in line
 	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
+}
+
+@test "the login counts at every node" {
+	local port
+	for port in "${NODES[@]}"; do
+		on "$port" acl setuser me on '>p@ss' '~user_msg_queue*' '&user_msg_queue*' +@all
+		on "$port" config set masterauth operator
+		on "$port" config set requirepass operator
+	done
+	export REDISCLI_AUTH=operator
+	REDIS_URL=redis://me:p%40ss@localhost:${NODES[0]}
+	start_two -o queue.lock_ttl_ms=1500
+	all_nodes_serve auth operator
 }
 
 @test "a slot moves and moves back under load: never two at the upstream, nobody is refused" {

@@ -101,8 +101,8 @@ start_redis() {
 	return 1
 }
 
-# is_redis PID PORT: it is that process who answers there, not one of another test who had the port before.
-is_redis() { redis-cli -p "$2" info server 2>/dev/null | grep -q "^process_id:$1[^0-9]*\$"; }
+# is_redis PID PORT [ARGUMENT...]: it is that process who answers there, not one of another test who had the port before.
+is_redis() { redis-cli "${@:3}" -p "$2" info server 2>/dev/null | grep -q "^process_id:$1[^0-9]*\$"; }
 
 stop_redis() {
 	kill -9 "$REDIS_PID"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # TLS to Redis: rediss://, where this build has it (hiredis 1.0 or later); else the clear error.
 load helpers
+load cluster
 
 setup() {
 	prepare
@@ -95,4 +96,17 @@ start_or_say() {
 	start_turnstile -o "redis.ca_file=$DIR/ca.crt"
 	log_wait '.msg == "redis is unreachable"'
 	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 503
+}
+
+@test "the nodes of a cluster" {
+	REDIS_URL=rediss://localhost:9
+	start_or_say -o "redis.ca_file=$DIR/ca.crt"
+	stop_turnstile
+	CLI=(--tls --cacert "$DIR/ca.crt" --cert "$DIR/client.crt" --key "$DIR/client.key")
+	start_cluster --tls-cluster yes --tls-cert-file "$DIR/server.crt" --tls-key-file "$DIR/server.key" \
+		--tls-ca-cert-file "$DIR/ca.crt" --tls-replication yes
+	REDIS_URL=rediss://localhost:${NODES[0]}
+	start_two -o queue.lock_ttl_ms=1500 -o "redis.ca_file=$DIR/ca.crt" -o "redis.cert_file=$DIR/client.crt" \
+		-o "redis.key_file=$DIR/client.key"
+	all_nodes_serve
 }
