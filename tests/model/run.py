@@ -16,7 +16,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SCRIPTS = ["enter", "give_back", "renew", "touch", "sweep", "pause"]
+SCRIPTS = ["enter", "give_back", "renew", "touch", "sweep", "pause", "extend", "stay"]
 BATCH = 50          # schedules in one call: some 100 ms
 BUG_SCHEDULES = 10000   # within which a planted bug must be found
 
@@ -45,6 +45,7 @@ BUGS = {
     "a hand-over without a lease": [
         ("prelude", "redis.pcall('SET', LOCK, id, 'PX', CONFIRM_MS)", "redis.pcall('SET', LOCK, id)")],
     "a hand-over is used unconfirmed": "unconfirmed",
+    "a slot on its way, and places aren't kept": [("stay", "if redis.call('ZSCORE', KEYS[1], ARGV[i])", "if false")],
 }
 
 
@@ -109,7 +110,7 @@ def compose(directory, bug):
         parts.append("BUGS.%s = true\n" % planted)
     for name in SCRIPTS:
         parts.append("SCRIPTS['%s'] = function(KEYS, ARGV)\n%s\n%s\nend\n"
-                     % (name, texts["prelude"], texts[name]))
+                     % (name, "" if "KEYS[" in texts[name] else texts["prelude"], texts[name]))
     parts.append(open(os.path.join(HERE, "world.lua"), encoding="utf-8").read())
     return "".join(parts)
 

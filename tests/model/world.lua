@@ -9,8 +9,9 @@
 --              <──────── [sub]   <── PUBLISH                         may be dropped
 --
 -- A step lets one of them happen, or time pass, or something break: a process crashes, starts again,
--- is stopped (SIGSTOP) and goes on; a connection is cut; an operator pauses the account. Then all faults end, and what is left must
--- come to an end, too. A process does what redis_turns.c and keeper.c do.
+-- is stopped (SIGSTOP) and goes on; a connection is cut; an operator pauses the account; its slot is on its way to another
+-- node of a cluster, and only calls on one key are done. Then all faults end, and what is left must come to an end, too. A
+-- process does what redis_turns.c and keeper.c do.
 --
 -- In front of this text run.py puts: SCRIPTS, a table of functions (KEYS, ARGV), which see the
 -- `redis` below; and BUGS, what is broken on purpose.
@@ -177,11 +178,11 @@ local function expect(call)
 	end
 	for _, id in ipairs(call.ids or {}) do
 		local i = line_index(id)
-		if i and real_call('ZSCORE', WAIT, id) then
+		if i and real_call('ZSCORE', call.key or WAIT, id) then
 			line[i].lease = now + LEASE_MS
 		end
 	end
-	local drops = call.script ~= 'pause' or call.args[1] == 0
+	local drops = not call.key and (call.script ~= 'pause' or call.args[1] == 0)
 	for i = #line, 1, -1 do
 		local owner = string.match(line[i].id, '^(.*):')
 		if line[i].lease <= now and drops or call.script == 'sweep' and owner == call.args[2] then
@@ -191,7 +192,8 @@ local function expect(call)
 end
 
 local function execute(p, call)
-	local argv = { 'm', p.owner }
+	local keys = call.key and { call.key } or ACCOUNT_KEYS
+	local argv = call.key and {} or { 'm', p.owner }
 	for _, a in ipairs(call.args) do
 		argv[#argv + 1] = tostring(a)
 	end
@@ -199,7 +201,7 @@ local function execute(p, call)
 	expect(call)
 	local before = real_call('GET', LOCK)
 	published = {}
-	local answer = SCRIPTS[call.script](ACCOUNT_KEYS, argv)
+	local answer = SCRIPTS[call.script](keys, argv)
 	local joined = call.script == 'enter' and answer[1] == 'granted' and call.id
 	local renewed = call.script == 'renew' and answer[1] == 'renewed' and call.id
 	local holder = check_promotion(before, joined or renewed)
@@ -237,6 +239,16 @@ local function hold(t, sent)
 	t.using = false
 	t.lease_until = sent + world.ttl
 	t.renew_at = sent + math.floor(world.ttl / 3)
+end
+
+-- While the slot is on its way: a turn, and the places of waiters.
+local function extend(p, t)
+	send(p, 'cmd', { script = 'extend', key = LOCK, id = t.id, args = { t.id, world.ttl } })
+end
+
+local function stay(p, ids)
+	send(p, 'cmd', { script = 'stay', key = WAIT, args = { LEASE_MS } })
+	send(p, 'cmd', { script = 'stay', key = ALIVE, ids = ids, args = { LEASE_MS, unpack(ids) } })
 end
 
 local function confirm(p, t)
@@ -291,7 +303,9 @@ local take = {
 				send_enter(p, t)
 			end
 		elseif t and t.state == 'held' and call.wire == 'keeper' then
-			if answer[1] == 'renewed' then
+			if answer[1] == 'adrift' then
+				extend(p, t)
+			elseif answer[1] == 'renewed' then
 				t.lease_until = call.sent + world.ttl
 				t.renew_at = call.sent + math.floor(world.ttl / 3)
 			else
@@ -299,7 +313,33 @@ local take = {
 			end
 		end
 	end,
-	touch = function(p, _, _, answer)
+	extend = function(p, t, call, answer)
+		if not t or answer[1] == 'gone' then
+			return
+		elseif t.state == 'held' and answer[1] == 'lost' then
+			t.state = 'lost'
+		elseif t.state == 'held' and call.sent + world.ttl > t.lease_until then
+			t.lease_until = call.sent + world.ttl
+			t.renew_at = call.sent + math.floor(world.ttl / 3)
+		elseif t.state == 'confirming' and answer[1] == 'renewed' then
+			t.state = 'waiting'
+			granted_in_time(p, t, call)
+		end
+	end,
+	stay = function() end,
+	touch = function(p, _, call, answer)
+		if answer[1] == 'adrift' then
+			local waiters = {}
+			for _, id in ipairs(call.ids) do
+				local t = ticket(p, id)
+				if t and t.state == 'waiting' then
+					waiters[#waiters + 1] = id
+				elseif t and t.state == 'confirming' then
+					extend(p, t)
+				end
+			end
+			stay(p, waiters)
+		end
 		for i = 6, #answer do
 			local t = ticket(p, answer[i])
 			if t and t.state == 'waiting' then
@@ -394,9 +434,14 @@ local function arrive(p)
 end
 
 local function serve(p, wire)
-	if #p[wire].out > 0 then
-		local call = table.remove(p[wire].out, 1)
-		local answer = execute(p, call)
+	local i = 1
+	while world.adrift and wire == 'cmd' and p.cmd.out[i] and not p.cmd.out[i].key do
+		i = i + 1 -- the loop tries these again and again, while others overtake them
+	end
+	local call = table.remove(p[wire].out, i)
+	if call then
+		local put_off = world.adrift and not call.key
+		local answer = put_off and { 'adrift', 0, '', 0, 0 } or execute(p, call)
 		p[wire].in_[#p[wire].in_ + 1] = { call = call, answer = answer }
 	end
 end
@@ -474,13 +519,17 @@ end
 local function step()
 	local p = world[math.random(#world)]
 	local dice = math.random(100)
+	if world.adrifts and math.random(25) == 1 then
+		world.adrift = not world.adrift
+		note(world.adrift and 'the slot leaves' or 'the slot has arrived')
+	end
 	if dice <= 3 then
 		faults[world.stops and 2 or math.random(#faults)](p)
 	elseif dice <= 8 then
 		if not world.stops or math.random(4) == 1 then
 			recover(p)
 		end
-	elseif dice == 9 and math.random(4) == 1 then
+	elseif dice == 9 and math.random(4) == 1 and not world.adrift then
 		execute(p, { script = 'pause', args = { math.random(0, 1) } })
 	elseif dice <= 20 then
 		now = now + (math.random(3) == 1 and math.random(2500) or math.random(60))
@@ -539,6 +588,7 @@ local function finish()
 	for _, p in ipairs(world) do
 		recover(p)
 	end
+	world.adrift = false
 	execute(world[1], { script = 'pause', args = { 0 } })
 	world.calm_at = now + CONFIRM_MS + world.ttl
 	local limit = now + world.ttl + CONFIRM_MS + 2 * LEASE_MS + sequence * 2 * TOUCH_MS
@@ -593,6 +643,7 @@ local function run(seed)
 	world.max_waiting = math.random(4) == 1 and 2 or 100
 	world.drops = math.random(2) == 1
 	world.stops = math.random(3) == 1 -- nothing but long stops
+	world.adrifts = math.random(3) == 1
 	for i = 1, math.random(2, 4) do
 		world[i] = { instance = 'i' .. i, boots = 0 }
 		boot(world[i])
