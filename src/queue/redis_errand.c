@@ -54,6 +54,27 @@ int redis_errand_send(struct redis_errand *e)
 	return r;
 }
 
+static bool is_among(const struct list *calls, enum redis_script script, const char *account,
+		     const char *id)
+{
+	const struct redis_call *c;
+
+	list_for_each (c, calls, link) {
+		const struct redis_errand *e = container_of(c, struct redis_errand, call);
+
+		if (c->script == script && !strcmp(e->account, account) && !strcmp(e->id, id))
+			return true;
+	}
+	return false;
+}
+
+bool redis_errand_is_open(const struct redis_errands *all, enum redis_script script,
+			  const char *account, const char *id)
+{
+	return is_among(&all->caller.open, script, account, id) ||
+	       is_among(&all->caller.parked, script, account, id);
+}
+
 static void check_settled(struct redis_errands *all)
 {
 	if (all->when_settled && !all->open && list_empty(&all->debts))

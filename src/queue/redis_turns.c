@@ -348,18 +348,22 @@ static void extended(struct redis_call *call, const redisReply *reply)
 	} else if (p->state == TURN_HELD) {
 		keeper_renewed(p->node->keeper, e->id, e->sent_ms);
 	} else if (p->state == TURN_CONFIRMING) {
+		/* After the whole delay, as the last completion is in another key. */
 		p->state = TURN_WAITING;
-		grant(p, 0,
-		      e->sent_ms); /* after the whole delay: the last completion is another key */
+		grant(p, 0, e->sent_ms);
 	}
 	redis_errand_free(e);
 }
 
 static void extend(struct place *p)
 {
-	struct redis_errand *e = redis_errand_on_key(&p->turns->errands, SCRIPT_EXTEND, "lock",
-						     p->box.ticket, extended);
+	struct redis_errands *errands = &p->turns->errands;
+	const struct lock_ticket *t = p->box.ticket;
+	struct redis_errand *e;
 
+	if (redis_errand_is_open(errands, SCRIPT_EXTEND, t->account, t->id))
+		return;
+	e = redis_errand_on_key(errands, SCRIPT_EXTEND, "lock", t, extended);
 	e->call.wanted = is_there;
 	redis_arg_str(&e->call.command, e->id);
 	redis_arg_int(&e->call.command, e->ttl_ms);
@@ -414,6 +418,8 @@ static void adrift(struct redis_turns *r, const struct keeper_news *news)
 		if (p->state == TURN_CONFIRMING && !strcmp(p->box.ticket->account, news->account))
 			extend(p);
 	}
+	if (redis_errand_is_open(&r->errands, SCRIPT_STAY, news->account, ""))
+		return;
 	stay(r, news->account, "wait");
 	stay(r, news->account, "alive");
 }
