@@ -148,6 +148,25 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
 	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
 }
 
+@test "a slot has no node any more: who waits is told so" {
+	start_two
+	local port slot
+	key_on "${NODES[1]}"
+	slot=$(slot "$KEY")
+	at a
+	turn held "$KEY"
+	at b
+	ask_later waits "$KEY"
+	waits waits "$KEY" 1
+	for port in "${NODES[@]}"; do
+		on "$port" cluster delslots "$slot"
+	done
+	wait_for '! running $PID_waits' # a touch and redis.command_timeout_ms; queue.timeout_ms would be a minute
+	equal "$(outcome waits)" "503 0"
+	at b
+	log_wait '(.cause // "") | test("^CLUSTERDOWN")'
+}
+
 @test "the login counts at every node" {
 	local port
 	for port in "${NODES[@]}"; do
