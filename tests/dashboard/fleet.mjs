@@ -135,7 +135,9 @@ export async function watchRedis(server, ms) {
 
 /* { redis, relay, options: { 'queue.delay_ms': 0, … } } */
 export async function startTurnstile(instance, { redis: server, relay, options = {} }) {
+	/* Sweeping asks a script for each account that there was: not while what pages cost is counted. */
 	const all = {
+		'queue.cleanup_interval_ms': 3600000,
 		'listen.address': '127.0.0.1:0', 'admin.address': '127.0.0.1:0', 'log.format': 'json', 'queue.delay_ms': 0,
 		'upstream.url': `http://${relay.address}`, 'account.source': 'header:X-Account', ...options,
 	};
