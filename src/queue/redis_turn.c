@@ -51,13 +51,13 @@ void place_lose(struct place *p)
 	place_tell(p, (struct lock_news){ LOCK_LOST });
 }
 
-/* By an operator. */
+/* By an operator. Another enter may be on its way; and there is a note of it in Redis. */
 void place_remove(struct place *p)
 {
 	if (p->state != TURN_ENTERING && p->state != TURN_WAITING)
 		return;
 	place_unkeep(p);
-	p->state = TURN_NONE;
+	p->state = TURN_UNSURE;
 	place_tell(p, (struct lock_news){ LOCK_REMOVED });
 }
 

@@ -11,9 +11,9 @@
  *
  *          ┌──────────┬─ granted, used at once ──┐
  *          │          │                          v
- *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; failed while waiting)
+ *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; removed; failed while waiting)
  *          │          │  ^──────────┘ lost
- *          └──────────┴──> NONE (full; removed; failed before it joined)
+ *          └──────────┴──> NONE (full; failed before it joined)
  *
  * A turn that was handed over may be news of long ago: this process may have been stopped, or the
  * message late, and the lease over. No clock here can tell, so it is used only when Redis has
@@ -259,11 +259,8 @@ static void take_place(struct place *p, const struct redis_answer *a, int64_t se
 	} else if (span_eq(a->what, SPAN("removed"))) {
 		place_remove(p);
 	} else if (span_eq(a->what, SPAN("full"))) {
-		bool again =
-			p->state == TURN_WAITING; /* it had lost its place, and gets no other */
-
-		if (again)
-			place_fail(p, TURN_NONE);
+		if (p->state == TURN_WAITING) /* lost its place; may have asked twice */
+			place_fail(p, TURN_UNSURE);
 		else if (p->state == TURN_ENTERING)
 			p->state = TURN_NONE, place_tell(p, (struct lock_news){ LOCK_FULL });
 	}

@@ -2,7 +2,7 @@
 -- Asking again for a ticket that waits or holds changes nothing but its lease.
 -- An error leaves no trace: the lease goes in before the place, and a lease alone is dropped.
 -- WHO gets "<joined> <client> <granted>", without the last while it waits, "removed <when>" if an
--- operator took it out of the line and its process hasn't heard so.
+-- operator took it out of the line: until its give-back, as its process may have asked more than once.
 local id, ttl, max_waiting, client = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local now = string.format('%.0f', NOW)
 
@@ -19,7 +19,6 @@ if rank then
 	return reply('waiting', rank + 1)
 end
 if string.find(redis.call('HGET', WHO, id) or '', '^removed ') then
-	redis.call('HDEL', WHO, id)
 	return reply('removed')
 end
 local waiting = redis.call('ZCARD', WAIT)
