@@ -4,7 +4,7 @@
 usage: run.py LUA_DIRECTORY [--schedules N] [--first N] [--bug NAME] [--trace] [--no-bugs]
 
 Without --bug: N schedules of the scripts as they are must pass; then every bug of BUGS below, planted
-in a copy, must be found. world.lua says what is simulated and what must hold.
+in a copy, must be found. world.lua says what is simulated, rules.lua what must hold.
 """
 import argparse
 import os
@@ -16,11 +16,13 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SCRIPTS = ["enter", "give_back", "renew", "touch", "sweep", "pause", "extend", "stay"]
+SCRIPTS = ["enter", "give_back", "renew", "touch", "sweep", "pause", "force", "remove",
+           "extend", "stay"]
+WORLD = ["clock", "rules", "process", "world"]
 BATCH = 50          # schedules in one call: some 100 ms
 BUG_SCHEDULES = 10000   # within which a planted bug must be found
 
-# What is planted: a list of (file, what it says, what it is to say instead); or a flag of world.lua.
+# What is planted: a list of (file, what it says, what it is to say instead); or flags of process.lua.
 BUGS = {
     "release without owner check": [
         ("give_back", "local held = redis.call('GET', LOCK) == id", "local held = true")],
@@ -45,7 +47,26 @@ BUGS = {
     "a hand-over without a lease": [
         ("prelude", "redis.pcall('SET', LOCK, id, 'PX', CONFIRM_MS)", "redis.pcall('SET', LOCK, id)")],
     "a hand-over is used unconfirmed": "unconfirmed",
-    "a slot on its way, and places aren't kept": [("stay", "if redis.call('ZSCORE', KEYS[1], ARGV[i])", "if false")],
+    "a fresh hand-over is taken for a whole lease": "whole_lease",
+    "a fresh hand-over is confirmed late": "confirmed_late",
+    "what a touch tells is used at once": "touch_at_once",
+    "no freshness check": "any_age",
+    "late answers are taken for new ones": "any_age lease_from_answer",
+    "bad news count only for holders": "undoubted",
+    "strays are left": "strays",
+    "strays that may have been heard are left": "unheard",
+    "debts aren't paid": "unpaid",
+    "a slot on its way, and places aren't kept": [
+        ("stay", "if redis.call('ZSCORE', KEYS[1], ARGV[i])", "if false")],
+    "who finds the line full again gives nothing back": "full_is_all",
+    "an operator's order counts once": [
+        ("enter", "\treturn reply('removed')", "\tredis.call('HDEL', WHO, id)\n\treturn reply('removed')")],
+    "force doesn't tell": [("force", "tell(holder, 'lost')\n", "\n")],
+    "force hands nothing on": [("force", "tell(holder, 'lost')\nadvance()", "tell(holder, 'lost')")],
+    "who was forced may join again": [("force", "note_who(holder,", "local _ = (")],
+    "remove leaves its place": [("remove", "forget(id)\n", "\n")],
+    "remove doesn't tell": [("remove", "tell(id, 'removed')\n", "\n")],
+    "who was removed may join again": [("remove", "note_who(id,", "local _ = (")],
 }
 
 
@@ -107,11 +128,12 @@ def compose(directory, bug):
         texts[file] = texts[file].replace(old, new)
     parts = ["local real_redis, shim = redis, {}\nlocal redis = shim\nlocal SCRIPTS, BUGS = {}, {}\n"]
     if isinstance(planted, str):
-        parts.append("BUGS.%s = true\n" % planted)
+        parts += ["BUGS.%s = true\n" % flag for flag in planted.split()]
     for name in SCRIPTS:
         parts.append("SCRIPTS['%s'] = function(KEYS, ARGV)\n%s\n%s\nend\n"
                      % (name, "" if "KEYS[" in texts[name] else texts["prelude"], texts[name]))
-    parts.append(open(os.path.join(HERE, "world.lua"), encoding="utf-8").read())
+    for name in WORLD:
+        parts.append(open(os.path.join(HERE, name + ".lua"), encoding="utf-8").read())
     return "".join(parts)
 
 
