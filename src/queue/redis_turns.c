@@ -140,7 +140,7 @@ static void handed_on(struct redis_turns *r, const struct redis_answer *a,
 	redis_turns_answer(r, a);
 }
 
-/* "<ticket> granted", "<ticket> removed", "<ticket> lost": from place_tell() in prelude.lua. */
+/* "<ticket> granted", "<ticket> removed", "<ticket> lost": from tell() in prelude.lua. */
 void redis_turns_message(struct redis_turns *r, struct span payload)
 {
 	const char *blank = payload.len ? memchr(payload.ptr, ' ', payload.len) : NULL;
