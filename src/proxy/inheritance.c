@@ -78,7 +78,8 @@ static int receive(struct inheritance *i)
 				  .msg_iovlen = 1,
 				  .msg_control = control,
 				  .msg_controllen = sizeof control };
-	ssize_t n = recvmsg(i->link, &message, MSG_CMSG_CLOEXEC);
+	/* With a timeout set, a stop and a continue end it (signal(7)). */
+	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(i->link, &message, MSG_CMSG_CLOEXEC));
 
 	if (n < 0)
 		return -errno;
@@ -141,7 +142,7 @@ static int say_go(int link)
 
 	if (r < 0)
 		return r;
-	n = recv(link, text, sizeof text, 0);
+	n = TEMP_FAILURE_RETRY(recv(link, text, sizeof text, 0));
 	if (n < 0)
 		return -errno;
 	return span_eq((struct span){ text, (size_t)n }, SPAN(HANDOVER_GONE)) ? 0 : -EPROTO;
