@@ -35,7 +35,8 @@ enum {
 enum lock_event {
 	LOCK_WAITING, /* joined; `position` is how many are served before it, the holder included */
 	LOCK_GRANTED, /* has the turn; it may start in `delay_ms` */
-	LOCK_FULL,    /* did not join: `max_waiting` waiters are there already */
+	LOCK_FULL,    /* has no place: when it joined, or again as its place was lost (its process
+		       * was stopped for longer than a waiter's lease), `max_waiting` were there */
 	LOCK_LOST,    /* had the turn, but its lease is over: somebody else may have it by now */
 	LOCK_REMOVED, /* an operator took it out of the line */
 	LOCK_FAILED,  /* neither turn nor place: the backend can't be asked (it has logged why) */
@@ -94,7 +95,7 @@ struct lock_ops {
 
 	/*
 	 * Joins the queue of ticket->account at its end. The answer comes as an event: WAITING,
-	 * GRANTED, FULL or FAILED; after WAITING comes GRANTED or FAILED some time.
+	 * GRANTED, FULL or FAILED; after WAITING comes GRANTED, FULL, REMOVED or FAILED some time.
 	 */
 	void (*enter)(struct lock_backend *b, struct lock_ticket *t);
 

@@ -156,6 +156,7 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 		on_granted(p, news->delay_ms);
 		break;
 	case LOCK_FULL:
+		p->position = 0; /* of a place that was lost */
 		give_back(p, false);
 		move(p, PLACE_FULL);
 		break;

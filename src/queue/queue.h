@@ -28,10 +28,10 @@ enum place_state {
 	PLACE_TURN,      /* has the turn: go */
 	PLACE_LOST,      /* had the turn; the lease is over, somebody else may have it */
 	PLACE_TIMED_OUT, /* terms.timeout_ms are over; place or turn is given back */
-	PLACE_FULL,      /* terms.max_waiting wait already */
-	PLACE_REMOVED,   /* an operator took it out of the line */
-	PLACE_FAILED,    /* the backend can't be asked, and the policy is to refuse */
-	PLACE_PASS,      /* the backend can't be asked, and the policy is to pass ungated */
+	PLACE_FULL,    /* terms.max_waiting wait already; also when its place was lost meanwhile */
+	PLACE_REMOVED, /* an operator took it out of the line */
+	PLACE_FAILED,  /* the backend can't be asked, and the policy is to refuse */
+	PLACE_PASS,    /* the backend can't be asked, and the policy is to pass ungated */
 };
 
 /* Zero it, set the first group; the rest is the queue's to write and anybody's to read. */
@@ -42,7 +42,7 @@ struct queue_place {
 
 	struct account_terms terms; /* as it joined with */
 	enum place_state state;
-	int64_t position;  /* how many were to be served first, when it joined */
+	int64_t position; /* how many were to be served first, when it joined; 0: it has no place */
 	int64_t joined_ms; /* clock_ms(); 0 while it never joined */
 	int64_t turn_ms;   /* when it came to PLACE_TURN; 0 before */
 	struct lock_ticket ticket;

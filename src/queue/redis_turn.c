@@ -61,6 +61,16 @@ void place_remove(struct place *p)
 	place_tell(p, (struct lock_news){ LOCK_REMOVED });
 }
 
+/* Who had a place may have asked twice: what the second enter got is given back. */
+void place_turn_away(struct place *p)
+{
+	if (p->state != TURN_ENTERING && p->state != TURN_WAITING)
+		return;
+	place_unkeep(p);
+	p->state = p->state == TURN_ENTERING ? TURN_NONE : TURN_UNSURE;
+	place_tell(p, (struct lock_news){ LOCK_FULL });
+}
+
 /* It has the turn, for `lease_ms` from when Redis was asked, at `sent_ms`. */
 void place_hold(struct place *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
 		int64_t renew_in_ms)

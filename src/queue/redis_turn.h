@@ -51,6 +51,9 @@ void place_lose(struct place *p);
 /* An operator took it out of the line. */
 void place_remove(struct place *p);
 
+/* The line is full: it doesn't join, or had lost its place and gets no other. */
+void place_turn_away(struct place *p);
+
 /*
  * It has the turn, to start in `delay_ms`, for `lease_ms` from when Redis was asked, at `sent_ms`, and is renewed
  * `renew_in_ms` after that. Its ticket hears that.

@@ -11,7 +11,7 @@
  *
  *          ┌──────────┬─ granted, used at once ──┐
  *          │          │                          v
- *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; removed; failed while waiting)
+ *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; removed; full or failed while waiting)
  *          │          │  ^──────────┘ lost
  *          └──────────┴──> NONE (full; failed before it joined)
  *
@@ -259,10 +259,7 @@ static void take_place(struct place *p, const struct redis_answer *a, int64_t se
 	} else if (span_eq(a->what, SPAN("removed"))) {
 		place_remove(p);
 	} else if (span_eq(a->what, SPAN("full"))) {
-		if (p->state == TURN_WAITING) /* lost its place; may have asked twice */
-			place_fail(p, TURN_UNSURE);
-		else if (p->state == TURN_ENTERING)
-			p->state = TURN_NONE, place_tell(p, (struct lock_news){ LOCK_FULL });
+		place_turn_away(p);
 	}
 }
 

@@ -230,6 +230,30 @@ hand_off_us() {
 	equal "$(relay_stats '.accounts.k1.order')" '["holder","next","stale"]'
 }
 
+@test "a process stopped in line that finds it full says so, whatever is done without Redis" {
+	start_fleet a b -- -o queue.lock_ttl_ms=3000 -o queue.max_waiting=1 -o queue.on_backend_error=forward
+	at b
+	turn holder k1
+	at a
+	ask_later stale k1
+	in_line stale k1 1
+	freeze a
+	at b
+	wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account k1)) == 0 ]]" # its lease is over
+	ask_later next k1
+	in_line next k1 1
+	thaw a
+	await stale
+	equal "$(outcome stale)" "503 0"
+	equal "$(jq -r .error.code stale.body)" QUEUE_FULL
+	at a
+	exchange_wait '.outcome == "queue_full" and .position == 0'
+	equal "$(relay_stats '.accounts.k1 | [.seen, .max_overlap]')" '[1,1]'
+	hang_up holder
+	await next
+	equal "$(outcome next)" "200 0"
+}
+
 @test "a process stopped in the delay before its turn joins again" {
 	start_fleet a b -- -o queue.lock_ttl_ms=1000
 	at a
