@@ -296,6 +296,7 @@ static void send_enter(struct place *p)
 	redis_arg_int(&e->call.command, e->ttl_ms);
 	redis_arg_int(&e->call.command, p->box.ticket->terms.max_waiting);
 	redis_arg_str(&e->call.command, p->box.ticket->client);
+	redis_arg_int(&e->call.command, p->box.ticket->terms.delay_ms);
 	if (redis_errand_send(e) == 0)
 		return;
 	redis_errand_free(e);

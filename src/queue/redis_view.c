@@ -28,17 +28,17 @@ static void copy_text(struct span from, char *to, size_t size)
 	to[n] = '\0';
 }
 
-/* "<joined> <client> <granted>", see enter.lua. False: nobody noted who it is. */
+/* "<joined> <client> <start>", see enter.lua: a waiter's start is 0. False: nobody noted who it is. */
 static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waiter *waiter,
-		     int64_t *ret_granted)
+		     int64_t *ret_start)
 {
-	struct span rest = redis_text(r), joined, client, granted = { 0 };
+	struct span rest = redis_text(r), joined, client, start = { 0 };
 
 	if (!rest.len || !span_next(&rest, ' ', &joined) || !span_next(&rest, ' ', &client))
 		return false;
-	span_next(&rest, ' ', &granted);
+	span_next(&rest, ' ', &start);
 	*ret_joined = strtoll(joined.ptr, NULL, 10);
-	*ret_granted = granted.len ? strtoll(granted.ptr, NULL, 10) : 0;
+	*ret_start = start.len ? strtoll(start.ptr, NULL, 10) : 0;
 	copy_text(client, waiter->client, sizeof waiter->client);
 	return *ret_joined > 0;
 }
@@ -46,16 +46,16 @@ static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waite
 static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
 {
 	struct span id = redis_text(e[0]);
-	int64_t joined, granted;
+	int64_t joined, start;
 
 	v->ttl_raw_ms = number_of(e[1]);
 	copy_text(id, v->holder.ticket, sizeof v->holder.ticket);
 	v->holder.waited_ms = -1;
-	if (!id.len || !read_who(e[5], &joined, &v->holder, &granted) || !granted)
+	if (!id.len || !read_who(e[5], &joined, &v->holder, &start) || !start)
 		return;
 	v->held_known = true;
-	v->held_ms = now - granted;
-	v->holder.waited_ms = granted - joined;
+	v->held_ms = now - start;
+	v->holder.waited_ms = start - joined;
 }
 
 static void read_waiters(const redisReply *list, int64_t now, struct lock_view *v)
@@ -64,11 +64,11 @@ static void read_waiters(const redisReply *list, int64_t now, struct lock_view *
 	for (size_t i = 0; i + 1 < list->elements; i += 2) {
 		struct lock_waiter *w = &v->waiters[v->waiter_count++];
 		struct span id = redis_text(list->element[i]);
-		int64_t joined, granted;
+		int64_t joined, start;
 
 		copy_text(id, w->ticket, sizeof w->ticket);
 		w->waited_ms =
-			read_who(list->element[i + 1], &joined, w, &granted) ? now - joined : -1;
+			read_who(list->element[i + 1], &joined, w, &start) ? now - joined : -1;
 	}
 	v->oldest_wait_ms = v->waiter_count ? v->waiters[0].waited_ms : 0;
 }

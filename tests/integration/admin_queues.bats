@@ -46,6 +46,31 @@ teardown() { clean_up; }
 		"$(exchanges 'select(.outcome == "answered" and .ticket) | .ticket')"
 }
 
+# state WANTED: of k1's holder, as the account and the dashboard's answer tell it.
+state() {
+	[[ $(queue k1 .holder.state) == "$1" ]] &&
+		[[ $(admin "/api/overview?account=$K" '.queues[0].state') == "${1/running/busy}" ]]
+}
+
+@test "a turn that may not begin yet is pacing, then running from its start on" {
+	equal "$(order PUT /api/config '{"delayMs":3000}')" 200
+	wait_for "passed; [[ \$(log_lines 'select(.msg | startswith(\"settings made\"))' | wc -l) -ge 1 ]]"
+	ask k1 -o /dev/null
+	ask_later b k1 -H 'X-Relay-Interval-Ms: 3600000'
+	wait_for 'state pacing'
+	queue k1 >seen
+	jq -e '.isLocked and .holder.heldMs == 0 and .holder.waitedMs > 0 and .holder.waitedMs <= 3000' seen
+	equal "$(relay_stats .accounts.k1.seen)" 1
+	relay_wait tag=b phase=headers
+	wait_for 'state running'
+	queue k1 >later
+	jq -e '.holder.heldMs < 3000' later # not from when it was handed over
+	equal "$(jq .holder.waitedMs later)" "$(jq .holder.waitedMs seen)"
+	relay_go
+	await b
+	exchange_wait '.hold_ms < 3000 and .wait_ms > 0'
+}
+
 @test "percentiles of recent turns" {
 	local i
 	for i in 1 2 3; do

@@ -54,7 +54,7 @@ end
 -- --- turns --------------------------------------------------------------------------------------
 
 local function send_enter(p, t)
-	send(p, 'cmd', { script = 'enter', id = t.id, args = { t.id, world.ttl, world.max_waiting, 'c' } })
+	send(p, 'cmd', { script = 'enter', id = t.id, args = { t.id, world.ttl, world.max_waiting, 'c', 0 } })
 end
 
 local function hold(p, t, sent, lease_ms, renew_in_ms)

@@ -31,7 +31,7 @@ BUGS = {
     "renewal takes what was lost": [
         ("renew", "not holder and", "true and"), ("renew", "redis.call('HEXISTS', WHO, id)", "0")],
     "dead waiters are kept": [("prelude", "\tdrop_dead()\n", "\n")],
-    "the served stay in line": [("prelude", "\tforget(id)\n\tlocal who", "\tlocal who")],
+    "the served stay in line": [("prelude", "\tforget(id)\n\tlocal joined", "\tlocal joined")],
     "newcomers overtake": [
         ("enter", "advance()\n", "drop_dead()\n"),
         ("enter", "not holder and waiting == 0", "not holder")],

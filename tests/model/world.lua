@@ -386,7 +386,7 @@ local function check_clean()
 	line = {}
 	local owner = world[1].owner
 	local id = owner .. ':last'
-	local probe = execute({ script = 'enter', owner = owner, id = id, args = { id, 1000, 10, 'c' } })
+	local probe = execute({ script = 'enter', owner = owner, id = id, args = { id, 1000, 10, 'c', 0 } })
 	if probe[1] ~= 'granted' then
 		violated('leak: a newcomer is told ' .. probe[1])
 	end

@@ -14,9 +14,9 @@ end
 
 -- Who leaves without having used a turn counts as well: else a line in which nobody lasts looks empty.
 local function remember_left()
-	local joined, granted = string.match(redis.call('HGET', WHO, id) or '', '^(%d+) %S+ ?(%d*)')
+	local joined, begins = string.match(redis.call('HGET', WHO, id) or '', '^(%d+) %S* ?(%d*)')
 	if joined then
-		local until_ms = tonumber(granted) or NOW
+		local until_ms = math.min(tonumber(begins) or NOW, NOW)
 		remember(string.format('%.0f', math.max(until_ms - joined, 0)), '-1')
 	end
 end

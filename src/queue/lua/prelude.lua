@@ -35,6 +35,12 @@ local function elapsed()
 	return last and math.max(NOW - last, 0) or -1
 end
 
+-- When a turn that is had from now on begins. Its process reckons alike, from the same reply.
+local function start(delay)
+	local since = elapsed()
+	return string.format('%.0f', NOW + (since < 0 and 0 or math.max(delay - since, 0)))
+end
+
 local function forget(id)
 	redis.call('ZREM', WAIT, id)
 	redis.call('ZREM', ALIVE, id)
@@ -103,9 +109,9 @@ local function advance()
 		return
 	end
 	forget(id)
-	local who = redis.call('HGET', WHO, id)
-	if who then
-		note_who(id, who .. ' ' .. string.format('%.0f', NOW))
+	local joined, delay = string.match(redis.call('HGET', WHO, id) or '', '^(%d+ %S* )%- (%d+)$')
+	if joined then
+		note_who(id, joined .. start(delay))
 	end
 	if owner(id) == ME then
 		granted_here = id
