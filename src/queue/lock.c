@@ -3,6 +3,16 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "base/mem.h"
+
+char *lock_owner_new(const char *instance)
+{
+	uint32_t boot;
+
+	must(getrandom(&boot, sizeof boot, 0) == sizeof boot);
+	return xasprintf("%s.%08x", instance, boot);
+}
+
 void lock_ticket_name(struct lock_ticket *t, const char *owner)
 {
 	unsigned char u[16];

@@ -143,8 +143,11 @@ struct lock_backend {
 	const struct lock_ops *ops;
 };
 
-/* Turns of this process only. Never fails. `loop` outlives it. */
-struct lock_backend *lock_memory_new(struct loop *loop) MUST_USE;
+/*
+ * Turns of this process only. Never fails. `loop` outlives it; `instance` (copied, at most INSTANCE_MAX) is what
+ * its tickets begin with.
+ */
+struct lock_backend *lock_memory_new(struct loop *loop, const char *instance) MUST_USE;
 
 /*
  * Turns of all processes that use the same Redis and key prefix (config->redis). Starts to connect
@@ -154,6 +157,9 @@ struct lock_backend *lock_memory_new(struct loop *loop) MUST_USE;
  */
 int lock_redis_new(struct loop *loop, const struct config *config, struct buf *errors,
 		   struct lock_backend **ret) MUST_USE;
+
+/* "<instance>.<boot>", what all tickets of a backend begin with; another one each time. The caller frees it. */
+char *lock_owner_new(const char *instance) MUST_USE;
 
 /* A ticket for `t->id`: "<instance>.<boot>:<uuid>", where both backends take theirs from. */
 void lock_ticket_name(struct lock_ticket *t, const char *owner);

@@ -72,7 +72,7 @@ struct memory {
 	struct job stop_job;
 	void (*stop_done)(void *arg);
 	void *stop_arg;
-	char owner[LOCK_TICKET_MAX - 40];
+	char *owner; /* "<instance>.<boot>" */
 };
 
 static void set_idle(struct account *a, bool idle)
@@ -545,10 +545,11 @@ static void memory_free(struct lock_backend *b)
 	settings_clear(&m->settings);
 	job_cancel(&m->stop_job);
 	free(m->note);
+	free(m->owner);
 	free(m);
 }
 
-struct lock_backend *lock_memory_new(struct loop *loop)
+struct lock_backend *lock_memory_new(struct loop *loop, const char *instance)
 {
 	static const struct lock_ops ops = {
 		.name = "memory",
@@ -566,7 +567,7 @@ struct lock_backend *lock_memory_new(struct loop *loop)
 
 	m->backend.ops = &ops;
 	m->loop = loop;
-	memcpy(m->owner, "local", sizeof "local");
+	m->owner = lock_owner_new(instance);
 	list_init(&m->places);
 	list_init(&m->idle);
 	m->hand_offs.scale = &histogram_quick;

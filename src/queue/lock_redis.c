@@ -19,7 +19,6 @@
 #include "queue/lock.h"
 
 #include <errno.h>
-#include <sys/random.h>
 
 #include "queue/redis_ask.h"
 #include "queue/redis_turns.h"
@@ -298,16 +297,13 @@ static void open_nodes(struct redis *r)
 
 static int name_owner(const char *instance, struct buf *errors, char **ret)
 {
-	uint32_t boot;
-
-	must(getrandom(&boot, sizeof boot, 0) == sizeof boot);
 	/* Behind it: ".", boot, ":", UUID, NUL. */
 	if (strlen(instance) + 1 + 8 + 1 + 36 + 1 > LOCK_TICKET_MAX || strchr(instance, ':')) {
 		buf_printf(errors, "redis.instance: at most %d characters, no \":\"\n",
 			   LOCK_TICKET_MAX - 47);
 		return -EINVAL;
 	}
-	*ret = xasprintf("%s.%08x", instance, boot);
+	*ret = lock_owner_new(instance);
 	return 0;
 }
 

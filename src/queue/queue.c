@@ -105,7 +105,7 @@ static void enter(struct queue_place *p, struct lock_backend *backend);
 static struct lock_backend *local_backend(struct queue *q)
 {
 	if (!q->local)
-		q->local = lock_memory_new(q->loop);
+		q->local = lock_memory_new(q->loop, "local");
 	return q->local;
 }
 
@@ -263,7 +263,7 @@ int queue_new(struct loop *loop, const struct config *config, struct buf *errors
 		if (r < 0)
 			return r;
 	} else {
-		q->backend = lock_memory_new(loop);
+		q->backend = lock_memory_new(loop, config->redis.instance);
 	}
 	*ret = steal(&q);
 	return 0;

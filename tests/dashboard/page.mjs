@@ -109,21 +109,25 @@ test('what the timeline draws, and has as a table, is what the API says, step by
 	await closePage(late);
 });
 
-test('a turn that is handed over but may not begin yet: pacing', async () => {
-	const pacer = await startTurnstile('pacer', { relay, options: { 'queue.delay_ms': 10000 } });
+async function pacing(terms) {
+	const options = { 'queue.delay_ms': 10000, 'redis.instance': 'pacer', 'redis.key_prefix': 'pacer' };
+	const pacer = await startTurnstile('pacer', { ...terms, relay, options });
 	const watching = await openPage(browser, pacer, { hash: '#account=paced' });
 	assert.equal((await ask(pacer, 'paced', 'paced-1').ended).status, 200);
-	const next = ask(pacer, 'paced', 'paced-2'), row = async () => (await rows(watching, 'accounts'))[0]?.map((cell) => cell.text);
+	const next = ask(pacer, 'paced', 'paced-2'), row = async () => (await rows(watching, 'accounts')).find((cells) => cells[0].text === 'paced')?.map((cell) => cell.text);
 	await until('it is pacing', async () => (await row())?.[1] === '◔pacing');
 	assert.equal((await accountOf(pacer, 'paced')).holder.state, 'pacing');
-	assert.deepEqual((await row()).slice(0, 5), ['paced', '◔pacing', 'local, 127.0.0.1', 'not yet', '0']);
-	assert.equal(await watching.locator('#account-why').textContent(), 'Next is local, 127.0.0.1, as soon as the pause between turns is over.');
+	assert.deepEqual((await row()).slice(0, 5), ['paced', '◔pacing', 'pacer, 127.0.0.1', 'not yet', '0']);
+	assert.equal(await watching.locator('#account-why').textContent(), 'Next is pacer, 127.0.0.1, as soon as the pause between turns is over.');
 	assert.equal(await atRelay(relay, 'paced-2'), undefined);
 	next.hangUp();
 	await until('it is free', async () => (await row())[1] === '○free');
 	await closePage(watching);
 	await stop(pacer);
-});
+}
+
+test('a turn that is handed over but may not begin yet: pacing', () => pacing({}));
+test('the same with Redis', () => pacing({ redis: server }));
 
 test('pause and resume', async () => {
 	await choose('alpha');

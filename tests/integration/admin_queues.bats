@@ -36,7 +36,9 @@ teardown() { clean_up; }
 	jq -e 'all(.waiters[]; .client == "127.0.0.1" and .waitedMs >= 0)' seen
 	jq -e '.waiters[0].waitedMs >= .waiters[1].waitedMs' seen
 	jq -e '.oldestWaitMs >= 0 and .paused == false' seen
-	[[ $BACKEND != redis ]] || equal "$(jq -r .holder.instance seen)" test
+	local instance=test
+	[[ $BACKEND == redis ]] || instance=$(admin /api/status .instance)
+	equal "$(jq -r .holder.instance seen)" "$instance"
 	equal "$(admin /api/queues '[.queues[] | [.accountId, .waiting]]')" "[[\"$K\",2]]"
 	hang_up a
 	await b c

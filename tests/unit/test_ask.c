@@ -106,6 +106,7 @@ static void test_look(struct fixture *f)
 	enter(&c, f, 0);
 	seen = ask(f, 1, LOCK_LOOK, NULL);
 	CHECK_STR(seen.view.holder.ticket, a.t.id);
+	CHECK(!strncmp(seen.view.holder.ticket, "one.", 4));
 	CHECK_STR(seen.view.holder.client, "192.0.2.1");
 	CHECK(seen.view.held_known && seen.view.held_ms >= 0 && seen.view.held_ms < 5000);
 	CHECK(seen.view.ttl_raw_ms > 0);
@@ -478,7 +479,7 @@ static void test_memory(void)
 	struct fixture f = { 0 };
 
 	loop_open(&f.loop);
-	f.b[0] = f.b[1] = lock_memory_new(&f.loop);
+	f.b[0] = f.b[1] = lock_memory_new(&f.loop, "one");
 	run_cases(&f);
 	test_crowd(&f);
 	guest_stop(&f.loop, f.b[0]);

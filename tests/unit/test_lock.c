@@ -258,7 +258,7 @@ static void test_memory(void)
 	struct fixture f = { 0 };
 
 	loop_open(&f.loop);
-	f.b[0] = f.b[1] = lock_memory_new(&f.loop);
+	f.b[0] = f.b[1] = lock_memory_new(&f.loop, "one");
 	run_cases(&f);
 	loop_close(&f.loop);
 }

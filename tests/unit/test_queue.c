@@ -24,6 +24,7 @@ static void open_fixture(struct fixture *f)
 
 	*f = (struct fixture){ 0 };
 	f->config.redis.url = (char *)"";
+	f->config.redis.instance = (char *)"one";
 	f->config.queue.timeout_ms = 5000;
 	f->config.queue.lock_ttl_ms = 60000;
 	f->config.queue.max_hold_ms = 60000;

@@ -18,6 +18,7 @@ static void open_fixture(struct fixture *f)
 
 	*f = (struct fixture){ 0 };
 	f->config.redis.url = (char *)"";
+	f->config.redis.instance = (char *)"one";
 	f->config.queue.lock_ttl_ms = f->config.queue.max_hold_ms = 60000;
 	f->terms = (struct account_terms){ .enabled = true, .timeout_ms = 5000, .max_waiting = 9 };
 	loop_open(&f->loop);

@@ -96,7 +96,7 @@ static int count(const struct queue_place *places, enum place_state state)
 static void test_a_deadline_is_no_turn(struct loop *loop)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
-	struct config config = { .redis.url = (char *)"" };
+	struct config config = { .redis = { .url = (char *)"", .instance = (char *)"one" } };
 	struct account_terms terms = { .timeout_ms = 5000, .max_waiting = 100 };
 	struct queue_place holder = { .changed = on_changed };
 	static struct queue_place waiters[WAITERS];
