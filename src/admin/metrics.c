@@ -50,6 +50,8 @@
 	    "Turns that were lost while they were held.", s->lock.lost)                            \
 	ONE("turnstile_dropped_waiters_total", "counter",                                          \
 	    "Waiters of any process that were taken for dead.", s->lock.dropped_waiters)           \
+	ONE("turnstile_accounts_forgotten_total", "counter",                                       \
+	    "Idle accounts forgotten early, for want of room.", s->lock.forgotten)                 \
 	ONE("turnstile_backend_up", "gauge", "Whether the backend can be asked.", s->lock.up)      \
 	MANY("turnstile_backend_round_trip_seconds", "histogram",                                  \
 	     "Round trips to the backend; none with the memory backend.", put_round_trips)         \

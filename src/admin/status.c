@@ -167,6 +167,7 @@ static void add_backend(const struct admin *a, cJSON *document)
 	json_add(document, "renewals", stats.renewals);
 	json_add(document, "lostTurns", stats.lost);
 	json_add(document, "droppedWaiters", stats.dropped_waiters);
+	json_add(document, "forgottenAccounts", stats.forgotten);
 }
 
 static void add_exchanges(const struct proxy_gauges *gauges, cJSON *document)

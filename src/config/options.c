@@ -235,6 +235,9 @@ const struct option options[] = {
 	{ "redis", "command_timeout_ms", NUMBER(redis.command_timeout_ms, 10, 60000),
 	  .preset = "2000",
 	  .help = "Redis counts as gone if it doesn't answer within this." },
+	{ "redis", "max_accounts", NUMBER(redis.max_accounts, 100, 1000000),
+	  .preset = "10000", RELOADABLE,
+	  .help = "Accounts that Redis remembers; of more, those idle for longest are forgotten." },
 	{ "redis", "cluster", BOOLEAN(redis.cluster), .preset = "false",
 	  .help = "redis.url is a node of a Redis Cluster: all its masters are used, one slot an account." },
 

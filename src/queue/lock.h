@@ -81,9 +81,10 @@ struct lock_stats {
 	int64_t active_renewals; /* turns that the keeper keeps alive right now */
 	int64_t lost;            /* turns lost since start */
 	int64_t dropped_waiters; /* waiters of any process that were taken for dead */
-	int64_t renewals;        /* of leases of turns, since start */
-	int64_t round_trip_us;   /* to the backend and back, lately; -1: not known */
-	bool up;                 /* the backend can be asked */
+	int64_t forgotten; /* idle accounts that were forgotten before their time, for want of room */
+	int64_t renewals;      /* of leases of turns, since start */
+	int64_t round_trip_us; /* to the backend and back, lately; -1: not known */
+	bool up;               /* the backend can be asked */
 
 	/* Live as long as the backend: from giving a turn back to knowing that it was handed on;
 	 * round trips to the backend, NULL if there are none. */

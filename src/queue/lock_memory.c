@@ -63,7 +63,7 @@ struct memory {
 	struct list places;
 	struct list idle; /* accounts */
 	int64_t idle_count;
-	int64_t holders, lost;
+	int64_t holders, lost, forgotten;
 	struct histogram hand_offs;
 	struct settings settings;
 	char *note; /* NULL: none */
@@ -152,8 +152,10 @@ static void account_advance(struct account *a)
 		timer_stop(a->timer); /* paused */
 	else if (keep_ms(a, now) > 0)
 		timer_start(a->timer, keep_ms(a, now));
-	else
+	else {
+		a->memory->forgotten += now < a->idle_since_ms + LOCK_RECENT_MS;
 		account_free(a);
+	}
 }
 
 /* More idle accounts than there is room for: the oldest go, but for delays that aren't over. */
@@ -162,8 +164,10 @@ static void forget_oldest(struct memory *m)
 	struct account *a;
 
 	while (m->idle_count > IDLE_MAX && (a = list_first(&m->idle, struct account, idle)) &&
-	       keep_ms(a, clock_ms()) <= 0)
+	       keep_ms(a, clock_ms()) <= 0) {
+		m->forgotten++;
 		account_free(a);
+	}
 }
 
 static void lose(struct account *a)
@@ -299,6 +303,7 @@ static void memory_stats(const struct lock_backend *b, struct lock_stats *ret)
 
 	*ret = (struct lock_stats){ .active_renewals = m->holders,
 				    .lost = m->lost,
+				    .forgotten = m->forgotten,
 				    .round_trip_us = -1,
 				    .hand_offs = &m->hand_offs,
 				    .up = true };

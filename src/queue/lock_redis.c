@@ -171,6 +171,7 @@ static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
 		.round_trips = &r->ask.round_trips,
 		.lost = r->turns.lost,
 		.dropped_waiters = r->turns.dropped,
+		.forgotten = r->turns.presence.forgotten,
 		.up = redis_nodes_any_up(&r->nodes),
 	};
 	for (size_t i = 0; i < r->nodes.count; i++) {

@@ -1,12 +1,35 @@
+/*
+ * redis_presence.c - the live key, and the index of accounts, which is bounded.
+ *
+ *      note ──index.lua──> too many? the longest idle ──forget.lua──> nobody there: its past is deleted
+ *           (account)       (at most 4)                (each account)      └──unindex.lua──> out of the index
+ *
+ * Clients can make up accounts without end, by sending keys that they made up, so what is remembered of
+ * idle ones has a limit (redis.max_accounts), as the entries of HAProxy's stick tables have: who comes in when
+ * it is reached pushes out those whose last use is longest ago. The index says who that is, but only the
+ * account's own keys, in a cluster on another node, say if somebody is there.
+ * What goes wrong on the way costs nothing: who was to be forgotten has come to the end of the index, and
+ * comes to its front again.
+ *
+ * Of other processes' accounts that were forgotten nothing is heard. If one of them uses such an account
+ * again within the 30 s in which it doesn't note it, it isn't listed until then. It takes max_accounts other
+ * accounts in that time, and the names kept here are few in comparison.
+ */
 #include "queue/redis_presence.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "queue/keeper.h"
 
 #define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
 #include <uthash.h>
 
-enum { INDEX_EVERY_MS = 30000 }; /* unindex.lua counts on less than 60 s */
+enum {
+	INDEX_EVERY_MS = 30000, /* unindex.lua counts on less than 60 s */
+	KNOWN_MAX = 1000,       /* the oldest of more is noted again, that is all */
+	LOG_EVERY_MS = 60000,
+	SCORE_MAX = 32,
+};
 
 struct known_account {
 	char name[LOCK_ACCOUNT_MAX];
@@ -15,6 +38,16 @@ struct known_account {
 	UT_hash_handle hh;
 };
 
+/* A call about an account. */
+struct mention {
+	struct redis_call call;
+	struct redis_presence *presence;
+	char account[LOCK_ACCOUNT_MAX];
+	char score[SCORE_MAX]; /* what it has in the index since it was chosen to be forgotten */
+};
+
+/* --- calls ------------------------------------------------------------------------------- */
+
 static void answered(struct redis_call *call, const redisReply *reply)
 {
 	(void)reply;
@@ -22,9 +55,8 @@ static void answered(struct redis_call *call, const redisReply *reply)
 }
 
 /* Presence that couldn't be shown is shown again soon; the enter behind it has the same fate. */
-static void send_and_forget(struct redis_presence *p, struct redis_call *call)
+static void send_off(struct redis_presence *p, struct redis_call *call)
 {
-	call->done = answered;
 	if (redis_call_send(p->caller, call) < 0)
 		redis_call_free(call);
 }
@@ -49,27 +81,132 @@ static void show_life(struct redis_presence *p, int64_t now)
 	p->live_at_ms = now;
 	call = xcalloc(1, sizeof *call);
 	call->script = SCRIPT_COUNT;
+	call->done = answered;
 	redis_presence_live_command(p->names, &call->command);
-	send_and_forget(p, call);
+	send_off(p, call);
 }
 
-static void forget(struct redis_presence *p, struct known_account *k)
+static struct mention *new_mention(struct redis_presence *p, enum redis_script script,
+				   const char *account,
+				   void (*done)(struct redis_call *, const redisReply *))
+{
+	struct mention *m = xcalloc(1, sizeof *m);
+
+	m->presence = p;
+	m->call.script = script;
+	m->call.done = done;
+	snprintf(m->account, sizeof m->account, "%s", account);
+	return m;
+}
+
+static struct mention *new_mention_in_index(struct redis_presence *p, enum redis_script script,
+					    const char *account,
+					    void (*done)(struct redis_call *, const redisReply *))
+{
+	CLEANUP(freep) char *index = xasprintf("%s_index", p->names->prefix);
+	struct mention *m = new_mention(p, script, account, done);
+
+	redis_arg_int(&m->call.command, 1);
+	redis_arg_key(&m->call.command, index);
+	redis_arg_str(&m->call.command, account);
+	return m;
+}
+
+/* --- what is known here -------------------------------------------------------------------- */
+
+static void drop(struct redis_presence *p, struct known_account *k)
 {
 	list_remove(&k->link);
 	HASH_DEL(p->known, k);
 	free(k);
 }
 
+static void drop_name(struct redis_presence *p, const char *account)
+{
+	struct known_account *k;
+
+	HASH_FIND_STR(p->known, account, k);
+	if (k)
+		drop(p, k);
+}
+
+/* So many are left at most, and none that has to be noted again. */
+static void drop_oldest(struct redis_presence *p, size_t most)
+{
+	int64_t now = clock_ms();
+	struct known_account *k;
+
+	while ((k = list_first(&p->by_age, struct known_account, link)) &&
+	       (now >= k->at_ms + INDEX_EVERY_MS || HASH_COUNT(p->known) > most))
+		drop(p, k);
+}
+
+/* --- the index ----------------------------------------------------------------------------- */
+
+/* A flood makes one line a minute. */
+static void tell(struct redis_presence *p)
+{
+	int64_t now = clock_ms();
+
+	p->forgotten++;
+	if (p->told_at_ms && now < p->told_at_ms + LOG_EVERY_MS)
+		return;
+	log_warn("more accounts than there is room for: forgot those idle for longest",
+		 LOG_INT("accounts", p->forgotten - p->told));
+	p->told = p->forgotten;
+	p->told_at_ms = now;
+}
+
+static void forgotten(struct redis_call *call, const redisReply *reply)
+{
+	struct mention *m = container_of(call, struct mention, call);
+	struct redis_presence *p = m->presence;
+	struct redis_answer a;
+	struct mention *out;
+
+	if (redis_answer_read(reply, &a) && span_eq(a.what, SPAN("forgotten"))) {
+		tell(p);
+		out = new_mention_in_index(p, SCRIPT_UNINDEX, m->account, answered);
+		redis_arg_str(&out->call.command, m->score);
+		send_off(p, &out->call);
+	}
+	redis_call_free(call);
+}
+
+/* If it is used again from now on, it is noted again, so that unindex.lua leaves it. */
+static void make_room(struct redis_presence *p, const redisReply *name, const redisReply *score)
+{
+	struct mention *m;
+
+	if (name->type != REDIS_REPLY_STRING || name->len >= LOCK_ACCOUNT_MAX ||
+	    score->type != REDIS_REPLY_STRING || score->len >= SCORE_MAX)
+		return;
+	drop_name(p, name->str);
+	m = new_mention(p, SCRIPT_FORGET, name->str, forgotten);
+	memcpy(m->score, score->str, score->len);
+	redis_script_account(&m->call.command, p->names, m->account);
+	send_off(p, &m->call);
+}
+
+static void indexed(struct redis_call *call, const redisReply *reply)
+{
+	struct mention *m = container_of(call, struct mention, call);
+	struct redis_presence *p = m->presence;
+
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
+	    !reply->element[0]->integer)
+		drop_name(p, m->account); /* so that it is noted again soon */
+	for (size_t i = 1; reply && i + 1 < reply->elements; i += 2)
+		make_room(p, reply->element[i], reply->element[i + 1]);
+	redis_call_free(call);
+}
+
 static void put_in_index(struct redis_presence *p, const char *account)
 {
-	CLEANUP(freep) char *index = xasprintf("%s_index", p->names->prefix);
-	struct redis_call *call = xcalloc(1, sizeof *call);
+	struct mention *m = new_mention_in_index(p, SCRIPT_INDEX, account, indexed);
 
-	call->script = SCRIPT_INDEX;
-	redis_arg_int(&call->command, 1);
-	redis_arg_key(&call->command, index);
-	redis_arg_str(&call->command, account);
-	send_and_forget(p, call);
+	redis_arg_int(&m->call.command, p->caller->nodes->terms.config->redis.max_accounts);
+	send_off(p, &m->call);
 }
 
 void redis_presence_note(struct redis_presence *p, const char *account)
@@ -78,12 +215,11 @@ void redis_presence_note(struct redis_presence *p, const char *account)
 	struct known_account *k;
 
 	show_life(p, now);
-	while ((k = list_first(&p->by_age, struct known_account, link)) &&
-	       now >= k->at_ms + INDEX_EVERY_MS)
-		forget(p, k);
+	drop_oldest(p, KNOWN_MAX);
 	HASH_FIND_STR(p->known, account, k);
 	if (k)
 		return;
+	drop_oldest(p, KNOWN_MAX - 1);
 	k = xcalloc(1, sizeof *k);
 	memcpy(k->name, account, strlen(account) + 1);
 	k->at_ms = now;
@@ -94,10 +230,7 @@ void redis_presence_note(struct redis_presence *p, const char *account)
 
 void redis_presence_reset(struct redis_presence *p)
 {
-	struct known_account *k;
-
-	while ((k = list_first(&p->by_age, struct known_account, link)))
-		forget(p, k);
+	drop_oldest(p, 0);
 	p->live_at_ms = 0;
 }
 

@@ -7,7 +7,9 @@
  *          └─ live key gone? ──> visit again, with the owner named: released
  *                 └─ still there: asked once more when it would have expired
  *
- * One run at a time; at most BATCH calls are open, so that a large index delays nobody. What can't be
+ * One run at a time; at most BATCH calls are open and PAGE names are read at a time, so that a large index
+ * delays nobody. It is read from its end, where those noted last are: so what is noted anew or dropped
+ * meanwhile makes it read some names twice, but pass over none but those just noted. What can't be
  * asked, as its link is down, is left out; a run at start-up is then begun again when a link is back.
  */
 #include "queue/sweep.h"
@@ -18,7 +20,7 @@
 #include "queue/keeper.h"
 #include "queue/lock.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, PAGE = 500 };
 
 enum run { IDLE, STARTUP, PERIODIC };
 
@@ -51,12 +53,14 @@ struct sweep {
 	bool startup_done, second_round, incomplete;
 	bool again;        /* more can be asked than when this run began */
 	struct list stops; /* to go to */
+	int64_t unread;    /* how many names of the index come before those that were read */
 	struct list alive; /* left-overs of an owner that seemed to live */
 	int open;
 	int64_t orphans, released;
 };
 
 static void pump(struct sweep *s);
+static void read_page(struct sweep *s);
 static void begin(struct sweep *s, enum run run);
 
 static void add_stop(struct list *to, const char *account, const char *owner)
@@ -86,7 +90,7 @@ static void end_run(struct sweep *s)
 		log_info("released what earlier runs left", LOG_INT("tickets", s->released));
 	s->startup_done |= s->run == STARTUP && !s->incomplete;
 	s->run = IDLE;
-	s->orphans = s->released = 0;
+	s->orphans = s->released = s->unread = 0;
 	s->second_round = s->incomplete = false;
 	free_stops(&s->stops);
 	free_stops(&s->alive);
@@ -240,6 +244,8 @@ static void pump(struct sweep *s)
 		else
 			sweep_account(s, &target);
 	}
+	while (s->run != IDLE && !s->open && s->unread)
+		read_page(s);
 	if (s->run == IDLE || s->open)
 		return;
 	if (list_empty(&s->alive))
@@ -263,7 +269,18 @@ static void second_round(void *arg)
 
 /* --- runs -------------------------------------------------------------------------------- */
 
-static void index_read(struct redis_call *call, const redisReply *reply)
+static struct visit *new_look(struct sweep *s, const char *verb,
+			      void (*done)(struct redis_call *, const redisReply *))
+{
+	struct visit *v = new_visit(s, SCRIPT_COUNT, &(struct target){ 0 }, done);
+	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
+
+	redis_arg_str(&v->call.command, verb);
+	redis_arg_key(&v->call.command, index);
+	return v;
+}
+
+static void page_read(struct redis_call *call, const redisReply *reply)
 {
 	struct target target;
 	struct sweep *s = arrived(call, reply, &target);
@@ -279,18 +296,34 @@ static void index_read(struct redis_call *call, const redisReply *reply)
 	pump(s);
 }
 
+static void read_page(struct sweep *s)
+{
+	struct visit *v = new_look(s, "ZRANGE", page_read);
+	int64_t end = s->unread;
+
+	s->unread = MAX(end - PAGE, 0);
+	redis_arg_int(&v->call.command, s->unread);
+	redis_arg_int(&v->call.command, end - 1);
+	send_visit(v);
+}
+
+static void index_counted(struct redis_call *call, const redisReply *reply)
+{
+	struct target target;
+	struct sweep *s = arrived(call, reply, &target);
+
+	if (!s)
+		return;
+	if (reply->type == REDIS_REPLY_INTEGER)
+		s->unread = reply->integer;
+	pump(s);
+}
+
 static void begin(struct sweep *s, enum run run)
 {
-	struct visit *v = new_visit(s, SCRIPT_COUNT, &(struct target){ 0 }, index_read);
-	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
-
 	s->run = run;
 	s->again = false;
-	redis_arg_str(&v->call.command, "ZRANGE");
-	redis_arg_key(&v->call.command, index);
-	redis_arg_str(&v->call.command, "0");
-	redis_arg_str(&v->call.command, "-1");
-	send_visit(v);
+	send_visit(new_look(s, "ZCARD", index_counted));
 	pump(s);
 }
 

@@ -52,6 +52,7 @@ static inline void open_fixture(struct fixture *f)
 	f->config.redis.key_prefix = "t";
 	f->config.redis.instance = "one";
 	f->config.redis.command_timeout_ms = TIMEOUT_MS;
+	f->config.redis.max_accounts = 10000;
 	f->config.redis.url = f->server.url;
 	loop_open(&f->loop);
 	for (int i = 0; i < 2; i++) {

@@ -34,7 +34,7 @@ struct asker {
 
 static struct config config = {
 	.queue = { .enabled = true, .cleanup_interval_ms = 60000, },
-	.redis = { .key_prefix = "t", .instance = "one", .command_timeout_ms = 2000 },
+	.redis = { .key_prefix = "t", .instance = "one", .command_timeout_ms = 2000, .max_accounts = 10000 },
 };
 
 #define UNTIL(f, cond) CHECK(RUN_UNTIL(&(f)->loop, cond, 6000))

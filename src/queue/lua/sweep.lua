@@ -59,7 +59,8 @@ for _, id in ipairs(redis.call('HKEYS', WHO)) do
 	end
 end
 
-local idle = redis.call('EXISTS', LOCK, PAUSE) + redis.call('ZCARD', WAIT) == 0
+-- While something is left it stays in the index, which bounds how much that is.
+local idle = redis.call('EXISTS', LOCK, WAIT, PAUSE, LAST, TIMES) == 0
 local answer = reply('swept', idle and 1 or 0)
 answer[6], answer[7] = orphans, released
 for _, o in ipairs(owners) do
