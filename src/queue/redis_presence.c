@@ -2,18 +2,17 @@
  * redis_presence.c - the live key, and the index of accounts, which is bounded.
  *
  *      note ──index.lua──> too many? the longest idle ──forget.lua──> nobody there: its past is deleted
- *           (account)       (at most 4)                (each account)      └──unindex.lua──> out of the index
+ *           (account)      are taken out of the index   (each account)      └─ somebody: back into the index
  *
  * Clients can make up accounts without end, by sending keys that they made up, so what is remembered of
  * idle ones has a limit (redis.max_accounts), as the entries of HAProxy's stick tables have: who comes in when
  * it is reached pushes out those whose last use is longest ago. The index says who that is, but only the
  * account's own keys, in a cluster on another node, say if somebody is there.
- * What goes wrong on the way costs nothing: who was to be forgotten has come to the end of the index, and
- * comes to its front again.
  *
- * Of other processes' accounts that were forgotten nothing is heard. If one of them uses such an account
- * again within the 30 s in which it doesn't note it, it isn't listed until then. It takes max_accounts other
- * accounts in that time, and the names kept here are few in comparison.
+ * If this process crashes between the two, those few aren't listed until they are used again; what is
+ * remembered of them expires. So it is if another process uses an account that this one has just forgotten,
+ * within the 30 s in which it doesn't note it again: that takes max_accounts others in that time, and is about
+ * no more than the KNOWN_MAX that were noted last.
  */
 #include "queue/redis_presence.h"
 
@@ -28,7 +27,7 @@ enum {
 	INDEX_EVERY_MS = 30000, /* unindex.lua counts on less than 60 s */
 	KNOWN_MAX = 1000,       /* the oldest of more is noted again, that is all */
 	LOG_EVERY_MS = 60000,
-	SCORE_MAX = 32,
+	INDEX_ALL = INT32_MAX,
 };
 
 struct known_account {
@@ -43,7 +42,6 @@ struct mention {
 	struct redis_call call;
 	struct redis_presence *presence;
 	char account[LOCK_ACCOUNT_MAX];
-	char score[SCORE_MAX]; /* what it has in the index since it was chosen to be forgotten */
 };
 
 /* --- calls ------------------------------------------------------------------------------- */
@@ -99,19 +97,6 @@ static struct mention *new_mention(struct redis_presence *p, enum redis_script s
 	return m;
 }
 
-static struct mention *new_mention_in_index(struct redis_presence *p, enum redis_script script,
-					    const char *account,
-					    void (*done)(struct redis_call *, const redisReply *))
-{
-	CLEANUP(freep) char *index = xasprintf("%s_index", p->names->prefix);
-	struct mention *m = new_mention(p, script, account, done);
-
-	redis_arg_int(&m->call.command, 1);
-	redis_arg_key(&m->call.command, index);
-	redis_arg_str(&m->call.command, account);
-	return m;
-}
-
 /* --- what is known here -------------------------------------------------------------------- */
 
 static void drop(struct redis_presence *p, struct known_account *k)
@@ -157,56 +142,55 @@ static void tell(struct redis_presence *p)
 	p->told_at_ms = now;
 }
 
+static void put_in_index(struct redis_presence *p, const char *account, int64_t most,
+			 void (*done)(struct redis_call *, const redisReply *))
+{
+	CLEANUP(freep) char *index = xasprintf("%s_index", p->names->prefix);
+	struct mention *m = new_mention(p, SCRIPT_INDEX, account, done);
+
+	redis_arg_int(&m->call.command, 1);
+	redis_arg_key(&m->call.command, index);
+	redis_arg_str(&m->call.command, account);
+	redis_arg_int(&m->call.command, most);
+	send_off(p, &m->call);
+}
+
+/* Who can't be forgotten, or can't be asked about, comes to the end of the index, and pushes out nobody. */
 static void forgotten(struct redis_call *call, const redisReply *reply)
 {
 	struct mention *m = container_of(call, struct mention, call);
-	struct redis_presence *p = m->presence;
 	struct redis_answer a;
-	struct mention *out;
 
-	if (redis_answer_read(reply, &a) && span_eq(a.what, SPAN("forgotten"))) {
-		tell(p);
-		out = new_mention_in_index(p, SCRIPT_UNINDEX, m->account, answered);
-		redis_arg_str(&out->call.command, m->score);
-		send_off(p, &out->call);
-	}
+	if (redis_answer_read(reply, &a) && span_eq(a.what, SPAN("forgotten")))
+		tell(m->presence);
+	else
+		put_in_index(m->presence, m->account, INDEX_ALL, answered);
 	redis_call_free(call);
 }
 
-/* If it is used again from now on, it is noted again, so that unindex.lua leaves it. */
-static void make_room(struct redis_presence *p, const redisReply *name, const redisReply *score)
+static void make_room(struct redis_presence *p, const redisReply *name)
 {
 	struct mention *m;
 
-	if (name->type != REDIS_REPLY_STRING || name->len >= LOCK_ACCOUNT_MAX ||
-	    score->type != REDIS_REPLY_STRING || score->len >= SCORE_MAX)
+	if (name->type != REDIS_REPLY_STRING || name->len >= LOCK_ACCOUNT_MAX)
 		return;
-	drop_name(p, name->str);
+	drop_name(p, name->str); /* if it is used again from now on, it is noted */
 	m = new_mention(p, SCRIPT_FORGET, name->str, forgotten);
-	memcpy(m->score, score->str, score->len);
 	redis_script_account(&m->call.command, p->names, m->account);
-	send_off(p, &m->call);
+	if (redis_call_send(p->caller, &m->call) < 0)
+		forgotten(&m->call, NULL);
 }
 
 static void indexed(struct redis_call *call, const redisReply *reply)
 {
 	struct mention *m = container_of(call, struct mention, call);
-	struct redis_presence *p = m->presence;
+	size_t n = reply && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
 
-	if (!reply || reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
-	    !reply->element[0]->integer)
-		drop_name(p, m->account); /* so that it is noted again soon */
-	for (size_t i = 1; reply && i + 1 < reply->elements; i += 2)
-		make_room(p, reply->element[i], reply->element[i + 1]);
+	if (!n || !reply->element[0]->integer)
+		drop_name(m->presence, m->account); /* so that it is noted again */
+	for (size_t i = 1; i < n; i++)
+		make_room(m->presence, reply->element[i]);
 	redis_call_free(call);
-}
-
-static void put_in_index(struct redis_presence *p, const char *account)
-{
-	struct mention *m = new_mention_in_index(p, SCRIPT_INDEX, account, indexed);
-
-	redis_arg_int(&m->call.command, p->caller->nodes->terms.config->redis.max_accounts);
-	send_off(p, &m->call);
 }
 
 void redis_presence_note(struct redis_presence *p, const char *account)
@@ -225,7 +209,7 @@ void redis_presence_note(struct redis_presence *p, const char *account)
 	k->at_ms = now;
 	HASH_ADD_STR(p->known, name, k);
 	list_append(&p->by_age, &k->link);
-	put_in_index(p, account);
+	put_in_index(p, account, p->caller->nodes->terms.config->redis.max_accounts, indexed);
 }
 
 void redis_presence_reset(struct redis_presence *p)

@@ -230,6 +230,135 @@ static void test_short_turn_alone(struct fixture *f)
 	CHECK_INT((turn(f, "b", 1050) + 999) / 1000, 300);
 }
 
+/* --- more accounts than there is room for -------------------------------------------------- */
+
+enum { MOST = 100, CROWD = 50, CROWDS = 7 };
+
+static int64_t forgotten(struct fixture *f)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < 2; i++) {
+		struct lock_stats stats;
+
+		f->b[i]->ops->stats(f->b[i], &stats);
+		n += stats.forgotten;
+	}
+	return n;
+}
+
+/* A short turn of each of many accounts that nobody has heard of before, by both processes. */
+static void crowd(struct fixture *f, int number)
+{
+	struct guest g[CROWD] = { 0 };
+
+	for (int i = 0; i < CROWD; i++) {
+		char account[32];
+
+		snprintf(account, sizeof account, "made-up-%d-%d", number, i);
+		guest_enter(&g[i], f->b[i % 2], account);
+	}
+	for (int i = 0; i < CROWD; i++) {
+		UNTIL(f, g[i].granted);
+		guest_leave(&g[i], true);
+	}
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:made-up-%d-%d", number, CROWD - 1));
+}
+
+static int64_t count_keys(struct fixture *f, const char *pattern)
+{
+	return redis_ask(&f->server, "KEYS %s", pattern);
+}
+
+/* "a" has a turn and a waiter, "paused" a pause and a past; both were there before the crowd. */
+static void test_made_up_accounts(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t names = 2 + CROWD * CROWDS;
+
+	f->config.redis.max_accounts = MOST;
+	turn(f, "a", 0);
+	turn(f, "paused", 0);
+	redis_ask(&f->server, "SET t_pause:paused 1 PX 60000");
+	hold_and_wait(f, &a, &b);
+	for (int i = 0; i < CROWDS; i++)
+		crowd(f, i);
+	UNTIL(f, redis_ask(&f->server, "ZCARD t_index") <= MOST + 4);
+	UNTIL(f, forgotten(f) == names - redis_ask(&f->server, "ZCARD t_index"));
+	CHECK(redis_ask(&f->server, "ZCARD t_index") >= MOST - 4);
+	CHECK(count_keys(f, "t_last:*") <= MOST + 4);
+	CHECK(count_keys(f, "t_times:*") <= MOST + 4);
+	CHECK_INT(count_keys(f, "t_lock:*") + count_keys(f, "t_wait:*"), 2);
+	/* The last who came are remembered, the first are not. */
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_times:made-up-%d-0", CROWDS - 1), 1);
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_last:made-up-0-0 t_times:made-up-0-0"), 0);
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_last:a t_times:a"), 2);
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_last:paused t_times:paused t_pause:paused"), 3);
+	CHECK(redis_ask(&f->server, "ZSCORE t_index a") > 0);
+	CHECK(redis_ask(&f->server, "ZSCORE t_index paused") > 0);
+	CHECK_INT(a.lost + b.granted, 0);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	guest_leave(&b, true);
+	redis_ask(&f->server, "DEL t_pause:paused");
+}
+
+static long long used_memory(struct fixture *f)
+{
+	redisReply *info = redisCommand(f->server.client, "INFO memory");
+	long long bytes =
+		strtoll(strstr(info->str, "used_memory:") + strlen("used_memory:"), NULL, 10);
+
+	freeReplyObject(info);
+	return bytes;
+}
+
+/* Redis full before there are too many accounts: those idle for longest make room all the same. */
+static void test_full_redis(struct fixture *f)
+{
+	struct guest g = { 0 };
+
+	for (int i = 0; i < CROWDS; i++)
+		crowd(f, i);
+	CHECK_INT(forgotten(f), 0);
+	redis_ask(&f->server, "CONFIG SET maxmemory %lld", used_memory(f) - 40000);
+	for (int i = 0; i < CROWD * CROWDS / 4 && !g.granted; i++) {
+		char account[32];
+
+		snprintf(account, sizeof account, "honest-%d", i);
+		guest_enter(&g, f->b[0], account);
+		UNTIL(f, g.granted || g.failed);
+		guest_leave(&g, g.granted);
+	}
+	CHECK(g.granted);
+	CHECK(forgotten(f) > 0);
+	redis_ask(&f->server, "CONFIG SET maxmemory 0");
+}
+
+/* More names than a page of the sweep has: all are visited, at every page's ends, too. */
+static void test_large_index(struct fixture *f)
+{
+	struct lock_backend *b;
+
+	redis_ask(&f->server, "EVAL %s 0",
+		  "local now = redis.call('TIME')[1] * 1000 "
+		  "for i = 1000, 2699 do redis.call('ZADD', 't_index', now, 'n' .. i) end "
+		  "redis.call('ZADD', 't_index', 1, 'gone', 1, 'past')");
+	redis_ask(&f->server, "PEXPIRE t_index 60000");
+	for (int i = 1000; i < 2700; i++)
+		redis_ask(&f->server, "SET t_lock:n%d somebody", i);
+	redis_ask(&f->server, "SET t_last:past 1 PX 60000");
+	f->config.queue.cleanup_interval_ms = 100;
+	b = new_backend(f);
+	UNTIL(f, !redis_ask(&f->server, "KEYS t_lock:*"));
+	UNTIL(f, redis_ask(&f->server, "ZSCORE t_index gone") == -1);
+	CHECK_INT(redis_ask(&f->server, "ZSCORE t_index past"), 1); /* not yet forgotten */
+	CHECK_INT(redis_ask(&f->server, "ZCARD t_index"), 1701);
+	guest_stop(&f->loop, b);
+	redis_ask(&f->server, "DEL t_index");
+	f->config.queue.cleanup_interval_ms = 60000;
+}
+
 static const struct redis_case cases[] = {
 	{ "passwords", test_passwords },
 	{ "tcp", test_tcp },
@@ -237,6 +366,9 @@ static const struct redis_case cases[] = {
 	{ "start-up spares the living", test_startup_spares_the_living },
 	{ "locks without lease", test_locks_without_lease },
 	{ "short turn alone", test_short_turn_alone },
+	{ "made-up accounts", test_made_up_accounts },
+	{ "full redis", test_full_redis },
+	{ "large index", test_large_index },
 };
 
 /* With an argument: only that case. */
