@@ -7,6 +7,7 @@ usage: crowd.py row COUNT GAP_MS URL... [-- HEADER...]      one account, k1: req
        crowd.py hammer CLIENTS FILE [-- HEADER...]          one account, k1: each client again and again
                                                             at a URL drawn from FILE (one a line, read
                                                             each time), until FILE is gone
+       crowd.py flood COUNT CLIENTS URL [-- HEADER...]      COUNT accounts, one message each
 
 Prints one line of JSON: {"STATUS": how many, ...}, with "error" for responses that didn't end.
 """
@@ -87,6 +88,18 @@ async def hammer(clients, path, headers):
     return outcomes
 
 
+async def flood(count, clients, url, headers):
+    numbers, outcomes = iter(range(count)), []
+
+    async def client():
+        for n in numbers:
+            reader, writer = await connect(url)
+            outcomes.append(await talk(reader, writer, request("made-up-%d" % n, None, headers)))
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return outcomes
+
+
 def main():
     args, headers = sys.argv[2:], []
     if "--" in args:
@@ -96,6 +109,8 @@ def main():
         work = row(int(args[0]), float(args[1]), args[2:], headers)
     elif sys.argv[1] == "each":
         work = each(int(args[0]), args[1:], headers)
+    elif sys.argv[1] == "flood":
+        work = flood(int(args[0]), int(args[1]), args[2], headers)
     else:
         work = hammer(int(args[0]), args[1], headers)
     outcomes = asyncio.run(asyncio.wait_for(work, LIMIT_S))

@@ -206,6 +206,23 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	equal "$(relay_stats .accounts.k1.max_overlap)" 1
 }
 
+@test "keys that somebody makes up don't fill Redis" {
+	start_turnstile -o redis.max_accounts=200
+	turn a k1
+	ask_later b k1
+	in_line b k1 1
+	redis config set maxmemory $(($(redis info memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p') + 800000))
+	equal "$(python3 "$BATS_TEST_DIRNAME/crowd.py" flood 3000 8 "$URL" -- 'X-Relay-Events: 1')" '{"200":3000}'
+	served k2
+	(($(redis zcard user_msg_queue_index) <= 204))
+	(($(redis dbsize) <= 2 * 204 + 10))
+	(($(http "$ADMIN/metrics" | sed -n 's/^turnstile_accounts_forgotten_total //p') >= 2700))
+	(($(log_lines 'select(.msg | test("than there is room for"))' | wc -l) == 1))
+	hang_up a
+	await b
+	equal "$(outcome b)" "200 0"
+}
+
 @test "scripts are loaded again when Redis has lost them" {
 	start_turnstile
 	served k1
