@@ -1,18 +1,18 @@
 /*
  * redis_presence.c - the live key, and the index of accounts, which is bounded.
  *
- *      note ──index.lua──> too many? the longest idle ──forget.lua──> nobody there: its past is deleted
- *           (account)      are taken out of the index   (each account)      └─ somebody: back into the index
+ *      note ──index.lua──> too many? the longest idle ──forget.lua──> nobody there: past deleted
+ *           (account)      are taken out of the index   (each one)  └─ somebody: into the index
  *
- * Clients can make up accounts without end, by sending keys that they made up, so what is remembered of
- * idle ones has a limit (redis.max_accounts), as the entries of HAProxy's stick tables have: who comes in when
- * it is reached pushes out those whose last use is longest ago. The index says who that is, but only the
- * account's own keys, in a cluster on another node, say if somebody is there.
+ * Clients can make up accounts without end, by sending keys that they made up, so what is
+ * remembered of idle ones has a limit (redis.max_accounts), as HAProxy's stick tables have: who
+ * comes in when it is reached pushes out those whose last use is longest ago. The index says who
+ * that is, but only the account's own keys, in a cluster on another node, say if somebody is there.
  *
- * If this process crashes between the two, those few aren't listed until they are used again; what is
- * remembered of them expires. So it is if another process uses an account that this one has just forgotten,
- * within the 30 s in which it doesn't note it again: that takes max_accounts others in that time, and is about
- * no more than the KNOWN_MAX that were noted last.
+ * If this process crashes between the two, those few aren't listed until they are used again; what
+ * is remembered of them expires. So it is if another process uses an account that this one has just
+ * forgotten, within the 30 s in which it doesn't note it again: that takes max_accounts others in
+ * that time, and is about no more than the KNOWN_MAX that were noted last.
  */
 #include "queue/redis_presence.h"
 
@@ -27,7 +27,7 @@ enum {
 	INDEX_EVERY_MS = 30000, /* unindex.lua counts on less than 60 s */
 	KNOWN_MAX = 1000,       /* the oldest of more is noted again, that is all */
 	LOG_EVERY_MS = 60000,
-	INDEX_ALL = INT32_MAX,
+	NO_LIMIT = INT32_MAX,
 };
 
 struct known_account {
@@ -164,7 +164,7 @@ static void forgotten(struct redis_call *call, const redisReply *reply)
 	if (redis_answer_read(reply, &a) && span_eq(a.what, SPAN("forgotten")))
 		tell(m->presence);
 	else
-		put_in_index(m->presence, m->account, INDEX_ALL, answered);
+		put_in_index(m->presence, m->account, NO_LIMIT, answered);
 	redis_call_free(call);
 }
 
