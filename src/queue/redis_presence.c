@@ -25,7 +25,7 @@
 
 enum {
 	INDEX_EVERY_MS = 30000, /* unindex.lua counts on less than 60 s */
-	KNOWN_MAX = 1000,       /* the oldest of more is noted again, that is all */
+	KNOWN_MAX = 4000,       /* the oldest of more is noted again, that is all */
 	LOG_EVERY_MS = 60000,
 	NO_LIMIT = INT32_MAX,
 };
@@ -155,7 +155,7 @@ static void put_in_index(struct redis_presence *p, const char *account, int64_t 
 	send_off(p, &m->call);
 }
 
-/* Who can't be forgotten, or can't be asked about, comes to the end of the index, and pushes out nobody. */
+/* Who can't be forgotten, or asked about, comes to the end of the index, and pushes out nobody. */
 static void forgotten(struct redis_call *call, const redisReply *reply)
 {
 	struct mention *m = container_of(call, struct mention, call);

@@ -55,6 +55,30 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
 	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
 }
 
+@test "accounts that somebody makes up are forgotten on all nodes" {
+	start_two -o redis.max_accounts=150
+	local name port keys=() total=0
+	at a
+	for port in "${NODES[@]}"; do
+		key_on "$port"
+		keys+=("$KEY")
+		turn "h_$KEY" "$KEY"
+	done
+	for name in a b; do
+		equal "$("$CROWD" flood 600 4 "${URL_OF[$name]}" -- 'X-Relay-Events: 1')" '{"200":600}'
+	done
+	for port in "${NODES[@]}"; do
+		((total += $(on "$port" dbsize)))
+	done
+	((total <= 2 * 154 + 20))
+	for KEY in "${keys[@]}"; do
+		equal "$(queue "$KEY" '.isLocked')" true
+		equal "$(admin "/api/queues?limit=500" "[.queues[] | select(.accountId == \"$(key_account "$KEY")\")] | length")" 1
+		hang_up "h_$KEY"
+		served "$KEY"
+	done
+}
+
 @test "a slot moves while a turn is held and others wait: TRYAGAIN, ASK, MOVED" {
 	start_two -o redis.command_timeout_ms=4000
 	local from=${NODES[1]} to=${NODES[2]} slot
