@@ -57,6 +57,7 @@ static const char *const other_values[] = {
 	"redis.key_prefix=p",
 	"redis.instance=some-other.instance",
 	"redis.command_timeout_ms=711",
+	"redis.max_accounts=7013",
 	"redis.cluster=true",
 	"redis.ca_file=/dev/null",
 	"redis.cert_file=/dev/null",
