@@ -165,8 +165,8 @@ static const char *told(const cJSON *line, const char *key)
 }
 
 /*
- * A line about an exchange, in the fields of a verdict: what it says, and what its reason means. What
- * no log can know (body, headers, the configuration of then) is null. Nothing for other lines.
+ * A line about an exchange, in the fields of a verdict: what it says, and what its reason means.
+ * What no log can know (body, headers, the configuration of then) is null. Nothing for other lines.
  */
 static void explain_line(struct span text, struct buf *to)
 {

@@ -5,8 +5,8 @@
  *         └──────────────────────────────SIGTERM, SIGINT─────────────────────────────> DRAINING
  *                                                       CUTTING <──a second one, or the limit──┘
  *
- * From each of the last three the process goes on to STOPPING when its last connection is gone: admin
- * listener, then queue, then the loop. Nothing changes its mind there.
+ * From each of the last three the process goes on to STOPPING when its last connection is gone:
+ * admin listener, then queue, then the loop. Nothing changes its mind there.
  */
 #pragma once
 

@@ -3,10 +3,10 @@
  *
  *      headers ──> on_begin ──> body ──> on_received ──job──> route? allowed? ──> handler ──> reply
  *
- * Bodies are small and kept whole. A request and its answer have a limit each, so that a client that
- * stalls costs a connection for that long and no longer. And as anybody can connect, with a token or
- * without, no number of such clients keeps an operator out: if all connections are taken, one that
- * waits for its client is closed for who comes.
+ * Bodies are small and kept whole. A request and its answer have a limit each, so that a client
+ * that stalls costs a connection for that long and no longer. And as anybody can connect, with a
+ * token or without, no number of such clients keeps an operator out: if all connections are taken,
+ * one that waits for its client is closed for who comes.
  */
 #include "admin/admin.h"
 

@@ -2,8 +2,8 @@
  * admin.h - the operators' listener: health, status, metrics, changes at run time. The door to the
  * room.
  *
- * A second HTTP server on the same loop. What it serves are the rows of routes.c. It goes on serving
- * while the proxy drains, so that one can watch.
+ * A second HTTP server on the same loop. What it serves are the rows of routes.c. It goes on
+ * serving while the proxy drains, so that one can watch.
  */
 #pragma once
 

@@ -1,11 +1,12 @@
 /*
  * guard.h - may this request be served? Pure functions over its headers.
  *
- * With admin.token set, it must be there (RFC 6750), and that is enough: no page in a browser can send
- * it by itself. Without one the listener is on loopback, where every page that a browser on this
- * machine shows can reach it. So the Host must name this machine by address, or as localhost
- * (against DNS rebinding), and what changes something must not come from another site, which browsers
- * tell in Sec-Fetch-Site (W3C Fetch Metadata) and Origin (RFC 6454). No answer allows CORS.
+ * With admin.token set, it must be there (RFC 6750), and that is enough: no page in a browser can
+ * send it by itself. Without one the listener is on loopback, where every page that a browser on
+ * this machine shows can reach it. So the Host must name this machine by address, or as localhost
+ * (against DNS rebinding), and what changes something must not come from another site, which
+ * browsers tell in Sec-Fetch-Site (W3C Fetch Metadata) and Origin (RFC 6454). No answer allows
+ * CORS.
  */
 #pragma once
 

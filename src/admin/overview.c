@@ -1,8 +1,8 @@
 /*
  * overview.c - the one survey behind all open pages, and each page's part of it as JSON.
  *
- * What is the same for all pages is made once a survey, as text; what a page has chosen (an order, a
- * search, a part of the list, an account) is put together for each.
+ * What is the same for all pages is made once a survey, as text; what a page has chosen (an order,
+ * a search, a part of the list, an account) is put together for each.
  */
 #include "admin/overview.h"
 
@@ -343,8 +343,8 @@ static const struct {
 };
 
 /*
- * Among equal ones those in trouble or in use are first; and all else is by name, so that a list that is
- * asked for in parts doesn't change between them.
+ * Among equal ones those in trouble or in use are first; and all else is by name, so that a list
+ * that is asked for in parts doesn't change between them.
  */
 static int compare(const void *a, const void *b, void *arg)
 {

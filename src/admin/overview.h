@@ -1,13 +1,14 @@
 /*
- * overview.h - all that the dashboard shows, from one question to the backend for any number of pages.
+ * overview.h - all that the dashboard shows, from one question to the backend for any number of
+ * pages.
  *
  *      page ──> GET /api/overview ──> fresh enough? ──yes──> answer at once
  *      page ──>        …                  └──no──> one survey (ask.h); all who come meanwhile wait
  *                                                  for the same one
  *
- * An answer is at most OVERVIEW_FRESH_MS old, or where surveys take long OVERVIEW_OLDEST_MS, so that they
- * keep the backend busy for no more than 1 / OVERVIEW_SHARE of the time. Nothing is asked while
- * nobody asks. A page that
+ * An answer is at most OVERVIEW_FRESH_MS old, or where surveys take long OVERVIEW_OLDEST_MS, so
+ * that they keep the backend busy for no more than 1 / OVERVIEW_SHARE of the time. Nothing is asked
+ * while nobody asks. A page that
  * chooses an account which the last survey didn't show as a whole has another survey made at once,
  * but none is made within OVERVIEW_SOON_MS of the one before.
  */

@@ -40,8 +40,8 @@ int route_find(const struct route *table, size_t count, struct span method, stru
 	       const struct route **ret, struct route_params *params, struct buf *allow) MUST_USE;
 
 /*
- * Percent-decodes (RFC 3986, section 2.1). False if it is empty, too long, not well-formed, or has a
- * control character.
+ * Percent-decodes (RFC 3986, section 2.1). False if it is empty, too long, not well-formed, or has
+ * a control character.
  */
 bool route_decode(struct span s, char ret[ROUTE_PARAM_MAX]) MUST_USE;
 

@@ -1,8 +1,9 @@
 /*
  * discard.h - gives large memory back to the kernel a piece at a time, one a turn of the loop.
  *
- * What the kernel has to do is in proportion to the pages that were used: munmap(2) of 20 MiB takes 1 ms,
- * in which nobody else is served. madvise(2) with MADV_DONTNEED does the same for a part of them.
+ * What the kernel has to do is in proportion to the pages that were used: munmap(2) of 20 MiB takes
+ * 1 ms, in which nobody else is served. madvise(2) with MADV_DONTNEED does the same for a part of
+ * them.
  */
 #pragma once
 

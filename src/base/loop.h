@@ -57,8 +57,8 @@ struct timer *timer_new(struct loop *loop, timer_fn fn, void *arg);
 void timer_clear(struct timer **timer);
 
 /*
- * Calls back once, `in_ms` from now by clock_ms(), never before (less than 0 counts as 0); replaces an
- * earlier start.
+ * Calls back once, `in_ms` from now by clock_ms(), never before (less than 0 counts as 0); replaces
+ * an earlier start.
  */
 void timer_start(struct timer *timer, int64_t in_ms);
 void timer_stop(struct timer *timer);

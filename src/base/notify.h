@@ -3,8 +3,8 @@
  * systemd.service(5).
  *
  * The protocol is a datagram of "NAME=VALUE" lines to the Unix socket in $NOTIFY_SOCKET ("@…" is
- * an abstract one), stable since systemd 217; so no library. Without that variable, all of this does
- * nothing. Nothing here blocks or fails: who isn't heard goes on.
+ * an abstract one), stable since systemd 217; so no library. Without that variable, all of this
+ * does nothing. Nothing here blocks or fails: who isn't heard goes on.
  */
 #pragma once
 
@@ -18,9 +18,9 @@ struct notify *notify_new(struct loop *loop) MUST_USE;
 void notify_free(struct notify *n); /* takes NULL */
 
 /*
- * READY=1 and STATUS=. From now on WATCHDOG=1 is sent from a timer of the loop, twice within the time
- * that the manager waits: so a loop that is stuck is found out. With `is_successor` the manager is
- * told that this is the main process now (MAINPID=).
+ * READY=1 and STATUS=. From now on WATCHDOG=1 is sent from a timer of the loop, twice within the
+ * time that the manager waits: so a loop that is stuck is found out. With `is_successor` the
+ * manager is told that this is the main process now (MAINPID=).
  */
 void notify_ready(struct notify *n, const char *status, bool is_successor);
 

@@ -35,8 +35,8 @@ struct redis_address {
 };
 
 /*
- * 0, or -EINVAL and what is wrong, "has no host" say, appended to `why`, without the URL, as that may hold a
- * password. How a host may be spelled is not looked at.
+ * 0, or -EINVAL and what is wrong, "has no host" say, appended to `why`, without the URL, as that
+ * may hold a password. How a host may be spelled is not looked at.
  */
 int redis_address_parse(struct span url, struct buf *why, struct redis_address *ret) MUST_USE;
 

@@ -59,8 +59,8 @@ struct runtime *runtime_new(struct config *live) MUST_USE;
 void runtime_free(struct runtime *r); /* takes NULL */
 
 /*
- * From now on these count, and no others. A setting that isn't understood (of a later version, or put
- * there by hand) is left out; returns how many were.
+ * From now on these count, and no others. A setting that isn't understood (of a later version, or
+ * put there by hand) is left out; returns how many were.
  */
 size_t runtime_replace(struct runtime *r, const struct runtime_setting *all, size_t count);
 

@@ -1,9 +1,10 @@
 /*
  * door.h - who may come in: accepts connections, and stops accepting while there are too many.
  *
- * Three limits. In total: more wait in the kernel's queue until one leaves, or is made to. Per address: one more
- * is answered 503 (but with TLS) and closed. Descriptors: while the process or the machine has none left,
- * accepting rests and is tried again ten times a second, or when a connection leaves.
+ * Three limits. In total: more wait in the kernel's queue until one leaves, or is made to. Per
+ * address: one more is answered 503 (but with TLS) and closed. Descriptors: while the process or
+ * the machine has none left, accepting rests and is tried again ten times a second, or when a
+ * connection leaves.
  */
 #pragma once
 
@@ -28,21 +29,23 @@ struct door_options {
 	bool is_mute; /* who is refused isn't told so: it doesn't speak HTTP yet */
 
 	/*
-	 * Before each accept: sets aside what it takes to serve one more, beside his descriptor. 0 or -errno:
-	 * then he stays outside, and isn't let in to be thrown out. NULL: it takes nothing.
+	 * Before each accept: sets aside what it takes to serve one more, beside his descriptor. 0
+	 * or -errno: then he stays outside, and isn't let in to be thrown out. NULL: it takes
+	 * nothing.
 	 */
 	int (*prepare)(void *arg);
 
 	/*
 	 * Somebody has come: a non-blocking descriptor that is the callee's from now on. False if
-	 * it couldn't be served (and is closed) for lack of resources, with errno; else door_left() follows when it is closed.
+	 * it couldn't be served (and is closed) for lack of resources, with errno; else door_left()
+	 * follows when it is closed.
 	 */
 	bool (*arrived)(void *arg, int fd, const struct sockaddr *from, socklen_t len);
 
 	/*
-	 * All are inside who may be, and somebody waits outside: asks one to leave, who does so later;
-	 * door_left() tells of it. May be called again before. False: nobody can be asked now. NULL:
-	 * nobody ever is.
+	 * All are inside who may be, and somebody waits outside: asks one to leave, who does so
+	 * later; door_left() tells of it. May be called again before. False: nobody can be asked
+	 * now. NULL: nobody ever is.
 	 */
 	bool (*full)(void *arg);
 	void *arg;

@@ -41,8 +41,8 @@ struct early *early_new(struct loop *loop, const struct early_client *client,
 void early_free(struct early *e); /* takes NULL */
 
 /*
- * There is something to read(), or the socket can be written: goes on in a job. Takes NULL, and does
- * nothing behind EARLY_DONE and EARLY_CUT.
+ * There is something to read(), or the socket can be written: goes on in a job. Takes NULL, and
+ * does nothing behind EARLY_DONE and EARLY_CUT.
  */
 void early_wake(struct early *e);
 

@@ -113,9 +113,9 @@ static void start_rate_window(struct exchange *x)
 }
 
 /*
- * Whether the client sent too little in the window that ends now. Bytes that we don't take from it, as
- * the upstream takes none from us, aren't its fault; with an answer, nobody needs the rest; and one
- * that fell silent isn't slow, but stalls.
+ * Whether the client sent too little in the window that ends now. Bytes that we don't take from it,
+ * as the upstream takes none from us, aren't its fault; with an answer, nobody needs the rest; and
+ * one that fell silent isn't slow, but stalls.
  */
 static bool is_slow(struct exchange *x)
 {

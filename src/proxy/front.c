@@ -85,8 +85,8 @@ static void *on_begin(void *ctx, struct http_request *request)
 }
 
 /*
- * Makes room for `n` more bytes of a body: for all of it, if its length is known and not far from what
- * has come, so that a large one isn't copied over and over, and a claim alone costs nothing.
+ * Makes room for `n` more bytes of a body: for all of it, if its length is known and not far from
+ * what has come, so that a large one isn't copied over and over, and a claim alone costs nothing.
  */
 static void make_room(struct exchange *x, size_t n)
 {

@@ -1,10 +1,10 @@
 /*
- * halls.h - the connections of a listener, in groups of bounded size, each served by a daemon of its
- * own.
+ * halls.h - the connections of a listener, in groups of bounded size, each served by a daemon of
+ * its own.
  *
- * libmicrohttpd walks all suspended connections of a daemon at each resume: with 10,000 that wait, this
- * was more than half of all CPU. So no daemon has more than HALL_MAX. All daemons run on the one
- * loop; a hall once opened stays.
+ * libmicrohttpd walks all suspended connections of a daemon at each resume: with 10,000 that wait,
+ * this was more than half of all CPU. So no daemon has more than HALL_MAX. All daemons run on the
+ * one loop; a hall once opened stays.
  *
  * What a daemon is, only http_server.c knows.
  */

@@ -36,8 +36,8 @@ bool head_has_body(const struct request_head *h);
 bool head_expects_continue(const struct request_head *h);
 
 /*
- * For a parser that reads a head where it lies, ends each piece with a NUL and gives out pointers into
- * its memory (libmicrohttpd before 1.0). The pieces of a head that is as it should be (method
+ * For a parser that reads a head where it lies, ends each piece with a NUL and gives out pointers
+ * into its memory (libmicrohttpd before 1.0). The pieces of a head that is as it should be (method
  * SP target SP version CRLF, fields of name ":" blanks value CRLF, CRLF) lie one behind
  * another and add up to the length that the parser counted. Whatever it skipped, moved or dropped
  * (doubled spaces, folded lines, what follows a NUL, the CR that a line hasn't) makes a gap: true.

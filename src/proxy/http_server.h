@@ -62,8 +62,9 @@ struct http_service {
 	void (*closed)(void *ctx);
 
 	/*
-	 * Somebody comes, all connections are taken, and none is without a request: may cut one; returns whether it did.
-	 * NULL: then idle ones aren't closed for who comes either; he waits until one leaves.
+	 * Somebody comes, all connections are taken, and none is without a request: may cut one;
+	 * returns whether it did. NULL: then idle ones aren't closed for who comes either; he waits
+	 * until one leaves.
 	 */
 	bool (*crowded)(void *ctx);
 };

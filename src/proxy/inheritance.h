@@ -8,10 +8,10 @@
  *      retires                          <──────── inheritance_accept()   "go"
  *      closes its descriptors ────────────────>   "gone"                 has listen.takeover now
  *
- * The sockets themselves are passed (unix(7), SCM_RIGHTS), as HAProxy does with `-x`. A second socket
- * with SO_REUSEPORT would be easier to come by, but closing the first one resets what is in its
- * queue of accepted connections, and the handshakes under way; one socket in two processes has one
- * queue, which loses nothing, whoever closes it first. It also works for Unix sockets and for
+ * The sockets themselves are passed (unix(7), SCM_RIGHTS), as HAProxy does with `-x`. A second
+ * socket with SO_REUSEPORT would be easier to come by, but closing the first one resets what is in
+ * its queue of accepted connections, and the handshakes under way; one socket in two processes has
+ * one queue, which loses nothing, whoever closes it first. It also works for Unix sockets and for
  * port 0; and two programs on one port by mistake are still told so.
  */
 #pragma once
@@ -52,8 +52,8 @@ int inheritance_accept(struct inheritance *i) MUST_USE;
 bool inheritance_accepted(const struct inheritance *i);
 
 /*
- * Closes what wasn't taken; if it wasn't accepted, the old process goes on as before. The doors that
- * took from it go first. Takes NULL.
+ * Closes what wasn't taken; if it wasn't accepted, the old process goes on as before. The doors
+ * that took from it go first. Takes NULL.
  */
 void inheritance_free(struct inheritance *i);
 void inheritance_freep(struct inheritance **i); /* for CLEANUP() */

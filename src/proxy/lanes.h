@@ -1,9 +1,9 @@
 /*
  * lanes.h - transfers, in lanes of bounded size, each with connections of its own.
  *
- * libcurl searches the list of a host's connections for each transfer: with thousands under way this was
- * most of all CPU. So no multi handle has more than a lane's worth. A small load uses one lane, and
- * the connections that it keeps; one that nobody has used for a while is closed, with its
+ * libcurl searches the list of a host's connections for each transfer: with thousands under way
+ * this was most of all CPU. So no multi handle has more than a lane's worth. A small load uses one
+ * lane, and the connections that it keeps; one that nobody has used for a while is closed, with its
  * connections, but for the last.
  *
  * What a lane has, only upstream.c knows.

@@ -6,10 +6,10 @@
 #include "base/buf.h"
 
 /*
- * Listens on what the option `name` is set to: "host:port", "[v6]:port" (port 0: any free one) or "unix:PATH", where a path that
- * nobody listens on any more is replaced. Returns a non-blocking descriptor and, owned by the
- * caller, the real address; or -errno and in `errors` a line that says what to do. A host name is
- * resolved blocking.
+ * Listens on what the option `name` is set to: "host:port", "[v6]:port" (port 0: any free one) or
+ * "unix:PATH", where a path that nobody listens on any more is replaced. Returns a non-blocking
+ * descriptor and, owned by the caller, the real address; or -errno and in `errors` a line that says
+ * what to do. A host name is resolved blocking.
  */
 int listener_open(const char *name, const char *address, struct buf *errors, char **ret_address)
 	MUST_USE;
@@ -18,8 +18,9 @@ int listener_open(const char *name, const char *address, struct buf *errors, cha
 char *listener_address(int fd, const char *configured) MUST_USE;
 
 /*
- * Listens for connections of packets (SOCK_SEQPACKET) on a Unix socket that only our user can connect
- * to. Returns a non-blocking descriptor, or -errno. A path that nobody listens on is replaced.
+ * Listens for connections of packets (SOCK_SEQPACKET) on a Unix socket that only our user can
+ * connect to. Returns a non-blocking descriptor, or -errno. A path that nobody listens on is
+ * replaced.
  */
 int listener_open_packets(const char *path) MUST_USE;
 

@@ -35,8 +35,8 @@ struct lobby_options {
 	void (*left)(void *arg);
 
 	/*
-	 * Not NULL: when it is full, the one that is idle for longest is closed in favour of who comes. If
-	 * none is idle this is called, which may cut one; returns whether it did.
+	 * Not NULL: when it is full, the one that is idle for longest is closed in favour of who
+	 * comes. If none is idle this is called, which may cut one; returns whether it did.
 	 */
 	bool (*crowded)(void *arg);
 	void *arg;

@@ -15,9 +15,9 @@
 struct proxy;
 
 /*
- * Listens on listen.address, with the socket that `inheritance` has for it, if any. 0, or -errno and
- * a line in `errors` that says what to do. `config` is read at any time (reload); it, `loop`, `queue`
- * and `inheritance` outlive the proxy.
+ * Listens on listen.address, with the socket that `inheritance` has for it, if any. 0, or -errno
+ * and a line in `errors` that says what to do. `config` is read at any time (reload); it, `loop`,
+ * `queue` and `inheritance` outlive the proxy.
  */
 int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
 	      struct inheritance *inheritance, struct buf *errors, struct proxy **ret) MUST_USE;

@@ -1,8 +1,8 @@
 /*
  * stats.h - what the proxy has counted, and what it has now: for metrics and status.
  *
- * Counters are plain numbers that the loop's thread counts up where things happen; whoever reads them
- * runs on the loop as well.
+ * Counters are plain numbers that the loop's thread counts up where things happen; whoever reads
+ * them runs on the loop as well.
  */
 #pragma once
 

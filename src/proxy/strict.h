@@ -1,9 +1,9 @@
 /*
  * strict.h - may this head be believed? Pure functions, the one place that refuses.
  *
- * libmicrohttpd and libcurl read more than RFC 9112 allows: what they made of a head is checked here
- * once more, so that nobody before or behind us can disagree with us on where a message ends or
- * whom it is for. RFC 9110 and 9112 are named by section where a check comes from.
+ * libmicrohttpd and libcurl read more than RFC 9112 allows: what they made of a head is checked
+ * here once more, so that nobody before or behind us can disagree with us on where a message ends
+ * or whom it is for. RFC 9110 and 9112 are named by section where a check comes from.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
  * tally.h - counters by account, for as many accounts as an operator wants.
  *
- * Names come from clients, so there is a cap: the first ones seen get counters of their own, all later
- * ones share a row. A row never goes away, so its counters never fall.
+ * Names come from clients, so there is a cap: the first ones seen get counters of their own, all
+ * later ones share a row. A row never goes away, so its counters never fall.
  */
 #pragma once
 

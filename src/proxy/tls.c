@@ -5,9 +5,9 @@
  *      client (outer) │                                   │ (inner) the HTTP server's end
  *                     └── down: SSL_write() <── read()  ──┘
  *
- * Each direction holds at most one piece that couldn't be passed on, and isn't read while it does: so
- * back-pressure goes through, and an idle line has no buffers. One job, advance(), does all that can
- * be done, and then says which events could change that.
+ * Each direction holds at most one piece that couldn't be passed on, and isn't read while it does:
+ * so back-pressure goes through, and an idle line has no buffers. One job, advance(), does all that
+ * can be done, and then says which events could change that.
  *
  *      client closes, or breaks     the inner end is shut for writing: the server sees a hang-up
  *      server shuts for writing     close_notify, when all is flushed; its reading goes on

@@ -3,11 +3,11 @@
  *
  *      client <══ TLS ══> line: OpenSSL <── a pair of Unix sockets ──> the HTTP server
  *
- * A *line* is one connection. The HTTP server gets one end of a socket pair in place of the client's
- * socket, so everything that it does to a socket (writing past its library, watching for a hang-up,
- * shutting down, seeing back-pressure) means the same with TLS and without; the price is one copy
- * more through the kernel, and two descriptors. All on the loop, nothing blocks but the loading of
- * files; a handshake takes the loop about 0.2 ms (ECDSA P-256) to 1 ms (RSA 2048).
+ * A *line* is one connection. The HTTP server gets one end of a socket pair in place of the
+ * client's socket, so everything that it does to a socket (writing past its library, watching for a
+ * hang-up, shutting down, seeing back-pressure) means the same with TLS and without; the price is
+ * one copy more through the kernel, and two descriptors. All on the loop, nothing blocks but the
+ * loading of files; a handshake takes the loop about 0.2 ms (ECDSA P-256) to 1 ms (RSA 2048).
  *
  * TLS 1.2 and 1.3, forward secrecy and AEAD only (RFC 9325), session tickets, ALPN http/1.1.
  */
@@ -23,8 +23,8 @@ struct tls_identity; /* a certificate with its chain, and its key */
 
 /*
  * Loads PEM files: the server's certificate first, then those between it and the authority. 0, or
- * -EINVAL and in `errors` a line that names `OPTION_cert` or `OPTION_key` and what is wrong. A key with a
- * passphrase is wrong: there is nobody to ask.
+ * -EINVAL and in `errors` a line that names `OPTION_cert` or `OPTION_key` and what is wrong. A key
+ * with a passphrase is wrong: there is nobody to ask.
  */
 int tls_identity_new(const char *option, const char *cert_file, const char *key_file,
 		     struct buf *errors, struct tls_identity **ret) MUST_USE;
@@ -47,20 +47,20 @@ struct tls *tls_new(struct loop *loop, const struct tls_options *options) MUST_U
 void tls_use(struct tls *t, struct tls_identity *identity);
 
 /*
- * Sets aside the descriptors for the next line; nothing if that is done. 0, or -errno. Asked before a
- * client is accepted, so that none is that couldn't have a line.
+ * Sets aside the descriptors for the next line; nothing if that is done. 0, or -errno. Asked before
+ * a client is accepted, so that none is that couldn't have a line.
  */
 int tls_prepare(struct tls *t) MUST_USE;
 
 /*
- * A line for the client at `fd`, non-blocking, whose the descriptor is from now on; tls_prepare() has
- * returned 0. Returns the server's end of it, non-blocking and the caller's.
+ * A line for the client at `fd`, non-blocking, whose the descriptor is from now on; tls_prepare()
+ * has returned 0. Returns the server's end of it, non-blocking and the caller's.
  */
 int tls_line_new(struct tls *t, int fd) MUST_USE;
 
 /*
- * The server closes its end, `fd`, before the loop goes on. What it has written still goes to the client
- * before the line is over.
+ * The server closes its end, `fd`, before the loop goes on. What it has written still goes to the
+ * client before the line is over.
  */
 void tls_server_left(struct tls *t, int fd, const char *address);
 

@@ -8,7 +8,8 @@
 #include "proxy/tls_identity.h"
 
 /*
- * RFC 9325, sections 4.2 and 3.2: ephemeral keys and AEAD. TLS 1.3 has nothing else, so this is for 1.2.
+ * RFC 9325, sections 4.2 and 3.2: ephemeral keys and AEAD. TLS 1.3 has nothing else, so this is for
+ * 1.2.
  */
 static const char ciphers_1_2[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 

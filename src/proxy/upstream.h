@@ -5,8 +5,8 @@
  * give bytes, or ask for a job; everything else about a transfer is read from it later, in a job.
  * Connections are kept and reused. One that the relay closed meanwhile is replaced by a new one
  * without anybody noticing: curl sends a request again when a reused connection ends before the
- * first byte of a response, within a second: later the relay may have been at work on it, and nothing is
- * asked for twice. A body that couldn't be sent twice goes on a new connection at once.
+ * first byte of a response, within a second: later the relay may have been at work on it, and
+ * nothing is asked for twice. A body that couldn't be sent twice goes on a new connection at once.
  */
 #pragma once
 

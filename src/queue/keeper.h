@@ -11,9 +11,10 @@
  *      this process    its live key (750 ms) refreshed every 250 ms (or a quarter of the timeout, if
  *                      that is less), while it keeps anything
  *
- * It sleeps without wake-ups while it keeps nothing. In a cluster each node has a keeper of its own; it
- * doesn't follow redirections, but says so: its tickets are moved to another (KEEPER_REFUSED), or the loop renews
- * for it (KEEPER_ADRIFT) as long as their slot is between two nodes.
+ * It sleeps without wake-ups while it keeps nothing. In a cluster each node has a keeper of its
+ * own; it doesn't follow redirections, but says so: its tickets are moved to another
+ * (KEEPER_REFUSED), or the loop renews for it (KEEPER_ADRIFT) as long as their slot is between two
+ * nodes.
  */
 #pragma once
 
@@ -41,14 +42,16 @@ enum keeper_news_kind {
 	KEEPER_REFUSED, /* the lease of the waiter `id` can't be renewed: Redis says `refusal`; or
 			 * that of the turn `id`, as it is elsewhere in a cluster */
 	/*
-	 * The lease of the turn `id`, or if that is empty of the waiters of `account`, can't be renewed
-	 * by a script on all keys of the account: in a cluster they are on their way to another node,
-	 * or have none. Told with each try, until keeper_renewed() or the lease's end.
+	 * The lease of the turn `id`, or if that is empty of the waiters of `account`, can't be
+	 * renewed by a script on all keys of the account: in a cluster they are on their way to
+	 * another node, or have none. Told with each try, until keeper_renewed() or the lease's
+	 * end.
 	 */
 	KEEPER_ADRIFT,
 	/*
-	 * The turn `id` of `account` was renewed after keeper_drop(), or may have been, as no answer
-	 * came. If the give-back had overtaken the renewal, Redis may have taken it for a turn whose data were lost, and restored it.
+	 * The turn `id` of `account` was renewed after keeper_drop(), or may have been, as no
+	 * answer came. If the give-back had overtaken the renewal, Redis may have taken it for a
+	 * turn whose data were lost, and restored it.
 	 */
 	KEEPER_STRAY,
 	KEEPER_RESTS, /* the answer to keeper_rest() */
@@ -70,8 +73,8 @@ struct keeper_turn {
 typedef void (*keeper_fn)(void *arg, const struct keeper_news *news);
 
 /*
- * Starts the thread. `address`, `tls` (or NULL) and `names` outlive it. `fn` is called from the loop, never from
- * within a call. Aborts if there is no thread to be had.
+ * Starts the thread. `address`, `tls` (or NULL) and `names` outlive it. `fn` is called from the
+ * loop, never from within a call. Aborts if there is no thread to be had.
  */
 struct keeper *keeper_new(struct loop *loop, const struct redis_address *address,
 			  struct redis_tls *tls, const struct redis_names *names, keeper_fn fn,
@@ -81,7 +84,8 @@ struct keeper *keeper_new(struct loop *loop, const struct redis_address *address
 void keeper_stop(struct keeper *k);
 
 /*
- * The same, and waits for it. Blocks no longer than it takes to connect (the I/O timeout). Takes NULL.
+ * The same, and waits for it. Blocks no longer than it takes to connect (the I/O timeout). Takes
+ * NULL.
  */
 void keeper_free(struct keeper *k);
 
@@ -89,8 +93,8 @@ void keeper_free(struct keeper *k);
 void keeper_aim(struct keeper *k, const struct redis_place *place);
 
 /*
- * How long Redis may take to answer before that is told. Half of it, and a second at most, is for one read
- * or write.
+ * How long Redis may take to answer before that is told. Half of it, and a second at most, is for
+ * one read or write.
  */
 void keeper_set_timeout(struct keeper *k, int64_t timeout_ms);
 
@@ -119,8 +123,8 @@ void keeper_drop(struct keeper *k, const char *id);
 void keeper_renewed(struct keeper *k, const char *id, int64_t sent_ms);
 
 /*
- * Asks to be told by KEEPER_RESTS when no call is under way that began before: the news of all of them come
- * first. Who keeps nothing any more knows then that nothing of it will reach Redis later.
+ * Asks to be told by KEEPER_RESTS when no call is under way that began before: the news of all of
+ * them come first. Who keeps nothing any more knows then that nothing of it will reach Redis later.
  */
 void keeper_rest(struct keeper *k);
 

@@ -1,6 +1,6 @@
 /*
- * keeper_table.h - what a keeper keeps: turns and waiters by id, and waiters by account. Inside of keeper.c,
- * whose mutex guards it.
+ * keeper_table.h - what a keeper keeps: turns and waiters by id, and waiters by account. Inside of
+ * keeper.c, whose mutex guards it.
  */
 #pragma once
 

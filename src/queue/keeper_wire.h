@@ -43,10 +43,11 @@ typedef void (*keeper_answer_fn)(void *arg, struct keeper_call *call,
 				 const struct redis_answer *answer, int64_t sent_ms);
 
 /*
- * Refreshes the live key (or if `live` is false sends a PING), makes all `calls` (a list of keeper_call), and tells their answers.
- * Blocks, for `timeout_ms` in a read or write. A connection that was closed meanwhile is made
- * again; a server that is silent isn't tried twice. False: it can't be asked, and what hasn't
- * been told is unknown. A call that got an error isn't told, either, but says so in `refusal`.
+ * Refreshes the live key (or if `live` is false sends a PING), makes all `calls` (a list of
+ * keeper_call), and tells their answers. Blocks, for `timeout_ms` in a read or write. A connection
+ * that was closed meanwhile is made again; a server that is silent isn't tried twice. False: it
+ * can't be asked, and what hasn't been told is unknown. A call that got an error isn't told,
+ * either, but says so in `refusal`.
  */
 bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, bool live, struct list *calls,
 		      keeper_answer_fn fn, void *arg) MUST_USE;

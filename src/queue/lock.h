@@ -129,9 +129,9 @@ struct lock_ops {
 			       void *arg);
 
 	/*
-	 * Stops: no event comes any more. What is still entered is given back; turns that were given
-	 * back before are really gone from a shared backend when `done` is called, or `limit_ms`
-	 * have passed. `done` comes once, from the loop, never from within the call.
+	 * Stops: no event comes any more. What is still entered is given back; turns that were
+	 * given back before are really gone from a shared backend when `done` is called, or
+	 * `limit_ms` have passed. `done` comes once, from the loop, never from within the call.
 	 */
 	void (*stop)(struct lock_backend *b, int64_t limit_ms, void (*done)(void *arg), void *arg);
 
@@ -145,8 +145,8 @@ struct lock_backend {
 };
 
 /*
- * Turns of this process only. Never fails. `loop` outlives it; `instance` (copied, at most INSTANCE_MAX) is what
- * its tickets begin with.
+ * Turns of this process only. Never fails. `loop` outlives it; `instance` (copied, at most
+ * INSTANCE_MAX) is what its tickets begin with.
  */
 struct lock_backend *lock_memory_new(struct loop *loop, const char *instance) MUST_USE;
 

@@ -1,20 +1,22 @@
 /*
- * lock_redis.c - turns of all processes that share a Redis: the connections and their ups and downs.
+ * lock_redis.c - turns of all processes that share a Redis: the connections and their ups and
+ * downs.
  *
  *      nodes        calls of scripts, and leases   ┐
  *      sub link     messages: grants for us        ├──> redis_turns.c ──> tickets
  *      sweep        over the nodes: what crashes left ┘
  *
- * A node going down: enters without an answer fail; waiters have command_timeout_ms, from the last sign
- * of life, for it to come back. Then every waiter is touched: who has the turn learns so, who has lost
- * its place enters again. What couldn't be given back is owed and paid then, too, until its lease has run
- * out in Redis anyway. In a cluster all that is about the accounts that live on that node.
+ * A node going down: enters without an answer fail; waiters have command_timeout_ms, from the last
+ * sign of life, for it to come back. Then every waiter is touched: who has the turn learns so, who
+ * has lost its place enters again. What couldn't be given back is owed and paid then, too, until
+ * its lease has run out in Redis anyway. In a cluster all that is about the accounts that live on
+ * that node.
  *
  * A server that falls silent while nothing is asked over its link is noticed by the keeper, which
  * refreshes the live key four times a second; its complaint makes us probe the link.
  *
- * Messages are published where the account lives, and a cluster repeats them on every node: so one link
- * listens, to any node that is up.
+ * Messages are published where the account lives, and a cluster repeats them on every node: so one
+ * link listens, to any node that is up.
  */
 #include "queue/lock.h"
 

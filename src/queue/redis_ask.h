@@ -1,8 +1,8 @@
 /*
  * redis_ask.h - an operator's questions, asked in Redis. Inside of lock_redis.c.
  *
- * A list is two round trips: a page of the index, then all its accounts at once. So is a survey of a
- * cluster, which has the LOCK_LIST_MAX accounts last used, and those that are watched.
+ * A list is two round trips: a page of the index, then all its accounts at once. So is a survey of
+ * a cluster, which has the LOCK_LIST_MAX accounts last used, and those that are watched.
  */
 #pragma once
 
@@ -38,9 +38,9 @@ void redis_ask_ask(struct redis_ask *a, struct lock_question *q);
 void redis_ask_cancel(struct lock_question *q);
 
 /*
- * While the link is up the settings are read every 800 ms (one HGETALL of a small hash): so a change
- * is in effect everywhere within a second without any message that could get lost, a Redis that
- * fell silent is noticed though nothing is asked, and the round trip is known.
+ * While the link is up the settings are read every 800 ms (one HGETALL of a small hash): so a
+ * change is in effect everywhere within a second without any message that could get lost, a Redis
+ * that fell silent is noticed though nothing is asked, and the round trip is known.
  */
 void redis_ask_link_up(struct redis_ask *a);
 void redis_ask_link_down(struct redis_ask *a);

@@ -1,12 +1,13 @@
 /*
  * redis_call.h - calls of scripts over the loop's links, which outlive whoever asked.
  *
- * A call is embedded as the first member of its owner's record of it. It is on one of the caller's lists
- * until it is answered, so that what is still open when the links are freed can be freed, too.
+ * A call is embedded as the first member of its owner's record of it. It is on one of the caller's
+ * lists until it is answered, so that what is still open when the links are freed can be freed,
+ * too.
  *
- * In a cluster a call goes to the node that has its slot, and on to where that one says (MOVED, ASK).
- * What no node can do right now (TRYAGAIN while a slot's keys are moved, CLUSTERDOWN) is tried again every
- * 25 ms, until command_timeout_ms have passed; then that error is the answer.
+ * In a cluster a call goes to the node that has its slot, and on to where that one says (MOVED,
+ * ASK). What no node can do right now (TRYAGAIN while a slot's keys are moved, CLUSTERDOWN) is
+ * tried again every 25 ms, until command_timeout_ms have passed; then that error is the answer.
  */
 #pragma once
 
@@ -28,9 +29,9 @@ struct redis_call {
 	/* The answer, or NULL if the link went down. Owns the call from now on. */
 	void (*done)(struct redis_call *call, const redisReply *reply);
 	/*
-	 * Whether it is to be sent again: as text to a server that didn't know it, or to another node.
-	 * What was asked for later may be done by then, so this must be false for a call that a later
-	 * one was to undo. It ends as if the link had gone down. NULL: always.
+	 * Whether it is to be sent again: as text to a server that didn't know it, or to another
+	 * node. What was asked for later may be done by then, so this must be false for a call that
+	 * a later one was to undo. It ends as if the link had gone down. NULL: always.
 	 */
 	bool (*wanted)(const struct redis_call *call);
 

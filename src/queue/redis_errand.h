@@ -1,8 +1,9 @@
 /*
- * redis_errand.h - calls about a ticket, which they may outlive, and those that have to be made up for.
+ * redis_errand.h - calls about a ticket, which they may outlive, and those that have to be made up
+ * for.
  *
- * What couldn't be given back is a debt: it is tried again every second and when a link is up, until
- * its lease has run out in Redis anyway.
+ * What couldn't be given back is a debt: it is tried again every second and when a link is up,
+ * until its lease has run out in Redis anyway.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /*
- * redis_find.h - where Redis is right now: resolves its host's name, or asks sentinels for the master.
+ * redis_find.h - where Redis is right now: resolves its host's name, or asks sentinels for the
+ * master.
  *
- * On libuv's thread pool, so the loop isn't blocked. Sentinels are asked one after the other until one
- * answers, beginning with another one each time:
+ * On libuv's thread pool, so the loop isn't blocked. Sentinels are asked one after the other until
+ * one answers, beginning with another one each time:
  * https://redis.io/docs/reference/sentinel-clients/ ("SENTINEL get-master-addr-by-name")
  * Of a name's addresses, the first that takes a connection; for redis.url's own name beginning with
  * another one each time, as they may be several servers.
@@ -27,9 +28,9 @@ struct redis_place {
 typedef void (*redis_found_fn)(void *arg, const char *error, const struct redis_place *place);
 
 /*
- * Starts; never calls back from within. `attempt` counts a caller's searches, to try what there is in
- * turns. `address` is copied. Takes about `timeout_ms` over all sentinels or all addresses; a resolver's
- * time is its own.
+ * Starts; never calls back from within. `attempt` counts a caller's searches, to try what there is
+ * in turns. `address` is copied. Takes about `timeout_ms` over all sentinels or all addresses; a
+ * resolver's time is its own.
  */
 struct redis_find *redis_find_start(struct loop *loop, const struct redis_address *address,
 				    unsigned attempt, int64_t timeout_ms, redis_found_fn fn,

@@ -5,8 +5,8 @@
  *         ^            │             │             │          │
  *         └────────────┴─────────────┴─────────────┴──────────┘  whatever goes wrong
  *
- * Host names and sentinels are asked on libuv's thread pool (redis_find.h), anew for each attempt, so
- * nothing here blocks and a failover is followed. A link is UP when the
+ * Host names and sentinels are asked on libuv's thread pool (redis_find.h), anew for each attempt,
+ * so nothing here blocks and a failover is followed. A link is UP when the
  * server has accepted the login, the database and the greeting: so a server that is frozen, still
  * loading, or a read-only replica never counts as up. Commands are answered in the order in which
  * they were sent, each within `timeout_ms`; one that isn't means that the link is down.

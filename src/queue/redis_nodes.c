@@ -4,8 +4,9 @@
  *      CLUSTER SLOTS of one that is up ──┐
  *      MOVED, to a call or a keeper ─────┴──> of_slot ──> moved(): everybody takes his things along
  *
- * A node never goes while this is open: what is called forgotten has no link, and its keeper, which keeps
- * nothing, waits for the next one. So a pointer to a node stays good, and no thread is waited for on the loop.
+ * A node never goes while this is open: what is called forgotten has no link, and its keeper, which
+ * keeps nothing, waits for the next one. So a pointer to a node stays good, and no thread is waited
+ * for on the loop.
  */
 #include "queue/redis_nodes.h"
 
@@ -118,8 +119,8 @@ static void keeper_says(void *arg, const struct keeper_news *news)
 /* --- connecting -------------------------------------------------------------------------- */
 
 /*
- * The greeting writes, so that a replica is found out. In a cluster a replica redirects instead, and
- * only one node would take that key.
+ * The greeting writes, so that a replica is found out. In a cluster a replica redirects instead,
+ * and only one node would take that key.
  */
 static void open_link(struct redis_node *node)
 {

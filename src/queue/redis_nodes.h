@@ -1,14 +1,14 @@
 /*
- * redis_nodes.h - the servers that turns live in: the one that redis.url names, or with redis.cluster
- * the masters of a Redis Cluster. Inside of lock_redis.c.
+ * redis_nodes.h - the servers that turns live in: the one that redis.url names, or with
+ * redis.cluster the masters of a Redis Cluster. Inside of lock_redis.c.
  *
  *      slot ──> node ──> link      calls of scripts, on the loop
  *                        keeper    leases, in a thread of its own: a node that is silent delays no other's
  *
- * In a cluster the first node, redis.url's, is where it begins: who is up is asked for CLUSTER SLOTS
- * (understood by every version), and all masters are connected to. A MOVED changes one slot at once and
- * is followed by that question; so is a node that goes down, every half second, until it is back or
- * others have its slots. A node that is down and has no slots any more is forgotten.
+ * In a cluster the first node, redis.url's, is where it begins: who is up is asked for CLUSTER
+ * SLOTS (understood by every version), and all masters are connected to. A MOVED changes one slot
+ * at once and is followed by that question; so is a node that goes down, every half second, until
+ * it is back or others have its slots. A node that is down and has no slots any more is forgotten.
  * https://redis.io/docs/reference/cluster-spec/
  */
 #pragma once
@@ -90,8 +90,8 @@ struct redis_node *redis_nodes_redirect(struct redis_nodes *n, struct redis_node
 					const char *error);
 
 /*
- * It answers an error instead of what was asked for: logs that once, until it accepts something again.
- * Errors that say that the server is of no use end its link, which logs.
+ * It answers an error instead of what was asked for: logs that once, until it accepts something
+ * again. Errors that say that the server is of no use end its link, which logs.
  */
 void redis_node_refuses(struct redis_node *node, const char *error);
 void redis_node_accepts(struct redis_node *node);

@@ -1,6 +1,6 @@
 /*
- * redis_presence.h - shows others that this process lives, and which accounts it uses; bounds how many
- * idle ones Redis remembers (redis.max_accounts).
+ * redis_presence.h - shows others that this process lives, and which accounts it uses; bounds how
+ * many idle ones Redis remembers (redis.max_accounts).
  *
  * For cleaning up (sweep.h): before a ticket is entered the live key must be there, and the account
  * in the index. Both cost a command only now and then: four times a second, and once in 30 s for

@@ -15,7 +15,8 @@ struct redis_tls;
 
 /*
  * Reads the files that config->redis names. `host`: the name that the server's certificate must be
- * for; copied. -EINVAL with a line in `errors`: a file is no good, or this build has no TLS to Redis.
+ * for; copied. -EINVAL with a line in `errors`: a file is no good, or this build has no TLS to
+ * Redis.
  */
 int redis_tls_new(const struct config *config, const char *host, struct buf *errors,
 		  struct redis_tls **ret) MUST_USE;
@@ -24,8 +25,8 @@ int redis_tls_new(const struct config *config, const char *host, struct buf *err
 void redis_tls_free(struct redis_tls *tls);
 
 /*
- * Begins the handshake on a fresh connection, blocking or not as that is; a blocking one has ended it
- * when this returns. From any thread. -EPROTO: it failed, and the context's errstr says why.
+ * Begins the handshake on a fresh connection, blocking or not as that is; a blocking one has ended
+ * it when this returns. From any thread. -EPROTO: it failed, and the context's errstr says why.
  */
 int redis_tls_start(struct redis_tls *tls, redisContext *c) MUST_USE;
 

@@ -1,6 +1,6 @@
 /*
- * redis_turn.h - one ticket's place or turn in Redis, as far as this process knows. Inside of redis_turns.c,
- * which asks and hears; its states are explained there.
+ * redis_turn.h - one ticket's place or turn in Redis, as far as this process knows. Inside of
+ * redis_turns.c, which asks and hears; its states are explained there.
  */
 #pragma once
 
@@ -55,8 +55,8 @@ void place_remove(struct place *p);
 void place_turn_away(struct place *p);
 
 /*
- * It has the turn, to start in `delay_ms`, for `lease_ms` from when Redis was asked, at `sent_ms`, and is renewed
- * `renew_in_ms` after that. Its ticket hears that.
+ * It has the turn, to start in `delay_ms`, for `lease_ms` from when Redis was asked, at `sent_ms`,
+ * and is renewed `renew_in_ms` after that. Its ticket hears that.
  */
 void place_hold(struct place *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
 		int64_t renew_in_ms);

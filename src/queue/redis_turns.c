@@ -18,8 +18,8 @@
  * A turn that was handed over may be news of long ago: this process may have been stopped, or the
  * message late, and the lease over. No clock here can tell, so it is used only when Redis has
  * confirmed it, which also begins its whole lease. Where a delay is left, that costs no time.
- * The answer to a give_back of our own is no old news: the lease began after we had asked. While that
- * is not long ago, a turn without a delay is used at once, and the keeper confirms it soon.
+ * The answer to a give_back of our own is no old news: the lease began after we had asked. While
+ * that is not long ago, a turn without a delay is used at once, and the keeper confirms it soon.
  */
 #include "queue/redis_turns.h"
 
@@ -125,8 +125,8 @@ void redis_turns_answer(struct redis_turns *r, const struct redis_answer *a)
 }
 
 /*
- * The answer to a give_back. It is relied on only where the keeper can confirm it soon: at the place's
- * own node, and not while its slot is on its way to another.
+ * The answer to a give_back. It is relied on only where the keeper can confirm it soon: at the
+ * place's own node, and not while its slot is on its way to another.
  */
 static void handed_on(struct redis_turns *r, const struct redis_answer *a,
 		      const struct redis_errand *e)
@@ -324,9 +324,10 @@ void redis_turns_enter(struct redis_turns *r, struct lock_ticket *t)
 /* --- a slot between two nodes -------------------------------------------------------------- */
 
 /*
- * An account's keys are on their way to another node, so that the scripts on all of them are done nowhere. But
- * a script on one key is done where that key is. So the leases are renewed by themselves, each key for
- * itself, and all else waits until the slot has arrived. This follows ASK, which the keeper doesn't.
+ * An account's keys are on their way to another node, so that the scripts on all of them are done
+ * nowhere. But a script on one key is done where that key is. So the leases are renewed by
+ * themselves, each key for itself, and all else waits until the slot has arrived. This follows ASK,
+ * which the keeper doesn't.
  */
 static void extended(struct redis_call *call, const redisReply *reply)
 {

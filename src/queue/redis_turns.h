@@ -38,8 +38,9 @@ void redis_turns_give_back(struct lock_ticket *t, bool completed);
 bool redis_turns_holds(struct lock_ticket *t) MUST_USE;
 
 /*
- * Gives back all there are, and asks for the job once that is known to have arrived, and that no renewal of
- * a keeper comes behind it. On every node, so that a silent one makes it wait for the keeper's I/O timeout.
+ * Gives back all there are, and asks for the job once that is known to have arrived, and that no
+ * renewal of a keeper comes behind it. On every node, so that a silent one makes it wait for the
+ * keeper's I/O timeout.
  */
 void redis_turns_settle(struct redis_turns *r, struct job *when_settled);
 

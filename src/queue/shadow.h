@@ -9,8 +9,8 @@
  *      shadow    |── in line: w ms ───────────|── has the turn: d ms ──|
  *
  * The accounts of shadows are "observe:NAME": they wait for each other, over all instances that
- * share a Redis, and never for or in front of real ones. One log line a shadow tells what would have
- * been. What a client would have done instead (its next request comes earlier now) isn't told.
+ * share a Redis, and never for or in front of real ones. One log line a shadow tells what would
+ * have been. What a client would have done instead (its next request comes earlier now) isn't told.
  */
 #pragma once
 

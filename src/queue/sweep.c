@@ -7,10 +7,11 @@
  *          └─ live key gone? ──> visit again, with the owner named: released
  *                 └─ still there: asked once more when it would have expired
  *
- * One run at a time; at most BATCH calls are open and PAGE names are read at a time, so that a large index
- * delays nobody. It is read from its end, where those noted last are: so what is noted anew or dropped
- * meanwhile makes it read some names twice, but pass over none but those just noted. What can't be
- * asked, as its link is down, is left out; a run at start-up is then begun again when a link is back.
+ * One run at a time; at most BATCH calls are open and PAGE names are read at a time, so that a
+ * large index delays nobody. It is read from its end, where those noted last are: so what is noted
+ * anew or dropped meanwhile makes it read some names twice, but pass over none but those just
+ * noted. What can't be asked, as its link is down, is left out; a run at start-up is then begun
+ * again when a link is back.
  */
 #include "queue/sweep.h"
 

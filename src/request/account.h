@@ -3,8 +3,8 @@
  *
  * A name consists of letters, digits and "._-@:", has 1 to ACCOUNT_NAME_MAX - 1 bytes and isn't
  * made of dots only: so it is safe in a Redis key, a log field and a segment of a URL. API keys
- * are hashed in any case ("key-…", invariant 8). Other values are ("h-…") if they aren't such names,
- * begin like a key ("sk-"), or come from a header that carries credentials.
+ * are hashed in any case ("key-…", invariant 8). Other values are ("h-…") if they aren't such
+ * names, begin like a key ("sk-"), or come from a header that carries credentials.
  * An API key that a section of the configuration lists has that section's name instead.
  * Hashes are the first 16 hex digits of SHA-256 (FIPS 180-4, by libcrypto).
  */

@@ -1,6 +1,6 @@
 /*
- * coding_brotli.c - br (RFC 7932), by libbrotlidec. Its window is 16 MiB at most; the "large window"
- * extension, which isn't part of the coding, stays off.
+ * coding_brotli.c - br (RFC 7932), by libbrotlidec. Its window is 16 MiB at most; the "large
+ * window" extension, which isn't part of the coding, stays off.
  */
 #include <brotli/decode.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * decode.h - undoes a request's content coding, for looking only: the upstream gets the original.
  *
  * gzip (also as x-gzip), deflate, and where their libraries were found at build, zstd and br: see
- * coding_*.c. The output goes on piece by piece and is never kept, so a bomb costs time only, and of
- * that little: beyond DECODE_RATIO_FROM decoded bytes a body may not have grown to more than
+ * coding_*.c. The output goes on piece by piece and is never kept, so a bomb costs time only, and
+ * of that little: beyond DECODE_RATIO_FROM decoded bytes a body may not have grown to more than
  * DECODE_RATIO_MAX times its size, nor ever to more than DECODE_MAX. Bytes behind a complete stream
  * are ignored.
  */
@@ -32,8 +32,8 @@ typedef void (*decode_sink_fn)(void *arg, const char *data, size_t len);
 
 /*
  * A decoder for the Content-Encoding of these headers (they may go away). Without one it hands on
- * what it gets. Owned by the caller. From the first compressed byte on, until the stream has ended or
- * failed, it holds what the coding needs: about 40 KiB for gzip and deflate; for zstd and br the
+ * what it gets. Owned by the caller. From the first compressed byte on, until the stream has ended
+ * or failed, it holds what the coding needs: about 40 KiB for gzip and deflate; for zstd and br the
  * window that the stream asks for, at most 8 and 16 MiB.
  */
 struct decoder;

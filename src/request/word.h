@@ -1,6 +1,6 @@
 /*
- * word.h - the end of a string that comes piece by piece, and whether it is a word of ours. A zeroed
- * struct tail_word (tail.h) is the empty string.
+ * word.h - the end of a string that comes piece by piece, and whether it is a word of ours. A
+ * zeroed struct tail_word (tail.h) is the empty string.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * test_codings.c - zstd and br, where this build has them: whole, in pieces, damaged, and too large.
- * What the test compresses with comes from the libraries themselves.
+ * test_codings.c - zstd and br, where this build has them: whole, in pieces, damaged, and too
+ * large. What the test compresses with comes from the libraries themselves.
  */
 #include "base/buf.h"
 #include "check.h"

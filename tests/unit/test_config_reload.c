@@ -1,6 +1,6 @@
 /*
- * test_config_reload.c - every option at another value than its default: what is printed can be loaded
- * again, and reloading changes it or says why not.
+ * test_config_reload.c - every option at another value than its default: what is printed can be
+ * loaded again, and reloading changes it or says why not.
  */
 #include <errno.h>
 

@@ -28,8 +28,9 @@ static void test_passwords(struct fixture *f)
 }
 
 /*
- * A port that nobody listens at, and that nobody else gets while *ret_fd is open: bound, so that it is
- * no connection's own, but with SO_REUSEADDR, so that the server, which has that too, can listen.
+ * A port that nobody listens at, and that nobody else gets while *ret_fd is open: bound, so that it
+ * is no connection's own, but with SO_REUSEADDR, so that the server, which has that too, can
+ * listen.
  */
 static int free_port(int *ret_fd)
 {

@@ -307,8 +307,9 @@ static bool refreshed(struct fixture *f, const char *owner, int64_t *ttl_ms)
 }
 
 /*
- * Frozen right behind a refresh of the live key, when it takes longest to notice: how long that takes.
- * INT64_MAX if the waiter failed before, as a busy machine alone may take longer than the timeout.
+ * Frozen right behind a refresh of the live key, when it takes longest to notice: how long that
+ * takes. INT64_MAX if the waiter failed before, as a busy machine alone may take longer than the
+ * timeout.
  */
 static int64_t frozen_for_waiters(struct fixture *f, struct lock_backend *b)
 {

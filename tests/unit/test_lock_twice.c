@@ -1,6 +1,7 @@
 /*
- * test_lock_twice.c - a process too busy to hear what two touches say, that a waiter is unknown: so it
- * enters that waiter twice. Whatever the first is told, the second leaves nothing behind in Redis.
+ * test_lock_twice.c - a process too busy to hear what two touches say, that a waiter is unknown: so
+ * it enters that waiter twice. Whatever the first is told, the second leaves nothing behind in
+ * Redis.
  */
 #include <signal.h>
 

@@ -1,6 +1,6 @@
 /*
- * test_note.c - notes of other processes: whatever Redis has under that name, nothing but what a note may
- * have comes through.
+ * test_note.c - notes of other processes: whatever Redis has under that name, nothing but what a
+ * note may have comes through.
  */
 #include "admin/note.h"
 #include "base/buf.h"

@@ -1,6 +1,7 @@
 /*
- * test_redis_find.c - of a name's addresses, the one that answers. The names come from a hosts file of
- * our own, in a mount namespace of our own; where none can be made, the case is skipped and says so.
+ * test_redis_find.c - of a name's addresses, the one that answers. The names come from a hosts file
+ * of our own, in a mount namespace of our own; where none can be made, the case is skipped and says
+ * so.
  */
 #include <arpa/inet.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /*
- * test_redis_nodes.c - slots and redirections by their words; and a renewal that is overtaken by the
- * give-back of its turn, which the lock's interface can't bring about at will.
+ * test_redis_nodes.c - slots and redirections by their words; and a renewal that is overtaken by
+ * the give-back of its turn, which the lock's interface can't bring about at will.
  */
 #include <signal.h>
 

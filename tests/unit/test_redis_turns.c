@@ -18,8 +18,8 @@ static int64_t server_now(struct fixture *f)
 }
 
 /*
- * What a process finds that was stopped for longer than a lease: its place is gone, others have joined, and
- * there is no room. That is the line's state, not a failure of the backend.
+ * What a process finds that was stopped for longer than a lease: its place is gone, others have
+ * joined, and there is no room. That is the line's state, not a failure of the backend.
  */
 static void test_lost_place_in_a_full_line(struct fixture *f)
 {

@@ -1,5 +1,6 @@
 /*
- * test_runtime.c - settings made while running: on top of what is configured, and gone without trace.
+ * test_runtime.c - settings made while running: on top of what is configured, and gone without
+ * trace.
  */
 #include <errno.h>
 

@@ -1,5 +1,6 @@
 /*
- * test_sockets.c - a socket's events come when they are wanted, also after a time in which they weren't.
+ * test_sockets.c - a socket's events come when they are wanted, also after a time in which they
+ * weren't.
  */
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /*
- * test_timer.c - on kernels that tick every millisecond libuv takes its time from the coarse clock, which
- * is late by up to that. Here it is, whatever this kernel does: the program's own clock_gettime() and
- * clock_getres() stand before the C library's, for libuv as well. No timer may be early for that, and no
- * deadline be taken for anything else.
+ * test_timer.c - on kernels that tick every millisecond libuv takes its time from the coarse clock,
+ * which is late by up to that. Here it is, whatever this kernel does: the program's own
+ * clock_gettime() and clock_getres() stand before the C library's, for libuv as well. No timer may
+ * be early for that, and no deadline be taken for anything else.
  */
 #include <sys/syscall.h>
 #include <time.h>

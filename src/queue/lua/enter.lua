@@ -1,9 +1,9 @@
--- Joins an account's queue. ARGV: ..., ticket, ttl in ms, most waiters, client's address, delay in ms.
--- Asking again for a ticket that waits or holds changes nothing but its lease.
+-- Joins an account's queue. ARGV: ..., ticket, ttl in ms, most waiters, client's address, delay in
+-- ms. Asking again for a ticket that waits or holds changes nothing but its lease.
 -- An error leaves no trace: the lease goes in before the place, and a lease alone is dropped.
--- WHO gets "<joined> <client> - <delay>" while it waits, "<joined> <client> <start>" when it has the turn
--- (the delay included), "removed <when>" if an operator took it out of the line: until its give-back, as
--- its process may have asked more than once.
+-- WHO gets "<joined> <client> - <delay>" while it waits, "<joined> <client> <start>" when it has
+-- the turn (the delay included), "removed <when>" if an operator took it out of the line: until its
+-- give-back, as its process may have asked more than once.
 local id, ttl, max_waiting, client = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local delay = ARGV[7]
 local joined = string.format('%.0f ', NOW) .. client .. ' '

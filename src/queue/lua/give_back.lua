@@ -1,18 +1,19 @@
--- Ends a ticket's place or turn. ARGV: ..., ticket, 1 if the turn was used, seconds to keep `last`, how long
--- it waited and how long it held in ms.
+-- Ends a ticket's place or turn. ARGV: ..., ticket, 1 if the turn was used, seconds to keep `last`,
+-- how long it waited and how long it held in ms.
 -- The number replied says whether it had the turn.
 local id, completed, keep_s = ARGV[3], ARGV[4], ARGV[5]
 local held = redis.call('GET', LOCK) == id
 
--- A short turn alone may be that of a key that somebody made up, and there is no end of those: it is remembered
--- no longer than `last` is. Out of memory, `n` is an error, and nothing remembered.
+-- A short turn alone may be that of a key that somebody made up, and there is no end of those: it
+-- is remembered no longer than `last` is. Out of memory, `n` is an error, and nothing remembered.
 local function remember(waited, held_ms)
 	local n = redis.pcall('LPUSH', TIMES, string.format('%.0f ', NOW) .. waited .. ' ' .. held_ms)
 	redis.call('LTRIM', TIMES, 0, 511)
 	redis.call('PEXPIRE', TIMES, n == 1 and waited + held_ms < 1000 and 60000 or 300000)
 end
 
--- Who leaves without having used a turn counts as well: else a line in which nobody lasts looks empty.
+-- Who leaves without having used a turn counts as well: else a line in which nobody lasts looks
+-- empty.
 local function remember_left()
 	local joined, begins = string.match(redis.call('HGET', WHO, id) or '', '^(%d+) %S* ?(%d*)')
 	if joined then

@@ -1,7 +1,8 @@
--- Notes that an account is in use, so that cleaning up needs no SCAN, and takes out those idle for longest while there
--- are too many. KEYS: the index, which may live in another slot than the accounts' keys. ARGV: account, most accounts.
--- Replies 1 if it is noted, and the names taken out: the caller forgets them, or has them noted again. Two would do to
--- stay below the limit. Out of memory nothing can be noted, and room is made for more than one, as somebody was refused.
+-- Notes that an account is in use, so that cleaning up needs no SCAN, and takes out those idle for
+-- longest while there are too many. KEYS: the index, which may live in another slot than the
+-- accounts' keys. ARGV: account, most accounts. Replies 1 if it is noted, and the names taken out:
+-- the caller forgets them, or has them noted again. Two would do to stay below the limit. Out of
+-- memory nothing can be noted, and room is made for more than one, as somebody was refused.
 local MOST, MOST_WHEN_FULL = 4, 64
 
 local t = redis.call('TIME')

@@ -1,5 +1,5 @@
--- Keeps what a process says of itself for surveys. KEYS: the notes' index, the note. ARGV: the process, its
--- note, how long to keep it in ms.
+-- Keeps what a process says of itself for surveys. KEYS: the notes' index, the note. ARGV: the
+-- process, its note, how long to keep it in ms.
 local t = redis.call('TIME')
 local NOW = t[1] * 1000 + math.floor(t[2] / 1000)
 

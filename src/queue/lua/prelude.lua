@@ -6,16 +6,16 @@
 --
 -- Redis 5 or later: scripts replicate their effects, so reading the clock before writing is fine.
 local LOCK, LAST, WAIT, ALIVE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
--- For operators. PAUSE: while it is there nobody gets a turn. WHO, a hash: who a ticket is, from its
--- enter to its give-back. TIMES, a list: the latest turns, how long each waited and held.
+-- For operators. PAUSE: while it is there nobody gets a turn. WHO, a hash: who a ticket is, from
+-- its enter to its give-back. TIMES, a list: the latest turns, how long each waited and held.
 local PAUSE, WHO, TIMES = KEYS[5], KEYS[6], KEYS[7]
 local PREFIX, ME = ARGV[1], ARGV[2]
 
 -- A waiter that hasn't been touched for so long is dead; lock_redis.h has the same number.
 local LEASE_MS = 3000
--- A turn that was handed over lasts so long unless its process confirms it by renewing: time for two
--- touches, if the message is lost. With the touch that follows its end, a dead waiter at the head
--- costs those behind it no more than a lease. redis_turns.c has the same number.
+-- A turn that was handed over lasts so long unless its process confirms it by renewing: time for
+-- two touches, if the message is lost. With the touch that follows its end, a dead waiter at the
+-- head costs those behind it no more than a lease. redis_turns.c has the same number.
 local CONFIRM_MS = 2000
 
 local t = redis.call('TIME')

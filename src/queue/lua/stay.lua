@@ -1,6 +1,6 @@
--- Renews leases of waiters where touch.lua can't, see extend.lua: on one key alone, the waiters' leases or,
--- without tickets, their places, whose own lives are prolonged as well. ARGV: the lease in ms, tickets.
--- Drops and promotes nobody, and who has lost its lease doesn't get it back.
+-- Renews leases of waiters where touch.lua can't, see extend.lua: on one key alone, the waiters'
+-- leases or, without tickets, their places, whose own lives are prolonged as well. ARGV: the lease
+-- in ms, tickets. Drops and promotes nobody, and who has lost its lease doesn't get it back.
 local t = redis.call('TIME')
 local ends = t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[1]
 

@@ -1,6 +1,6 @@
--- All that operators see, in one call; changes nothing. KEYS: the index, the notes' index. ARGV: the key prefix, most
--- accounts, most waiters and most turns of those watched, the accounts watched.
--- The accounts' keys are made here, so it isn't for a cluster.
+-- All that operators see, in one call; changes nothing. KEYS: the index, the notes' index. ARGV:
+-- the key prefix, most accounts, most waiters and most turns of those watched, the accounts
+-- watched. The accounts' keys are made here, so it isn't for a cluster.
 -- Replies how many accounts there are; a list of names, each followed by what look.lua replies;
 -- and a list of notes, each behind its age in ms.
 local PREFIX = ARGV[1]
