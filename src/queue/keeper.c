@@ -238,16 +238,16 @@ static void report_refused(struct keeper *k)
 
 		memcpy(news.account, c->account, sizeof news.account);
 		memcpy(news.refusal, c->refusal, sizeof news.refusal);
-		if (to == REDIRECT_ASK || to == REDIRECT_LATER) {
+		if (c->script == SCRIPT_RENEW && !c->answered &&
+		    !keeper_table_find(&k->table, c->id)) {
+			report_stray(k, c); /* it may have been heard, if it was sent twice */
+		} else if (to == REDIRECT_ASK || to == REDIRECT_LATER) {
 			news.kind = KEEPER_ADRIFT;
 			mail(k, c->id, news);
 		} else if (c->script == SCRIPT_TOUCH && *c->refusal) {
 			report_refused_touch(k, c, &news);
 		} else if (to == REDIRECT_MOVED) {
 			mail(k, c->id, news);
-		} else if (c->script == SCRIPT_RENEW && !c->answered && !*c->refusal &&
-			   !keeper_table_find(&k->table, c->id)) {
-			report_stray(k, c); /* it may have been heard */
 		}
 	}
 }

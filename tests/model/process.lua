@@ -277,7 +277,10 @@ local function keeper_takes(p)
 	if m.answer[3] ~= '' then
 		mail(p, 'has', m.answer[3], m.call.sent)
 	end
-	if m.answer[1] == 'adrift' then
+	local t = m.call.id and find(p, m.call.id)
+	if m.answer[1] == 'adrift' and m.call.script == 'renew' and not (t and t.kept) then
+		mail(p, 'stray', m.call.id) -- sent twice, it may have been heard before
+	elseif m.answer[1] == 'adrift' then
 		mail(p, 'adrift', m.call.id)
 		p.touch_at = math.min(p.touch_at, now + RETRY_MS)
 	elseif m.call.script == 'renew' then

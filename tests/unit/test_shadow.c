@@ -184,7 +184,8 @@ static void test_clear(void)
 	run_for(&f, 30);
 	for (size_t i = 0; i < 3; i++)
 		shadow_release(&s[i], true);
-	CHECK_INT(shadows_present(f.shadows), 2);
+	/* The first has had its turn, or has a millisecond left, if it began in the next one. */
+	CHECK(RUN_UNTIL(&f.loop, shadows_present(f.shadows) <= 2, 1000));
 	shadows_clear(f.shadows);
 	CHECK_INT(shadows_present(f.shadows), 0);
 	CHECK(ends(&f, SHADOW_UNKNOWN) + ends(&f, SHADOW_TURN) == 3);
