@@ -93,11 +93,21 @@ end
 
 -- --- calls --------------------------------------------------------------------------------------
 
--- sweep.lua lets notes of ended tickets go after a while, in case that their processes have crashed.
+-- sweep.lua lets notes of ended tickets go after a while, in case that their processes have crashed. One
+-- that asks again only then joins anew, and the order is of the past.
 local function check_ended(call)
 	local at = world.ended[call.id]
-	if at and now - at <= 4 * LEASE_MS and not call.late then
+	if not at or call.late then
+		return
+	elseif now - at <= 4 * LEASE_MS then
 		violated('back, though an operator has ended it: ' .. call.id)
+	end
+	for _, p in ipairs(world) do
+		for _, t in ipairs(p.tickets) do
+			if t.id == call.id then
+				t.owed_news, t.forced = nil, nil
+			end
+		end
 	end
 end
 
