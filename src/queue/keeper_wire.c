@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "queue/keeper.h"
+#include "queue/redis_abort.h"
 
 struct keeper_wire {
 	const struct redis_address *address;
@@ -25,6 +26,8 @@ static void disconnect(struct keeper_wire *w)
 	pthread_mutex_lock(&w->mutex);
 	w->fd = -1; /* before it is closed, and maybe another's */
 	pthread_mutex_unlock(&w->mutex);
+	if (w->redis && w->redis->err)
+		redis_abort(w->redis);
 	if (w->redis)
 		redisFree(steal(&w->redis));
 }

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/redis_abort.h"
 #include "queue/redis_script.h"
 
 enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 500, RECHECK_MS = 1000 };
@@ -138,6 +139,8 @@ static void broken(struct job *job)
 
 	complain(l);
 	l->state = BACKOFF;
+	if (l->wire)
+		redis_abort(&l->wire->ac->c);
 	drop_wire(l);
 	job_cancel(&l->flush_job);
 	drop_pending(l, true);
