@@ -327,6 +327,8 @@ static int load(struct server *s)
 
 	if (!r)
 		r = proxy_identity(s->config, &errors, &identity);
+	if (!r)
+		r = queue_check(s->config, &errors);
 	tls_identity_free(identity);
 	if (r < 0)
 		fputs(buf_str(&errors), stderr);

@@ -159,6 +159,9 @@ struct lock_backend *lock_memory_new(struct loop *loop, const char *instance) MU
 int lock_redis_new(struct loop *loop, const struct config *config, struct buf *errors,
 		   struct lock_backend **ret) MUST_USE;
 
+/* What lock_redis_new() would say, without connecting: reads the files that config->redis names. */
+int lock_redis_check(const struct config *config, struct buf *errors) MUST_USE;
+
 /* "<instance>.<boot>", what all tickets of a backend begin with; another one each time. The caller frees it. */
 char *lock_owner_new(const char *instance) MUST_USE;
 

@@ -323,35 +323,62 @@ static const struct lock_ops redis_ops = {
 	.free = redis_free,
 };
 
-int lock_redis_new(struct loop *loop, const struct config *config, struct buf *errors,
-		   struct lock_backend **ret)
+/* What to connect with, and under which name. All cleared by the caller, after an error as well. */
+struct means {
+	struct redis_address address;
+	struct redis_tls *tls;
+	char *owner;
+};
+
+static int find_means(const struct config *config, struct buf *errors, struct means *m)
 {
 	CLEANUP(buf_clear) struct buf why = { 0 };
-	struct redis_address address = { 0 };
-	struct redis_tls *tls = NULL;
-	char *owner = NULL;
-	struct redis *r;
 
-	if (redis_address_parse(span_of(config->redis.url), &why, &address) < 0) {
+	if (redis_address_parse(span_of(config->redis.url), &why, &m->address) < 0) {
 		buf_printf(errors, "redis.url: %s\n", buf_str(&why));
 		return -EINVAL;
 	}
-	if ((address.tls && redis_tls_new(config, address.host, errors, &tls) < 0) ||
-	    name_owner(config->redis.instance, errors, &owner) < 0) {
-		redis_address_clear(&address);
-		redis_tls_free(tls);
+	if (m->address.tls && redis_tls_new(config, m->address.host, errors, &m->tls) < 0)
+		return -EINVAL;
+	return name_owner(config->redis.instance, errors, &m->owner);
+}
+
+static void means_clear(struct means *m)
+{
+	redis_address_clear(&m->address);
+	redis_tls_free(steal(&m->tls));
+	free(steal(&m->owner));
+}
+
+int lock_redis_check(const struct config *config, struct buf *errors)
+{
+	struct means m = { 0 };
+	int r = find_means(config, errors, &m);
+
+	means_clear(&m);
+	return r;
+}
+
+int lock_redis_new(struct loop *loop, const struct config *config, struct buf *errors,
+		   struct lock_backend **ret)
+{
+	struct means m = { 0 };
+	struct redis *r;
+
+	if (find_means(config, errors, &m) < 0) {
+		means_clear(&m);
 		return -EINVAL;
 	}
 	r = xcalloc(1, sizeof *r);
 	r->backend.ops = &redis_ops;
 	r->loop = loop;
 	r->config = config;
-	r->address = address;
-	r->tls = tls;
+	r->address = m.address;
+	r->tls = m.tls;
 	r->stop_job.run = stopped;
 	redis_turns_open(&r->turns, loop, &r->nodes,
 			 (struct redis_names){ xstrdup(config->redis.key_prefix),
-					       config->redis.cluster, owner });
+					       config->redis.cluster, m.owner });
 	r->ask = (struct redis_ask){ .loop = loop,
 				     .caller = &r->turns.errands.caller,
 				     .names = &r->turns.names,

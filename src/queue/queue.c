@@ -249,6 +249,11 @@ const char *queue_backend_name(const struct queue *q)
 	return q->backend->ops->name;
 }
 
+int queue_check(const struct config *config, struct buf *errors)
+{
+	return config->redis.url[0] ? lock_redis_check(config, errors) : 0;
+}
+
 int queue_new(struct loop *loop, const struct config *config, struct buf *errors,
 	      struct queue **ret)
 {

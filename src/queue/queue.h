@@ -52,6 +52,9 @@ struct queue_place {
 	struct job tell;
 };
 
+/* What queue_new() would say of `config`, without opening anything: 0, or -EINVAL and a line in `errors`. */
+int queue_check(const struct config *config, struct buf *errors) MUST_USE;
+
 /*
  * Opens the backend that redis.url asks for. 0, or -EINVAL and a line in `errors`. `config` is
  * read with each join (reload) and outlives the queue.

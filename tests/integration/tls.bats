@@ -51,6 +51,7 @@ start_or_say() {
 	start_turnstile "$@" 2>error && return
 	has "this build has no TLS to Redis" "$(cat error)"
 	ended "$TURNSTILE_PID"
+	equal "$STATUS" 2
 	skip "hiredis without TLS; it says so"
 }
 
@@ -109,4 +110,11 @@ start_or_say() {
 	start_two -o queue.lock_ttl_ms=1500 -o "redis.ca_file=$DIR/ca.crt" -o "redis.cert_file=$DIR/client.crt" \
 		-o "redis.key_file=$DIR/client.key"
 	all_nodes_serve
+}
+
+@test "--check says what can't work" {
+	echo none >none.crt
+	run run_turnstile -o redis.url=rediss://localhost -o redis.ca_file=none.crt --check
+	equal "$status" 2
+	[[ $output == *"this build has no TLS to Redis"* || $output == *"redis.ca_file: none.crt"* ]]
 }
