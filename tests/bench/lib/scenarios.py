@@ -188,9 +188,23 @@ POSTS = [("not looked at", {"looked_at": 0}), ("a tool's result", {}),
          ("a user message", {"gated": 1})]
 
 
+def longest_stall_ms(bench, settings, peer, options):
+    """Of 50 streams, while 20 MiB bodies go by one after another; without any if options is None."""
+    # The bodies' sender yields its core to the streams' ends: those are what is measured.
+    beside = options is not None and load.Load(bench, "posts", peer, nice=15, run_ms=30_000,
+                                               **options)
+    result, _ = load.run(bench, "streams", peer, connections=50, run_ms=settings.seconds * 600)
+    if beside:
+        beside.kill()
+        if peer.proxy:
+            peer.proxy.settle()
+    return result["max_us"] / 1000
+
+
 def classification(bench, settings):
     """20 MiB bodies, one after another, and 50 streams beside them."""
-    peer = peers.turnstile(bench)
+    ours = peers.turnstile(bench)
+    others = [peers.haproxy(bench), peers.direct(bench)] if not settings.smoke else []
     took = {name: Row("classification", f"20 MiB, {name}: ms", 1) for name, _ in POSTS}
     added = Row("classification", "added by classifying 20 MiB, ms", 1)
     stall = {name: Row("classification", f"longest stall of streams beside 20 MiB, {name}: ms", 2,
@@ -198,20 +212,13 @@ def classification(bench, settings):
              for name, _ in [("none", None), *POSTS]}
     for _ in range(settings.rounds):
         for name, options in POSTS:
-            result, _ = load.run(bench, "posts", peer, run_ms=settings.seconds * 400, **options)
+            result, _ = load.run(bench, "posts", ours, run_ms=settings.seconds * 400, **options)
             took[name].add("turnstile", statistics.median(result["ms"]))
         added.add("turnstile", took["a tool's result"].values["turnstile"][-1]
                   - took["not looked at"].values["turnstile"][-1])
         for name, options in [("none", None), *POSTS]:
-            # The bodies' sender yields its core to the streams' ends: those are what is measured.
-            beside = options is not None and load.Load(bench, "posts", peer, nice=15,
-                                                       run_ms=30_000, **options)
-            result, _ = load.run(bench, "streams", peer, connections=50,
-                                 run_ms=settings.seconds * 600)
-            if beside:
-                beside.kill()
-                peer.proxy.settle()
-            stall[name].add("turnstile", result["max_us"] / 1000)
+            for peer in [ours, *others] if name in ("none", "not looked at") else [ours]:
+                stall[name].add(peer.name, longest_stall_ms(bench, settings, peer, options))
     return [*took.values(), added, *stall.values(), *scanner(bench)]
 
 
