@@ -50,7 +50,7 @@ static const char usage[] =
 	"turnstile - lets the user messages of a Claude account through one at a time\n"
 	"\n"
 	"usage: turnstile [--config FILE] [-o section.key=value]... [--check] [--print-config]\n"
-	"       turnstile explain [FILE]    what would be done with this body, and why; see --help\n"
+	"       turnstile explain [FILE]    what would be done with this body, and why (explain --help)\n"
 	"       turnstile hash-key          reads an API key on stdin, prints its account name\n"
 	"       turnstile --health[=ready] [--config FILE] [-o section.key=value]...\n"
 	"       turnstile --version | --help\n"
@@ -119,13 +119,18 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 	return 0;
 }
 
-/* `turnstile hash-key`: the name under which a key's requests queue; the key goes nowhere else. */
-static int hash_key(void)
+/*
+ * `turnstile hash-key`: the name under which a key's requests queue; the key goes nowhere else. Not
+ * an argument: those are everybody's to read.
+ */
+static int hash_key(bool has_arguments)
 {
-	char line[4096], name[ACCOUNT_KEY_NAME_MAX];
+	CLEANUP(freep) char *line = NULL;
+	char name[ACCOUNT_KEY_NAME_MAX];
+	size_t size = 0;
 	struct span key;
 
-	if (!fgets(line, sizeof line, stdin)) {
+	if (has_arguments || getline(&line, &size, stdin) < 0) {
 		fputs("turnstile hash-key: give the key on standard input\n", stderr);
 		return EXIT_USAGE;
 	}
@@ -359,8 +364,8 @@ int main(int argc, char **argv)
 	struct arguments a = { .all = argv };
 	int r;
 
-	if (argc == 2 && !strcmp(argv[1], "hash-key"))
-		return hash_key();
+	if (argc > 1 && !strcmp(argv[1], "hash-key"))
+		return hash_key(argc > 2);
 	if (argc > 1 && !strcmp(argv[1], "explain"))
 		return explain_main(argc - 1, argv + 1);
 	if (parse_arguments(argc, argv, &a) < 0) {

@@ -172,3 +172,13 @@ refused() {
 	served k1
 	exchange_wait ".account == \"$(key_account k1)\""
 }
+
+@test "hash-key takes a key of any length, from standard input only" {
+	local long
+	long=$(head -c 6000 /dev/zero | tr '\0' k)
+	equal "$(echo "$long" | run_turnstile hash-key)" \
+		"$(echo '{}' | run_turnstile explain -H "x-api-key: $long" | jq -r .account)"
+	refused hash-key k1
+	equal "$STATUS" 2
+	has 'give the key on standard input' "$(cat said)"
+}
