@@ -118,6 +118,9 @@ static void check_together(struct load *l)
 		load_error(l, "admin.token",
 			   "is empty, but others can reach admin.address; set a token, or an "
 			   "address on loopback such as 127.0.0.1:8081");
+	if (!strcmp(c->listen.address, c->admin.address) &&
+	    !span_ends(span_of(c->listen.address), SPAN(":0")))
+		load_error(l, "admin.address", "is listen.address too; give it one of its own");
 	if (c->redis.cluster && !form_suits_cluster(span_of(c->redis.url)))
 		load_error(l, "redis.cluster",
 			   "is on, but redis.url names a database or sentinels, and a cluster has "

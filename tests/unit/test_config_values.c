@@ -211,6 +211,27 @@ static void test_bad_values(void)
 	}
 }
 
+static void test_addresses(void)
+{
+	static const struct {
+		const char *listen, *admin, *want;
+	} cases[] = {
+		{ "listen.address=127.0.0.1:8081", "admin.address=127.0.0.1:8081",
+		  "admin.address: is listen.address too; give it one of its own\n" },
+		{ "listen.address=unix:/x", "admin.address=unix:/x",
+		  "admin.address: is listen.address too; give it one of its own\n" },
+		{ "listen.address=127.0.0.1:0", "admin.address=127.0.0.1:0", "" },
+		{ "listen.address=[::1]:8081", "admin.address=127.0.0.1:8081", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run run = load(NULL, NULL, OVER(cases[i].listen, cases[i].admin));
+
+		CHECK_STR(buf_str(&run.errors), cases[i].want);
+		end(&run);
+	}
+}
+
 /* Certificate and key: both or none; they may become others, but not come or go. */
 static void test_tls(void)
 {
@@ -247,6 +268,7 @@ static void test_tls(void)
 
 int main(void)
 {
+	test_addresses();
 	test_tls();
 	work_begin();
 	test_good_values();
