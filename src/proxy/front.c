@@ -71,8 +71,9 @@ static void decide_way(struct exchange *x)
 		else
 			exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
 	} else if (head_has_body(http_request_head(x->request)) &&
-		   (length < 0 || length > WHOLE_BODY_MAX)) {
-		exchange_stream_up(x);
+		   (length < 0 || length > WHOLE_BODY_MAX ||
+		    length > c->listen.max_buffered_bytes - x->proxy->buffered_bytes)) {
+		exchange_stream_up(x); /* also what finds no room: it needs none */
 	}
 }
 
