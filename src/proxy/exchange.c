@@ -334,11 +334,23 @@ static bool on_transfer_gives(void *arg, const char *data, size_t len)
 	return true;
 }
 
+/* Of a streamed body: what was kept of it, then what comes. */
+static size_t take_body(struct exchange *x, char *to, size_t max)
+{
+	size_t kept = MIN(max, x->body.len - x->body_taken);
+
+	if (!kept)
+		return pipe_read(&x->upload, to, max);
+	memcpy(to, buf_span(&x->body).ptr + x->body_taken, kept);
+	x->body_taken += kept;
+	return kept;
+}
+
 static ssize_t on_transfer_takes(void *arg, char *to, size_t max)
 {
 	struct exchange *x = arg;
 	bool was_held_up = !pipe_room(&x->upload);
-	size_t n = pipe_read(&x->upload, to, max);
+	size_t n = take_body(x, to, max);
 
 	if (was_held_up) /* only from now on it is the client's turn to send */
 		start_rate_window(x);

@@ -86,8 +86,9 @@ struct exchange {
 
 	struct look *look; /* while the body of a request that may be gated comes in */
 	struct request_verdict verdict;
-	struct buf body;    /* the whole body, where it is not streamed */
-	bool body_streamed; /* it goes through `upload` instead */
+	struct buf body;    /* the whole body; of a streamed one, what was kept until then */
+	size_t body_taken;  /* of that, by the upstream: where it is streamed */
+	bool body_streamed; /* it, or the rest, goes through `upload` */
 	struct pipe upload, download;
 
 	struct account_terms terms; /* of a gated one */

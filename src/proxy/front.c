@@ -71,9 +71,8 @@ static void decide_way(struct exchange *x)
 		else
 			exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
 	} else if (head_has_body(http_request_head(x->request)) &&
-		   (length < 0 || length > WHOLE_BODY_MAX ||
-		    length > c->listen.max_buffered_bytes - x->proxy->buffered_bytes)) {
-		exchange_stream_up(x); /* also what finds no room: it needs none */
+		   (length < 0 || length > WHOLE_BODY_MAX)) {
+		exchange_stream_up(x);
 	}
 }
 
@@ -98,6 +97,17 @@ static void make_room(struct exchange *x, size_t n)
 		buf_reserve_exact(&x->body, (size_t)MIN(length, likely) - x->body.len);
 }
 
+/* A body that can't be kept. Who only observes, or needn't look, is in nobody's way. */
+static void cant_keep(struct exchange *x, enum outcome outcome)
+{
+	if (x->look && config_queue_mode(x->proxy->config) != QUEUE_MODE_OBSERVE) {
+		exchange_finish(x, outcome);
+		return;
+	}
+	look_free(steal(&x->look));
+	exchange_stream_up(x);
+}
+
 /* Keeps a piece of a whole body, if the limits allow. */
 static void keep(struct exchange *x, const char *data, size_t len)
 {
@@ -105,9 +115,9 @@ static void keep(struct exchange *x, const char *data, size_t len)
 	int64_t n = (int64_t)len;
 
 	if (x->look && (int64_t)x->body.len + n > c->listen.max_body_bytes) {
-		exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
+		cant_keep(x, OUTCOME_BODY_TOO_LARGE);
 	} else if (x->proxy->buffered_bytes + n > c->listen.max_buffered_bytes) {
-		exchange_finish(x, OUTCOME_BUFFERS_FULL);
+		cant_keep(x, OUTCOME_BUFFERS_FULL);
 	} else {
 		make_room(x, len);
 		buf_append(&x->body, data, len);
@@ -121,12 +131,12 @@ static size_t on_body(void *arg, const char *data, size_t len)
 {
 	struct exchange *x = arg;
 
-	if (x->state == X_READING) {
+	if (x->state == X_READING)
 		keep(x, data, len);
-	} else if (x->transfer && transfer_state(x->transfer) != TRANSFER_ENDED) {
+	if (x->body_streamed && x->transfer && transfer_state(x->transfer) != TRANSFER_ENDED) {
 		len = pipe_write(&x->upload, data, len);
 		transfer_resume(x->transfer);
-	} /* else nobody wants it any more */
+	} /* else it is kept, or nobody wants it any more */
 	x->bytes_in += (int64_t)len;
 	if (len)
 		exchange_moved(x);

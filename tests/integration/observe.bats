@@ -72,6 +72,21 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 	equal "$(relay_stats '.requests[0].body_sha256')" "$(sha256sum <large | cut -d' ' -f1)"
 }
 
+@test "one whose length nobody says goes through as well, and one for which there is no room" {
+	start_turnstile -o queue.mode=observe -o listen.max_body_bytes=1MiB -o listen.max_buffered_bytes=1MiB
+	user_body "$(head -c 3000000 /dev/zero | tr '\0' x)" >large
+	BODY=large post k1 ''
+	equal "$(curl "${POST[@]}" -H 'Transfer-Encoding: chunked' -o /dev/null -w '%{http_code}')" 200
+	equal "$(relay_stats '.requests[0].body_sha256')" "$(sha256sum <large | cut -d' ' -f1)"
+	user_body "$(head -c 900000 /dev/zero | tr '\0' x)" >room
+	BODY=room ask_later a k1 -H 'X-Relay-Delay-Ms: 60000'
+	relay_wait tag=a phase=body
+	BODY=room post k1 ''
+	equal "$(curl "${POST[@]}" -o /dev/null -w '%{http_code}')" 200
+	equal "$(relay_stats '.requests[2].body_sha256')" "$(sha256sum <room | cut -d' ' -f1)"
+	hang_up a
+}
+
 @test "the mode changes on SIGHUP, and what was observed until then goes on" {
 	printf '[queue]\nmode = observe\n' >t.ini
 	start_turnstile --config t.ini
