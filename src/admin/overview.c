@@ -476,6 +476,10 @@ static bool read_sort(struct call *c, struct page *p)
 	if (!read_text(c, "sort", sizeof name, name) || !read_text(c, "order", sizeof order, order))
 		return false;
 	p->descending = strcmp(order, "asc") != 0;
+	if (order[0] && p->descending && strcmp(order, "desc") != 0) {
+		call_fail(c, 400, "bad_query", "order: allowed: desc, asc");
+		return false;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(sorts); i++) {
 		if (!strcmp(name[0] ? name : sorts[0].name, sorts[i].name)) {
 			p->sort = (int)i;

@@ -339,7 +339,7 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 	admin /api/queues '.queues[] | keys' | sort -u >listed
 	admin /api/overview '.queues[] | del(.state, .stuckBecause) | keys' | sort -u | cmp - listed
 	local bad
-	for bad in sort=name limit=0 limit=501 offset=-1 q=%zz "account=$(printf 'x%.0s' {1..150})"; do
+	for bad in sort=name order=up limit=0 limit=501 offset=-1 q=%zz "account=$(printf 'x%.0s' {1..150})"; do
 		equal "$(status "$ADMIN/api/overview?$bad") $(code) $bad" "400 bad_query $bad"
 	done
 	hang_up a
