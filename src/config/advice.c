@@ -97,26 +97,30 @@ static bool has_source(const struct config *c, enum account_source_kind kind)
 	return s->kind == kind;
 }
 
+static bool exempts(const struct config *c, enum exempt_kind kind)
+{
+	const struct exempt_rule *r = c->queue.exempt;
+
+	while (r->kind != EXEMPT_NONE && r->kind != kind)
+		r++;
+	return r->kind == kind;
+}
+
 static void about_accounts(const struct config *c, struct buf *to)
 {
+	bool is_open = config_trusts_all(c) && !form_is_loopback(span_of(c->listen.address));
+
 	if (has_source(c, ACCOUNT_API_KEY) && !has_source(c, ACCOUNT_ACCOUNT_UUID) &&
 	    span_ieq(place_of_url(c->upstream.url).host, SPAN("api.anthropic.com")))
 		buf_puts(to, "account.source: subscribers' tokens are renewed, so one's account "
 			     "changes its name with them; for the API itself, "
 			     "metadata.account_uuid, api-key is lasting\n");
-	if (has_source(c, ACCOUNT_HEADER) && config_trusts_all(c) &&
-	    !form_is_loopback(span_of(c->listen.address)))
+	if (has_source(c, ACCOUNT_HEADER) && is_open)
 		buf_puts(to, "account.source takes a header from anybody who can reach "
 			     "listen.address; set account.trusted_proxies\n");
-}
-
-static bool exempts_classifier(const struct config *c)
-{
-	const struct exempt_rule *r = c->queue.exempt;
-
-	while (r->kind != EXEMPT_NONE && r->kind != EXEMPT_CLASSIFIER)
-		r++;
-	return r->kind == EXEMPT_CLASSIFIER;
+	if (exempts(c, EXEMPT_HEADER) && is_open)
+		buf_puts(to, "queue.exempt takes a header from anybody who can reach "
+			     "listen.address; set account.trusted_proxies\n");
 }
 
 static void about_waiting(const struct config *c, struct buf *to)
@@ -124,7 +128,7 @@ static void about_waiting(const struct config *c, struct buf *to)
 	if (c->queue.timeout_ms > FIRST_BYTE_MS - MARGIN_MS)
 		buf_puts(to, "queue.timeout_ms: Claude Code hangs up after 300 s without a byte; "
 			     "set it well below 300000, so that who waits hears why\n");
-	else if (c->queue.timeout_ms > CLASSIFIER_MS && !exempts_classifier(c))
+	else if (c->queue.timeout_ms > CLASSIFIER_MS && !exempts(c, EXEMPT_CLASSIFIER))
 		buf_puts(to, "queue.timeout_ms: Claude Code's auto mode denies a tool call whose "
 			     "classifier had no answer for 60 s; set 60000 or less, or let the "
 			     "classifier pass by queue.exempt\n");

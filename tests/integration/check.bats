@@ -61,6 +61,9 @@ quiet() {
 	warns 'account.source takes a header' listen.address=0.0.0.0:8080 account.source=header:X-Account,api-key
 	quiet listen.address=0.0.0.0:8080 account.source=header:X-Account,api-key account.trusted_proxies=10.0.0.0/8
 	quiet account.source=header:X-Account
+	warns 'queue.exempt takes a header' listen.address=0.0.0.0:8080 queue.exempt=header:X-Pass=1
+	quiet listen.address=0.0.0.0:8080 queue.exempt=header:X-Pass=1 account.trusted_proxies=10.0.0.0/8
+	quiet queue.exempt=header:X-Pass=1
 }
 
 @test "an instance of the fleet without a name of its own; a certificate that isn't checked" {
