@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/front.h"
+#include "proxy/record.h"
 
 #define TO(state) (1u << (state))
 
@@ -52,14 +53,21 @@ const char *exchange_state_name(enum exchange_state state)
 	return state_info[state].name;
 }
 
+static int64_t waiting_bytes(const struct exchange *x)
+{
+	return x->state == X_WAITING || x->state == X_PACING ? (int64_t)x->body.len : 0;
+}
+
 static void move(struct exchange *x, enum exchange_state to)
 {
 	must(state_info[x->state].next & TO(to));
+	x->proxy->waiting_bytes -= waiting_bytes(x);
 	list_remove(&x->link);
 	x->proxy->count_in_state[x->state]--;
 	x->state = to;
 	list_append(&x->proxy->in_state[to], &x->link);
 	x->proxy->count_in_state[to]++;
+	x->proxy->waiting_bytes += waiting_bytes(x);
 	exchange_moved(x);
 }
 
@@ -169,77 +177,6 @@ static void on_watchdog(void *arg)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-/* Of those that were in line, or would have been. */
-static bool has_account(const struct exchange *x)
-{
-	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
-}
-
-static void note_refusal(const struct exchange *x, int64_t wait_ms)
-{
-	struct refusal r = {
-		.at_ms = clock_wall_ms(),
-		.outcome = x->outcome,
-		.reason = x->verdict.reason,
-		.waited_ms = wait_ms,
-	};
-
-	if (!outcome_info[x->outcome].type || x->status != outcome_info[x->outcome].status)
-		return; /* the client heard nothing of ours, or had a response already */
-	snprintf(r.account, sizeof r.account, "%s", has_account(x) ? x->verdict.account : "");
-	snprintf(r.client, sizeof r.client, "%s", x->client_address);
-	snprintf(r.id, sizeof r.id, "%s", x->id);
-	refusals_add(&x->proxy->refusals, &r);
-}
-
-static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
-{
-	struct proxy_counters *c = &x->proxy->counters;
-
-	c->requests[x->verdict.kind][x->outcome]++;
-	c->reasons[x->verdict.why]++;
-	c->bytes_in += x->bytes_in;
-	c->bytes_out += x->bytes_out;
-	note_refusal(x, wait_ms);
-	if (!gated)
-		return;
-	histogram_add(&c->wait, wait_ms * 1000);
-	if (x->hold_ms >= 0)
-		histogram_add(&c->hold, x->hold_ms * 1000);
-	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
-		  x->hold_ms < 0 ? -1 : x->hold_ms * 1000);
-}
-
-/* A field that lines of few exchanges have, at the end: less than 0 ends the line before it. */
-static struct log_field known(const char *key, int64_t n)
-{
-	return n < 0 ? (struct log_field){ 0 } : LOG_INT(key, n);
-}
-
-/* One line an exchange, when all is over: so the bytes are those that really went out. */
-static void log_end(const struct exchange *x)
-{
-	const struct queue_place *p = &x->place;
-	bool gated = p->joined_ms != 0;
-	int64_t now = clock_ms();
-	int64_t wait = !gated ? 0 : x->wait_ms >= 0 ? x->wait_ms : now - p->joined_ms;
-
-	log_info("exchange", LOG_STR("request_id", x->id),
-		 LOG_STR("outcome", outcome_info[x->outcome].word), LOG_INT("status", x->status),
-		 LOG_STR("method", x->method), LOG_STR("path", x->path),
-		 LOG_STR("client", x->client_address),
-		 LOG_STR("kind", request_kind_name(x->verdict.kind)),
-		 LOG_STR("reason", x->verdict.reason),
-		 LOG_STR("account", has_account(x) ? x->verdict.account : NULL),
-		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
-		 LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
-		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
-		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error),
-		 known("would_position", x->would_position),
-		 known("would_wait_ms", x->would_wait_ms));
-	count_end(x, gated, wait);
-}
-
 /* Place or turn; the turn counts as used if the upstream may have seen the request. */
 static void give_back(struct exchange *x)
 {
@@ -300,7 +237,7 @@ static void exchange_free(struct exchange *x)
 {
 	struct proxy *p = x->proxy;
 
-	log_end(x);
+	record_end(x);
 	list_remove(&x->link);
 	p->count_in_state[x->state]--;
 	job_cancel(&x->advance);
@@ -418,6 +355,19 @@ void exchange_stream_up(struct exchange *x)
 
 /* --- advancing -------------------------------------------------------------------------------- */
 
+/*
+ * Those in line leave a quarter of the room to bodies of which nobody knows yet whether they wait: so
+ * a long line of one account doesn't stop the tool results of all. One may always wait.
+ */
+static bool has_room_to_wait(const struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+	int64_t most = c->listen.max_buffered_bytes - c->listen.max_buffered_bytes / 4;
+
+	return x->proxy->waiting_bytes + (int64_t)x->body.len <=
+	       MAX(most, c->listen.max_body_bytes);
+}
+
 /* Stands in line; or lets a shadow do so, and goes on. */
 static void join(struct exchange *x)
 {
@@ -427,6 +377,10 @@ static void join(struct exchange *x)
 		      clock_ms() - x->started_ms, &x->terms);
 	if (config_queue_mode(p->config) == QUEUE_MODE_OBSERVE) {
 		x->shadow = shadow_join(p->shadows, x->verdict.account, &x->terms, x->id);
+		return;
+	}
+	if (!has_room_to_wait(x)) {
+		exchange_finish(x, OUTCOME_BUFFERS_FULL);
 		return;
 	}
 	queue_join(p->queue, &x->place, x->verdict.account, &x->terms);

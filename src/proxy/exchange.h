@@ -62,6 +62,7 @@ struct proxy {
 	struct list in_state[X_STATE_COUNT];
 	int64_t count_in_state[X_STATE_COUNT];
 	int64_t buffered_bytes; /* of whole bodies, all exchanges */
+	int64_t waiting_bytes;  /* of those that are in line */
 	struct proxy_counters counters;
 	struct tally *tally;
 	struct refusals refusals;

@@ -90,6 +90,28 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 	equal "$(http -d @large -o /dev/null -w '%{http_code}' "$URL/v1/messages/count_tokens")" 200
 }
 
+@test "those in line leave room for tool results" {
+	start_turnstile -o listen.max_body_bytes=100KiB -o listen.max_buffered_bytes=400KiB
+	user_body "$(head -c 90000 /dev/zero | tr '\0' x)" >large
+	tool_result_body | sed "s/a b c/$(head -c 90000 /dev/zero | tr '\0' x)/" >result
+	turn a k1
+	for name in b c d; do
+		BODY=large ask_later "$name" k1
+		sent "$name"
+	done
+	BODY=large told e
+	is_error e 503 overloaded_error BUFFERS_FULL
+	exchange_wait '.outcome == "buffers_full" and .kind == "user_message"'
+	equal "$(BODY=result ask k1 -o /dev/null -w '%{http_code}')" 200
+	hang_up b # its room is free again
+	exchange_wait '.outcome == "client_gone"'
+	BODY=large ask_later g k1
+	sent g
+	hang_up a
+	await c d g
+	equal "$(outcome c), $(outcome d), $(outcome g)" "200 0, 200 0, 200 0"
+}
+
 @test "upstream unreachable" {
 	start_turnstile -o upstream.url=http://127.0.0.1:9
 	told b

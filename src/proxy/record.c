@@ -1,0 +1,78 @@
+/* record.c - one line in the log, and every counter that an exchange counts in. */
+#include "proxy/record.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Of those that were in line, or would have been. */
+static bool has_account(const struct exchange *x)
+{
+	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
+}
+
+static void note_refusal(const struct exchange *x, int64_t wait_ms)
+{
+	struct refusal r = {
+		.at_ms = clock_wall_ms(),
+		.outcome = x->outcome,
+		.reason = x->verdict.reason,
+		.waited_ms = wait_ms,
+	};
+
+	if (!outcome_info[x->outcome].type || x->status != outcome_info[x->outcome].status)
+		return; /* the client heard nothing of ours, or had a response already */
+	snprintf(r.account, sizeof r.account, "%s", has_account(x) ? x->verdict.account : "");
+	snprintf(r.client, sizeof r.client, "%s", x->client_address);
+	snprintf(r.id, sizeof r.id, "%s", x->id);
+	refusals_add(&x->proxy->refusals, &r);
+}
+
+static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
+{
+	struct proxy_counters *c = &x->proxy->counters;
+
+	c->requests[x->verdict.kind][x->outcome]++;
+	c->reasons[x->verdict.why]++;
+	c->bytes_in += x->bytes_in;
+	c->bytes_out += x->bytes_out;
+	note_refusal(x, wait_ms);
+	if (!gated)
+		return;
+	histogram_add(&c->wait, wait_ms * 1000);
+	if (x->hold_ms >= 0)
+		histogram_add(&c->hold, x->hold_ms * 1000);
+	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
+		  x->hold_ms < 0 ? -1 : x->hold_ms * 1000);
+}
+
+/* A field that lines of few exchanges have, at the end: less than 0 ends the line before it. */
+static struct log_field known(const char *key, int64_t n)
+{
+	return n < 0 ? (struct log_field){ 0 } : LOG_INT(key, n);
+}
+
+/* One line an exchange, when all is over: so the bytes are those that really went out. */
+void record_end(const struct exchange *x)
+{
+	const struct queue_place *p = &x->place;
+	bool gated = p->joined_ms != 0;
+	int64_t now = clock_ms();
+	int64_t wait = !gated ? 0 : x->wait_ms >= 0 ? x->wait_ms : now - p->joined_ms;
+
+	log_info("exchange", LOG_STR("request_id", x->id),
+		 LOG_STR("outcome", outcome_info[x->outcome].word), LOG_INT("status", x->status),
+		 LOG_STR("method", x->method), LOG_STR("path", x->path),
+		 LOG_STR("client", x->client_address),
+		 LOG_STR("kind", request_kind_name(x->verdict.kind)),
+		 LOG_STR("reason", x->verdict.reason),
+		 LOG_STR("account", has_account(x) ? x->verdict.account : NULL),
+		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
+		 LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
+		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
+		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error),
+		 known("would_position", x->would_position),
+		 known("would_wait_ms", x->would_wait_ms));
+	count_end(x, gated, wait);
+}
