@@ -323,7 +323,6 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	struct http_server *s = cls;
 	bool sent;
 
-	(void)mhd;
 	*context = NULL;
 	if (!r || r->state == R_NONE)
 		return;
@@ -332,8 +331,10 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	s->options.service->done(r->x, sent);
 	request_clear(r);
 	become_idle(r, false);
-	if (!sent)
-		hall_run(r->hall); /* MHD closes what has failed when it runs next */
+	if (!sent) { /* MHD closes it when it runs next, but only looks at who has an own timeout */
+		MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+		hall_run(r->hall);
+	}
 }
 
 /* --- responses -------------------------------------------------------------------------------- */

@@ -347,6 +347,32 @@ def all_connections(p):
         s.close()
 
 
+@case("a stream that its client left frees its connection, whoever else is idle", listen__max_connections=3)
+def left_stream(p):
+    stop = threading.Event()
+
+    def stream(m, s):
+        if b"/r" not in m.start:
+            return s.sendall(OK)
+        s.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        return stop.wait(LIMIT)
+    answers(stream)
+    with p.connect() as idle:
+        idle.sendall(b"GET /k HTTP/1.1\r\nHost: h\r\n\r\n")
+        check(read_response(Reader(idle)).body == b"ok", "no answer")
+        for left in range(1, 5):
+            with p.connect() as s:
+                s.sendall(GET)
+                s.settimeout(5)
+                got = b""
+                while not got.endswith(b"x\r\n"):
+                    piece = s.recv(65536)
+                    check(piece, f"stream {left} wasn't served: {got!r}")
+                    got += piece
+            p.wait_outcome("client_gone", left)
+    stop.set()
+
+
 @case("out of descriptors: accepting rests, and goes on", descriptors=80, listen__max_connections=5000)
 def descriptors(p):
     answers()
