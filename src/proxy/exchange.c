@@ -58,6 +58,12 @@ static int64_t waiting_bytes(const struct exchange *x)
 	return x->state == X_WAITING || x->state == X_PACING ? (int64_t)x->body.len : 0;
 }
 
+static void start_rate_window(struct exchange *x)
+{
+	x->rate_since_ms = clock_ms();
+	x->rate_bytes = x->bytes_in;
+}
+
 static void move(struct exchange *x, enum exchange_state to)
 {
 	must(state_info[x->state].next & TO(to));
@@ -69,6 +75,7 @@ static void move(struct exchange *x, enum exchange_state to)
 	x->proxy->count_in_state[to]++;
 	x->proxy->waiting_bytes += waiting_bytes(x);
 	exchange_moved(x);
+	start_rate_window(x); /* who must send from here on has a whole one */
 }
 
 void exchange_poke(struct exchange *x)
@@ -114,23 +121,19 @@ static int64_t rate_window_ms(const struct exchange *x)
 	return MIN(RATE_WINDOW_MS, x->proxy->config->listen.stall_timeout_ms);
 }
 
-static void start_rate_window(struct exchange *x)
-{
-	x->rate_since_ms = clock_ms();
-	x->rate_bytes = x->bytes_in;
-}
-
 /*
  * Whether the client sent too little in the window that ends now. Bytes that we don't take from it,
- * as the upstream takes none from us, aren't its fault; with an answer, nobody needs the rest; and
- * one that fell silent isn't slow, but stalls.
+ * as the upstream takes none from us, aren't its fault; while an answer is under way, the client may
+ * be busy with that; and one that fell silent isn't slow, but stalls. Nobody needs what comes behind
+ * an answer, but the connection is kept for it.
  */
 static bool is_slow(struct exchange *x)
 {
 	int64_t min = x->proxy->config->listen.min_rate_bytes_s, now = clock_ms();
 	int64_t elapsed = now - x->rate_since_ms, came = x->bytes_in - x->rate_bytes;
 	bool unanswered = x->state == X_READING || x->state == X_FORWARDING;
-	bool sends = unanswered && x->client == CLIENT_SENDING && !x->upload.len;
+	bool answered = x->state >= X_DRAINING && !x->download.len && came;
+	bool sends = (unanswered || answered) && x->client == CLIENT_SENDING && !x->upload.len;
 
 	if (sends && elapsed < rate_window_ms(x))
 		return false;

@@ -165,6 +165,23 @@ def slow_stream(p):
     check(not [r for r in upstream.wait(seen, 1, 5) if r.whole], "the upstream got it whole")
 
 
+@case("so is the rest of one that has its answer", listen__stall_timeout_ms=1000, listen__min_rate_bytes_s=1000,
+      listen__max_body_bytes="1KiB")
+def slow_rest(p):
+    answers()
+    with p.connect() as s:
+        s.sendall(b"POST /v1/messages HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n")
+        error_of(read_response(Reader(s)), 413, "request_too_large", "REQUEST_TOO_LARGE")
+        try:  # it hears that nothing more comes, and goes on
+            for _ in range(300):
+                s.sendall(b"x")
+                time.sleep(0.05)
+            check(False, "it may go on")
+        except OSError:
+            pass
+    p.wait_outcome("body_too_large")
+
+
 @case("a body that stops is cut off", listen__stall_timeout_ms=400)
 def stalled_body(p):
     answers()
