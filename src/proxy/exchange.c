@@ -324,6 +324,7 @@ static struct span host_to_send(const struct config *c)
 
 static void ask_upstream(struct exchange *x)
 {
+	const struct config *c = x->proxy->config;
 	const struct headers *h = http_request_headers(x->request);
 	CLEANUP(field_list_clear) struct field_list fields = { 0 };
 	CLEANUP(buf_clear) struct buf texts = { 0 };
@@ -333,7 +334,8 @@ static void ask_upstream(struct exchange *x)
 		.length = -1,
 	};
 
-	forward_request_fields(h, host_to_send(x->proxy->config), x->client_address, &texts,
+	forward_request_fields(h, host_to_send(c), x->client_address,
+			       c->listen.tls_cert[0] ? SPAN("https") : SPAN("http"), &texts,
 			       &fields);
 	r.fields = fields.fields;
 	r.count = fields.count;

@@ -64,7 +64,7 @@ static struct span joined(const struct headers *h, struct span name, const char 
 }
 
 void forward_request_fields(const struct headers *from, struct span host, const char *client,
-			    struct buf *texts, struct field_list *to)
+			    struct span proto, struct buf *texts, struct field_list *to)
 {
 	static const struct span xff = SPAN("X-Forwarded-For"), xfp = SPAN("X-Forwarded-Proto");
 	size_t room = 64;
@@ -88,7 +88,7 @@ void forward_request_fields(const struct headers *from, struct span host, const 
 	else if (headers_get(from, xff).ptr)
 		field_list_add(to, xff, headers_get(from, xff));
 	if (!headers_get(from, xfp).ptr)
-		field_list_add(to, xfp, SPAN("http"));
+		field_list_add(to, xfp, proto);
 }
 
 void forward_response_fields(const struct headers *from, struct field_list *to)

@@ -23,12 +23,12 @@ void field_list_clear(struct field_list *l);
 
 /*
  * The request's fields for the upstream: without Expect (answered by us), with `host` as Host
- * (NULL ptr: the client's), and with X-Forwarded-For and -Proto, to which the client's
- * address is appended ("" for none). Texts made anew are appended to `texts`, which must
- * outlive `to` and is not used for anything else.
+ * (NULL ptr: the client's), with X-Forwarded-For, to which the client's address is appended ("" for
+ * none), and with X-Forwarded-Proto: the client's own, else `proto`. Texts made anew are appended to
+ * `texts`, which must outlive `to` and is not used for anything else.
  */
 void forward_request_fields(const struct headers *from, struct span host, const char *client,
-			    struct buf *texts, struct field_list *to);
+			    struct span proto, struct buf *texts, struct field_list *to);
 
 /* The response's fields for the client. */
 void forward_response_fields(const struct headers *from, struct field_list *to);

@@ -44,6 +44,12 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 		"1 200 0 200 "
 }
 
+@test "the upstream hears that it was https, but for what a client says itself" {
+	start_https
+	has '"X-Forwarded-Proto: https"' "$(http "$URL/echo")"
+	has '"X-Forwarded-Proto: http"' "$(http -H 'X-Forwarded-Proto: http' "$URL/echo")"
+}
+
 @test "who hangs up while waiting never reaches the upstream" {
 	start_https
 	turn a k1

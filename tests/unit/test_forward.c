@@ -37,8 +37,8 @@ static void check_request(const char *in, struct span host, const char *client, 
 	CLEANUP(field_list_clear) struct field_list from = fields_of(in), to = { 0 };
 	CLEANUP(buf_clear) struct buf texts = { 0 };
 
-	forward_request_fields(&(struct headers){ from.fields, from.count }, host, client, &texts,
-			       &to);
+	forward_request_fields(&(struct headers){ from.fields, from.count }, host, client,
+			       SPAN("http"), &texts, &to);
 	CLEANUP(freep) char *got = lines_of(&to);
 	CHECK_STR(got, want);
 }
