@@ -331,7 +331,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	s->options.service->done(r->x, sent);
 	request_clear(r);
 	become_idle(r, false);
-	if (!sent) { /* MHD closes it when it runs next, but only looks at who has an own timeout */
+	if (!sent || r->ends_by_close) { /* MHD only looks again at who has an own timeout */
 		MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
 		hall_run(r->hall);
 	}

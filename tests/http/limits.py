@@ -390,6 +390,23 @@ def left_stream(p):
     stop.set()
 
 
+@case("so does a response that ends by its close", listen__max_connections=3)
+def closing_response(p):
+    def stream(m, s):
+        s.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+        time.sleep(0.1)  # so that it waits for the end alone
+        s.sendall(b"0\r\n\r\n")
+    answers(stream)
+    with p.connect() as idle:
+        idle.sendall(GET)
+        check(read_response(Reader(idle)).body == b"ok", "no answer")
+        for _ in range(4):
+            with p.connect() as s:
+                s.settimeout(5)
+                s.sendall(b"GET /r HTTP/1.0\r\n\r\n")
+                check(read_response(Reader(s)).body == b"ok", "not served")
+
+
 @case("out of descriptors: accepting rests, and goes on", descriptors=80, listen__max_connections=5000)
 def descriptors(p):
     answers()
