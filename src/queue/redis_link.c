@@ -25,7 +25,7 @@
 #include "queue/redis_abort.h"
 #include "queue/redis_script.h"
 
-enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 500, RECHECK_MS = 1000 };
+enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 500, RECHECK_MS = 1000, HEARS_EVERY_TIMEOUTS = 5 };
 
 enum state { BACKOFF, RESOLVING, CONNECTING, GREETING, UP };
 
@@ -59,6 +59,8 @@ struct redis_link {
 	struct list pending;
 	struct timer *timer;   /* BACKOFF: try; else: a deadline may have passed */
 	struct timer *recheck; /* UP, with sentinels: whether this still is the master */
+	struct timer *hearing; /* UP, with a channel: whether messages would still arrive */
+	bool hearing_asked;    /* and not answered yet */
 	bool timer_runs;
 	struct job flush_job, broken_job;
 	char cause[160]; /* why broken_job will run */
@@ -68,6 +70,7 @@ struct redis_link {
 };
 
 static void try(struct redis_link *l);
+static void on_push(redisAsyncContext *ac, void *reply, void *arg);
 
 /* --- up and down ------------------------------------------------------------------------- */
 
@@ -172,10 +175,38 @@ static void recheck(void *arg)
 					   *l->terms.timeout_ms, on_rechecked, l);
 }
 
+/*
+ * A connection that only listens has no deadlines: one that something between us and Redis has
+ * forgotten would be silent for good. To subscribe again changes nothing, and is answered; PING
+ * would be as well, but hiredis 0.14 throws that answer away.
+ */
+static void check_hearing(void *arg)
+{
+	struct redis_link *l = arg;
+
+	if (l->state != UP)
+		return;
+	if (l->hearing_asked) {
+		break_link(l, "no answer in time");
+		return;
+	}
+	l->hearing_asked = true;
+	timer_start(l->hearing, *l->terms.timeout_ms);
+	redisAsyncCommand(l->wire->ac, on_push, l, "SUBSCRIBE %s", l->channel);
+}
+
+static void is_heard(struct redis_link *l)
+{
+	l->hearing_asked = false;
+	timer_start(l->hearing, HEARS_EVERY_TIMEOUTS * *l->terms.timeout_ms);
+}
+
 static void link_is_up(struct redis_link *l)
 {
 	l->state = UP;
 	l->was_at = l->place;
+	if (l->channel)
+		is_heard(l);
 	if (l->terms.address->master)
 		timer_start(l->recheck, RECHECK_MS);
 	if (l->complained)
@@ -343,6 +374,8 @@ static void on_push(redisAsyncContext *ac, void *reply, void *arg)
 		return;
 	if (!strcmp(r->element[0]->str, "subscribe") && l->state == GREETING)
 		link_is_up(l);
+	else if (!strcmp(r->element[0]->str, "subscribe") && l->state == UP)
+		is_heard(l);
 	else if (!strcmp(r->element[0]->str, "message") && l->state == UP)
 		l->terms.on_message(l->terms.arg,
 				    (struct span){ r->element[2]->str, r->element[2]->len });
@@ -535,6 +568,7 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_ter
 	l->broken_job.run = broken;
 	l->timer = timer_new(loop, timer_fired, l);
 	l->recheck = timer_new(loop, recheck, l);
+	l->hearing = timer_new(loop, check_hearing, l);
 	l->timer_runs = true;
 	timer_start(l->timer, 0); /* so that no callback comes before this has returned */
 	return l;
@@ -551,6 +585,7 @@ void redis_link_free(struct redis_link *l)
 	job_cancel(&l->broken_job);
 	timer_clear(&l->timer);
 	timer_clear(&l->recheck);
+	timer_clear(&l->hearing);
 	buf_clear(&l->greeting);
 	free(l->name);
 	free(l->channel);

@@ -1,6 +1,6 @@
 /*
  * test_redis_link.c - what was sent over a connection that is given up never arrives later: the server
- * sees it aborted, not ended.
+ * sees it aborted, not ended. And one that only listens isn't taken for one that hears.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,17 +9,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "check.h"
 #include "queue/keeper_wire.h"
 #include "queue/redis_link.h"
 
 enum { TIMEOUT_MS = 200, LIMIT_S = 10 };
 
+#define SUBSCRIBED "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+
 /* A server that takes what is said, and answers nothing, but for one greeting if there is to be one. */
 struct silent {
 	pthread_t thread;
 	int listener, port;
-	bool greets;
+	const char *greeting; /* or NULL */
+	int subscriptions;    /* so many more are confirmed */
 	sem_t given_up;
 	int end; /* how the client's end was seen: 0, or errno */
 };
@@ -38,8 +42,10 @@ static void *be_silent(void *arg)
 		close(fd); /* it only looked whether somebody listens */
 	}
 	must(fd >= 0);
-	if (s->greets)
-		must(send(fd, "+OK\r\n", 5, MSG_NOSIGNAL) == 5);
+	if (s->greeting)
+		must(send(fd, s->greeting, strlen(s->greeting), MSG_NOSIGNAL) > 0);
+	for (int i = 0; i < s->subscriptions && recv(fd, bytes, sizeof bytes, 0) > 0; i++)
+		must(send(fd, SUBSCRIBED, strlen(SUBSCRIBED), MSG_NOSIGNAL) > 0);
 	sem_wait(&s->given_up);
 	while ((s->end = (int)recv(fd, bytes, sizeof bytes, 0)) > 0)
 		;
@@ -49,13 +55,14 @@ static void *be_silent(void *arg)
 	return NULL;
 }
 
-static void start(struct silent *s, bool greets)
+static void start(struct silent *s, const char *greeting, int subscriptions)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t len = sizeof a;
 
 	*s = (struct silent){ .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
-			      .greets = greets };
+			      .greeting = greeting,
+			      .subscriptions = subscriptions };
 	must(!bind(s->listener, (struct sockaddr *)&a, len) && !listen(s->listener, 16));
 	must(!getsockname(s->listener, (struct sockaddr *)&a, &len));
 	s->port = ntohs(a.sin_port);
@@ -102,7 +109,7 @@ static void test_link(void)
 	struct silent s;
 	struct loop loop;
 
-	start(&s, true);
+	start(&s, "+OK\r\n", 0);
 	address.port = s.port;
 	loop_open(&loop);
 	link = redis_link_new(&loop, &(struct redis_link_terms){ .address = &address,
@@ -115,6 +122,38 @@ static void test_link(void)
 	CHECK_INT(redis_link_send(link, SPAN("*1\r\n$4\r\nPING\r\n"), on_reply, &o), 0);
 	CHECK(RUN_UNTIL(&loop, o.down, 5000));
 	CHECK_INT(o.unanswered, 1);
+	check_aborted(&s);
+	redis_link_free(link);
+	loop_close(&loop);
+}
+
+/*
+ * A listening connection that the network has forgotten says nothing, like one on which there is
+ * nothing to say. While the server confirms it isn't given up.
+ */
+static void test_listening(void)
+{
+	struct redis_address address = { .host = (char *)"127.0.0.1" };
+	int64_t timeout_ms = TIMEOUT_MS, up_ms;
+	struct outcome o = { 0 };
+	struct redis_link *link;
+	struct silent s;
+	struct loop loop;
+
+	start(&s, "+OK\r\n" SUBSCRIBED, 2);
+	address.port = s.port;
+	loop_open(&loop);
+	link = redis_link_new(&loop, &(struct redis_link_terms){ .address = &address,
+								 .timeout_ms = &timeout_ms,
+								 .name = "test",
+								 .channel = "c",
+								 .on_up = on_up,
+								 .on_down = on_down,
+								 .arg = &o });
+	CHECK(RUN_UNTIL(&loop, o.up, 5000));
+	up_ms = clock_ms();
+	CHECK(RUN_UNTIL(&loop, o.down, 10000));
+	CHECK(clock_ms() - up_ms >= 3 * 5 * TIMEOUT_MS);
 	check_aborted(&s);
 	redis_link_free(link);
 	loop_close(&loop);
@@ -141,7 +180,7 @@ static void test_keeper_wire(void)
 	struct silent s;
 
 	list_init(&calls);
-	start(&s, false);
+	start(&s, NULL, 0);
 	place.port = s.port;
 	keeper_wire_aim(w, &place);
 	CHECK(!keeper_wire_talk(w, TIMEOUT_MS, true, &calls, on_answer, NULL));
@@ -152,6 +191,7 @@ static void test_keeper_wire(void)
 int main(void)
 {
 	test_link();
+	test_listening();
 	test_keeper_wire();
 	return check_done();
 }
