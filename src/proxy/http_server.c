@@ -9,7 +9,8 @@
  *  - A suspended connection doesn't notice that its client hung up, and reports "completed OK"
  *    later. So each connection's descriptor is watched for EPOLLRDHUP from accept to close by a
  *    poll of our own: one registration a connection, stopped at the first event.
- *  - MHD's own timeouts scan connections on every run. We give it none: see lobby.h.
+ *  - MHD's own timeouts scan connections on every run. We give it none: see lobby.h. But of those
+ *    without one it finds a dead one only behind older dead ones, so an idle client would keep them.
  *  - A response can be queued only before the body or after all of it. One that comes between is
  *    written by early.c, past MHD; MHD goes on to read and we throw away what it reads.
  *  - A reader that returns 0 without suspending is called again at once, for ever.
@@ -137,6 +138,13 @@ static void become_idle(struct http_request *r, bool is_new)
 	lobby_sit(r->server->lobby, &r->seat, is_new);
 }
 
+/* Its connection is over, or soon is: MHD closes it when it runs, as it walks those with a timeout. */
+static void bury(struct http_request *r)
+{
+	MHD_set_connection_option(r->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 60u);
+	hall_run(r->hall);
+}
+
 /* A hang-up; or the client has read something of an early response. */
 static void on_watched(void *arg, int error, int events)
 {
@@ -151,6 +159,8 @@ static void on_watched(void *arg, int error, int events)
 	r->hung_up = true;
 	if (r->state != R_NONE)
 		r->server->options.service->gone(r->x);
+	else
+		bury(r);
 }
 
 static struct http_request *connection_opened(struct hall *hall, struct MHD_Connection *mhd)
@@ -173,16 +183,12 @@ static struct http_request *connection_opened(struct hall *hall, struct MHD_Conn
 
 static void request_clear(struct http_request *r)
 {
-	free(r->raw_target);
-	free(r->path);
-	free(r->fields);
+	free(steal(&r->raw_target));
+	free(steal(&r->path));
+	free(steal(&r->fields));
 	if (r->response)
-		MHD_destroy_response(r->response);
-	early_free(r->early);
-	r->raw_target = r->path = NULL;
-	r->fields = NULL;
-	r->response = NULL;
-	r->early = NULL;
+		MHD_destroy_response(steal(&r->response));
+	early_free(steal(&r->early));
 	r->head = (struct request_head){ 0 };
 	r->x = NULL;
 	r->began = r->parked = r->cut = r->refused = false;
@@ -320,21 +326,19 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 			 enum MHD_RequestTerminationCode code)
 {
 	struct http_request *r = *context;
-	struct http_server *s = cls;
 	bool sent;
 
+	(void)cls, (void)mhd;
 	*context = NULL;
 	if (!r || r->state == R_NONE)
 		return;
 	sent = early_done(r->early) ||
 	       (r->state == R_SENDING && !r->cut && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-	s->options.service->done(r->x, sent);
+	r->server->options.service->done(r->x, sent);
 	request_clear(r);
 	become_idle(r, false);
-	if (!sent || r->ends_by_close) { /* MHD only looks again at who has an own timeout */
-		MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
-		hall_run(r->hall);
-	}
+	if (!sent || r->ends_by_close || r->hung_up)
+		bury(r);
 }
 
 /* --- responses -------------------------------------------------------------------------------- */
@@ -342,10 +346,9 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 static ssize_t on_read(void *cls, uint64_t at, char *to, size_t max)
 {
 	struct http_request *r = cls;
-	ssize_t n;
+	ssize_t n = r->cut ? HTTP_READ_CUT : r->server->options.service->read(r->x, to, max);
 
 	(void)at;
-	n = r->cut ? HTTP_READ_CUT : r->server->options.service->read(r->x, to, max);
 	if (n > 0)
 		return n;
 	if (n == HTTP_READ_END)
@@ -474,12 +477,10 @@ static void *start_daemon(void *ctx, struct hall *hall, int *ret_fd)
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,                 /* door.c has it */
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                     /**/
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT, /**/
-		MHD_OPTION_CONNECTION_TIMEOUT, 0u,                              /**/
-		STRICTEST,                                                      /**/
+		MHD_OPTION_CONNECTION_TIMEOUT, 0u, STRICTEST,                   /**/
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,                      /**/
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, hall,              /**/
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,                   /**/
-		MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
 	if (daemon)
 		*ret_fd = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	return daemon;

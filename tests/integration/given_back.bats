@@ -173,6 +173,24 @@ raw_request() {
 	served k1
 }
 
+@test "clients hang up within the stream while an older one is idle: none is kept" {
+	local address i
+	start_all
+	address=${URL#http://}
+	exec {FD}<>"/dev/tcp/${address/:/\/}"
+	printf 'GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n' >&"$FD"
+	read -r -t "$LIMIT" line <&"$FD"
+	has 'HTTP/1.1 200' "$line"
+	for i in {1..20}; do
+		held "c$i" "k$i"
+		hang_up "c$i"
+	done
+	becomes 1 metric turnstile_connections
+	stop_turnstile
+	equal "$STATUS" 0
+	exec {FD}>&-
+}
+
 @test "the client stops reading" {
 	start_all -o listen.stall_timeout_ms=1000
 	local body
