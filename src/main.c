@@ -219,7 +219,7 @@ static void check(const struct config *c)
 	rest = buf_span(&advice);
 	while (span_next(&rest, '\n', &line)) {
 		if (line.len)
-			fprintf(stderr, "warning: %.*s\n", SPAN_ARG(line));
+			fprintf(stderr, "%swarning: %.*s\n", log_mark(LOG_WARN), SPAN_ARG(line));
 	}
 	puts(advice.len ? "configuration is fine, but for the warnings" : "configuration is fine");
 }
@@ -323,6 +323,17 @@ static int run(struct server *s)
 	return r < 0 || s->cut ? EXIT_CUT : 0;
 }
 
+/* For people, so without time and level; the journal is told the level all the same. */
+static void tell(const struct buf *errors)
+{
+	struct span rest = buf_span(errors), line;
+
+	while (span_next(&rest, '\n', &line)) {
+		if (line.len)
+			fprintf(stderr, "%s%.*s\n", log_mark(LOG_ERROR), SPAN_ARG(line));
+	}
+}
+
 /* Everything that can be wrong without starting anything; what is, is told on stderr. */
 static int load(struct server *s)
 {
@@ -336,7 +347,7 @@ static int load(struct server *s)
 		r = queue_check(s->config, &errors);
 	tls_identity_free(identity);
 	if (r < 0)
-		fputs(buf_str(&errors), stderr);
+		tell(&errors);
 	return r;
 }
 

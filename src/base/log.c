@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,10 +11,13 @@
 #include "base/clock.h"
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
+static const char *const level_marks[] = { "<3>", "<4>", "<6>", "<7>" };
 
 /* The only global besides the metrics; written before a second thread runs, or by a reload. */
 static _Atomic int threshold = LOG_INFO;
 static _Atomic int line_format = LOG_TEXT;
+/* What our stderr is doesn't change, so this is found out once. */
+static _Atomic enum { UNKNOWN, JOURNAL, NO_JOURNAL } reader;
 
 void log_setup(enum log_level level, enum log_format format)
 {
@@ -23,6 +28,23 @@ void log_setup(enum log_level level, enum log_format format)
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= threshold;
+}
+
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       !fstat(STDERR_FILENO, &st) && st.st_dev == device && st.st_ino == inode;
+}
+
+const char *log_mark(enum log_level level)
+{
+	if (reader == UNKNOWN)
+		reader = is_journal() ? JOURNAL : NO_JOURNAL;
+	return reader == JOURNAL ? level_marks[level] : "";
 }
 
 static void put_time(struct buf *b)
@@ -101,6 +123,7 @@ void log_write(enum log_level level, const char *msg, const struct log_field *fi
 {
 	CLEANUP(buf_clear) struct buf line = { 0 };
 
+	buf_puts(&line, log_mark(level));
 	if (line_format == LOG_JSON)
 		put_json(&line, level, msg, fields);
 	else

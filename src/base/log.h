@@ -36,6 +36,13 @@ void log_setup(enum log_level level, enum log_format format);
 
 bool log_enabled(enum log_level level);
 
+/*
+ * What a line of that level on stderr begins with, static. Where $JOURNAL_STREAM names our stderr
+ * (systemd.exec(5)), so that systemd's journal reads it: "<3>" and the like, which the journal takes off
+ * (sd-daemon(3)). Else nothing. log_write() puts it there by itself.
+ */
+const char *log_mark(enum log_level level);
+
 /* Writes one line. `fields` ends with one whose key is NULL. */
 void log_write(enum log_level level, const char *msg, const struct log_field *fields);
 

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+
 void must_failed(const char *cond, const char *file, int line)
 {
-	fprintf(stderr, "turnstile: broken invariant: %s (%s:%d)\n", cond, file, line);
+	fprintf(stderr, "%sturnstile: broken invariant: %s (%s:%d)\n", log_mark(LOG_ERROR), cond,
+		file, line);
 	abort();
 }
 
@@ -14,7 +17,7 @@ static void *or_abort(void *p)
 {
 	if (p)
 		return p;
-	fputs("turnstile: out of memory\n", stderr);
+	fprintf(stderr, "%sturnstile: out of memory\n", log_mark(LOG_ERROR));
 	abort();
 }
 

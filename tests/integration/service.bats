@@ -196,6 +196,23 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	wait_for "[[ \$(log_lines 'select(.msg == \"stopped\")' | wc -l) == 2 ]]"
 }
 
+@test "where the journal reads stderr, each line begins with its level; elsewhere none does" {
+	: >turnstile-1.log
+	TURNSTILE_ENV=("JOURNAL_STREAM=$(stat -c %d:%i turnstile-1.log)")
+	start_turnstile -o queue.timeout_ms=300000
+	kill -USR2 "$TURNSTILE_PID"
+	wait_for 'grep -q "^<4>.*no successor is started" turnstile-1.log'
+	grep -q '^<6>{.*"msg":"listening"' turnstile-1.log
+	lacks '^[^<]' turnstile-1.log
+	run_turnstile -o queue.timeout_ms=300000 --check 2>>turnstile-1.log
+	grep -q '^<4>warning: ' turnstile-1.log
+	run_turnstile -o queue.timeout_ms=x 2>>turnstile-1.log || equal $? 2
+	has '<3>-o queue.timeout_ms' "$(tail -n 1 turnstile-1.log)"
+	start_turnstile # its log is another file
+	served k1
+	lacks '^<' "$LOG"
+}
+
 @test "the unit is hardened to below 2.0" {
 	local version
 	version=$(systemd-analyze --version 2>/dev/null | awk 'NR == 1 { print $2 }')
