@@ -5,7 +5,7 @@
  *                        within listen.retire_timeout_ms, then it is as after SIGTERM
  *      SIGTERM, SIGINT   drain: no new connections, who waits is told, what streams may finish
  *                        within listen.drain_timeout_ms; then turns are given back, exit 0
- *      a second one      cut everything now, give turns back, exit 1
+ *      a second one      cut everything now, give turns back, exit 1 (SIGTERM: see server.h)
  *      SIGUSR2           start a successor that takes over; this process retires then
  *      SIGHUP            read the configuration again: all or nothing
  */
@@ -122,6 +122,7 @@ static void on_taken(void *arg)
 {
 	struct server *s = arg;
 
+	s->succeeded = true;
 	notify_fall_silent(s->notify);
 	admin_hand_over(s->admin);
 	retire(s, LOBBY_HAND_OVER, "a successor has taken over");
@@ -149,10 +150,10 @@ static void on_terminate(uv_signal_t *handle, int signum)
 {
 	struct server *s = handle->data;
 
-	if (s->phase >= PHASE_DRAINING)
-		cut(s, "second signal: cutting what still runs");
-	else
+	if (s->phase < PHASE_DRAINING)
 		drain(s, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+	else if (signum == SIGINT || !s->succeeded)
+		cut(s, "second signal: cutting what still runs");
 }
 
 static void on_retire(uv_signal_t *handle, int signum)

@@ -5,6 +5,9 @@
  *         └──────────────────────────────SIGTERM, SIGINT─────────────────────────────> DRAINING
  *                                                       CUTTING <──a second one, or the limit──┘
  *
+ * A second SIGTERM doesn't count where a successor has taken over. A service manager takes that one for the
+ * main process, and when it has ended, sends SIGTERM to all that are left: so also to who drains already.
+ *
  * From each of the last three the process goes on to STOPPING when its last connection is gone:
  * admin listener, then queue, then the loop. Nothing changes its mind there.
  */
@@ -38,7 +41,8 @@ struct server {
 	uv_signal_t terminate, interrupt, hang_up, retire, upgrade;
 	struct timer *limit; /* of the phase */
 	enum phase phase;
-	bool cut; /* something had to be */
+	bool succeeded; /* a successor has taken over: it is the service manager's main process */
+	bool cut;       /* something had to be */
 };
 
 /* One log line a line of `errors`. */

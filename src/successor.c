@@ -19,7 +19,8 @@ static void on_ended(uv_process_t *process, int64_t status, int signum)
 {
 	struct server *s = process->data;
 
-	log_error("the successor has ended", LOG_INT("status", status), LOG_INT("signal", signum));
+	log_at(status || signum ? LOG_ERROR : LOG_INFO, "the successor has ended",
+	       LOG_INT("status", status), LOG_INT("signal", signum));
 	s->successor = NULL;
 	uv_close((uv_handle_t *)process, on_closed);
 }

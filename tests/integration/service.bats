@@ -196,6 +196,29 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	wait_for "[[ \$(log_lines 'select(.msg == \"stopped\")' | wc -l) == 2 ]]"
 }
 
+# As systemd does to what is left when the main process has ended.
+@test "a second SIGTERM cuts nothing where a successor has taken over; SIGINT does" {
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	local first=$TURNSTILE_PID
+	held a k1
+	turn b k2
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	LOG=$DIR/turnstile-1.log
+	log_wait '.msg == "retiring: serving those who are here"'
+	kill "$first"
+	log_wait '.msg == "draining"'
+	kill "$first"
+	relay_go
+	await a
+	equal "$(outcome a)" '200 0'
+	running "$first"
+	kill -INT "$first"
+	await b
+	equal "$(outcome b)" '200 18'
+	ended "$first"
+	equal "$STATUS" 1
+}
+
 @test "where the journal reads stderr, each line begins with its level; elsewhere none does" {
 	: >turnstile-1.log
 	TURNSTILE_ENV=("JOURNAL_STREAM=$(stat -c %d:%i turnstile-1.log)")
