@@ -195,16 +195,25 @@ static int reload(struct server *s, struct buf *errors)
 	return r;
 }
 
+static const char *status_after(const struct server *s, int reloaded)
+{
+	if (s->phase != PHASE_SERVING)
+		return "retiring";
+	return reloaded < 0 ? "serving; not reloaded, see the log" : "serving";
+}
+
 static void on_hang_up(uv_signal_t *handle, int signum)
 {
 	struct server *s = handle->data;
 	bool told = s->phase < PHASE_DRAINING; /* behind STOPPING=1 there is no READY=1 */
 	CLEANUP(buf_clear) struct buf errors = { 0 };
+	int r;
 
 	(void)signum;
 	if (told)
 		notify_reloading(s->notify);
-	if (reload(s, &errors) < 0) {
+	r = reload(s, &errors);
+	if (r < 0) {
 		server_log_errors(&errors);
 		log_error("not reloaded: the configuration in use is unchanged");
 	} else {
@@ -213,7 +222,7 @@ static void on_hang_up(uv_signal_t *handle, int signum)
 		log_info("reloaded", LOG_STR("config", s->sources.file));
 	}
 	if (told)
-		notify_ready(s->notify, s->phase == PHASE_SERVING ? "serving" : "retiring", false);
+		notify_ready(s->notify, status_after(s, r), false);
 }
 
 static void watch_signal(struct server *s, uv_signal_t *handle, uv_signal_cb fn, int signum)

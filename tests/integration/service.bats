@@ -69,6 +69,9 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	echo nonsense >turnstile.ini
 	kill -HUP "$TURNSTILE_PID"
 	hears 'RELOADING=1.*' 2
+	hears 'READY=1\|STATUS=serving; not reloaded, see the log'
+	: >turnstile.ini
+	kill -HUP "$TURNSTILE_PID"
 	hears 'READY=1\|STATUS=serving' 3
 }
 
