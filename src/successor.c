@@ -21,6 +21,8 @@ static void on_ended(uv_process_t *process, int64_t status, int signum)
 
 	log_at(status || signum ? LOG_ERROR : LOG_INFO, "the successor has ended",
 	       LOG_INT("status", status), LOG_INT("signal", signum));
+	if ((status || signum) && s->succeeded && s->phase == PHASE_RETIRING)
+		notify_successor_lost(s->notify);
 	s->successor = NULL;
 	uv_close((uv_handle_t *)process, on_closed);
 }

@@ -16,11 +16,12 @@ struct notify {
 	struct timer *ping;
 	int64_t watchdog_us; /* 0: none */
 	bool watchdog_is_ours;
+	bool silent; /* a successor speaks */
 };
 
 static void say(const struct notify *n, const char *text)
 {
-	if (n->fd >= 0)
+	if (n->fd >= 0 && !n->silent)
 		send(n->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -71,9 +72,14 @@ void notify_stopping(struct notify *n, const char *status)
 void notify_fall_silent(struct notify *n)
 {
 	timer_stop(n->ping);
-	if (n->fd >= 0)
-		close(n->fd);
-	n->fd = -1;
+	n->silent = true;
+}
+
+void notify_successor_lost(struct notify *n)
+{
+	n->silent = false;
+	say(n, "WATCHDOG=trigger");
+	n->silent = true;
 }
 
 static int connect_to(const char *path)
@@ -118,7 +124,8 @@ void notify_free(struct notify *n)
 {
 	if (!n)
 		return;
-	notify_fall_silent(n);
 	timer_clear(&n->ping);
+	if (n->fd >= 0)
+		close(n->fd);
 	free(n);
 }

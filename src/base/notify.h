@@ -33,5 +33,12 @@ void notify_status(struct notify *n, const char *status);
 /* STOPPING=1 and STATUS=. The manager ends us if it takes too long from now on. */
 void notify_stopping(struct notify *n, const char *status);
 
-/* A successor speaks from now on: nothing is sent any more. */
+/* A successor speaks from now on: nothing is sent any more, but for the next. */
 void notify_fall_silent(struct notify *n);
+
+/*
+ * That successor has crashed. It was our child, so the manager isn't told, and would wait until the
+ * watchdog's time is over: WATCHDOG=trigger (systemd 243) is as if it were. The service is started
+ * again, and we are ended.
+ */
+void notify_successor_lost(struct notify *n);

@@ -180,6 +180,32 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	wait_for "[[ \$(log_lines 'select(.msg == \"stopped\")' | wc -l) == 2 ]]"
 }
 
+@test "the manager is told at once of a successor that crashes, and not of one that ends" {
+	listen
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	local first=$TURNSTILE_PID
+	turn a k1
+	kill -USR2 "$first"
+	hears 'READY=1\|STATUS=serving\|MAINPID=[0-9]+'
+	log_wait '.why == "a successor has taken over"'
+	kill -KILL "$(sed -n 's/.*MAINPID=//p' heard)"
+	hears WATCHDOG=trigger
+	hang_up a
+	ended "$first"
+
+	start_turnstile -o listen.takeover="$DIR/takeover.sock"
+	first=$TURNSTILE_PID
+	turn b k1
+	kill -USR2 "$first"
+	hears 'READY=1\|STATUS=serving\|MAINPID=[0-9]+' 2
+	log_wait '.why == "a successor has taken over"'
+	kill "$(sed -n 's/.*MAINPID=//p' heard | tail -n 1)"
+	log_wait '.msg == "the successor has ended" and .level == "info"'
+	hang_up b
+	ended "$first"
+	equal "$(grep -c trigger heard)" 1
+}
+
 @test "SIGUSR2 without listen.takeover, or with a configuration that became wrong: goes on" {
 	echo '[queue]' >turnstile.ini
 	start_turnstile
