@@ -24,6 +24,7 @@ why_no_machine() {
 	done
 	unshare --mount --pid --uts --ipc --net --cgroup --fork true 2>/dev/null ||
 		{ echo "no namespaces can be made here"; return; }
+	unshare --user true 2>/dev/null || { echo "no user namespaces can be made here"; return; }
 	unshare --mount sh -c 'mount -t cgroup2 cgroup2 /mnt && mkdir "$1" && rmdir "$1"' - \
 		"/mnt$(own_group)/turnstile-test-$$" 2>/dev/null || { echo "no cgroup of version 2 can be made here"; return; }
 	unshare --mount sh -c 'mount -t tmpfs tmpfs /mnt && mkdir /mnt/a /mnt/b /mnt/c &&
@@ -31,7 +32,7 @@ why_no_machine() {
 		echo "no overlay of /usr can be mounted here"
 }
 
-machine() { nsenter --all --target "$MACHINE" -- "$@"; }
+machine() { nsenter --all --root --wd --target "$MACHINE" -- "$@"; }
 
 # What needs namespaces of its own is made by boot. With a machine-id it isn't the first boot, at which all
 # services that there are would be enabled.
