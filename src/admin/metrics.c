@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "admin/process.h"
+#include "base/log.h"
 
 #define SECONDS(ms) ((double)(ms) / 1e3)
 
@@ -90,6 +91,8 @@
 	ONE("turnstile_tls_failures_total", "counter", \
 	    "Those that failed, plain HTTP included.", \
 	    s->gauges.listener.lobby.tls.failures) \
+	ONE("turnstile_log_lines_dropped_total", "counter",                                        \
+	    "Lines of the log that were dropped, as nobody read them.", log_dropped())             \
 	ONE("turnstile_draining", "gauge", "Whether this process is shutting down.",               \
 	    s->gauges.draining)                                                                    \
 	MANY("turnstile_loop_delay_seconds", "histogram",                                          \

@@ -1,6 +1,8 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,6 +18,9 @@ static const char *const level_marks[] = { "<3>", "<4>", "<6>", "<7>" };
 /* The only global besides the metrics; written before a second thread runs, or by a reload. */
 static _Atomic int threshold = LOG_INFO;
 static _Atomic int line_format = LOG_TEXT;
+/* Lines that there was no room for; and how many of them the log has told of. */
+static _Atomic int64_t dropped, confessed;
+static _Atomic bool cut; /* the last line that was begun has no end */
 /* What our stderr is doesn't change, so this is found out once. */
 static _Atomic enum { UNKNOWN, JOURNAL, NO_JOURNAL } reader;
 
@@ -119,16 +124,63 @@ static void put_text(struct buf *b, enum log_level level, const char *msg,
 	buf_puts(b, "\n");
 }
 
-void log_write(enum log_level level, const char *msg, const struct log_field *fields)
+/* PIPE_BUF bytes go into a pipe that can be written at all (pipe(7)); a file can be, always. */
+static bool has_room(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+/* False if there was no room. What can't be written for another reason has no better place to say so. */
+static bool put_line(enum log_level level, const char *msg, const struct log_field *fields)
 {
 	CLEANUP(buf_clear) struct buf line = { 0 };
+	struct span rest;
 
+	buf_puts(&line, cut ? "\n" : "");
 	buf_puts(&line, log_mark(level));
 	if (line_format == LOG_JSON)
 		put_json(&line, level, msg, fields);
 	else
 		put_text(&line, level, msg, fields);
-	/* A log that can't be written has no better place to say so. */
-	if (write(STDERR_FILENO, line.data, line.len) < 0)
-		return;
+	rest = buf_span(&line);
+	while (rest.len) {
+		ssize_t n;
+
+		if (!has_room())
+			return false;
+		n = write(STDERR_FILENO, rest.ptr, MIN(rest.len, (size_t)PIPE_BUF));
+		if (n < 0)
+			return true;
+		rest.ptr += n;
+		rest.len -= (size_t)n;
+		cut = rest.len != 0;
+	}
+	return true;
+}
+
+/* The next line after lost ones says so. */
+static bool confess(void)
+{
+	int64_t n = dropped;
+
+	if (n == confessed)
+		return true;
+	if (!put_line(LOG_WARN, "lines of the log were dropped, as nobody read them",
+		      (struct log_field[]){ LOG_INT("lines", n - confessed), { 0 } }))
+		return false;
+	confessed = n;
+	return true;
+}
+
+void log_write(enum log_level level, const char *msg, const struct log_field *fields)
+{
+	if (!confess() || !put_line(level, msg, fields))
+		dropped++;
+}
+
+int64_t log_dropped(void)
+{
+	return dropped;
 }

@@ -7,7 +7,8 @@
  *      {"time":"2026-11-22T10:00:00.000Z","level":"warn","msg":"redis is …","host":"10.0.0.7",…}
  *
  * Values from outside are escaped, so a line is always one line. Invariant 8: keys and prompts
- * are never given to these functions. May be called from any thread: a line is one write().
+ * are never given to these functions. May be called from any thread: a line of up to
+ * 4 KiB is one write().
  */
 #pragma once
 
@@ -43,8 +44,14 @@ bool log_enabled(enum log_level level);
  */
 const char *log_mark(enum log_level level);
 
-/* Writes one line. `fields` ends with one whose key is NULL. */
+/*
+ * Writes one line. `fields` ends with one whose key is NULL. Never waits: where stderr is a pipe that
+ * nobody reads, and which is full, the line is dropped, and the next one that isn't says how many were.
+ */
 void log_write(enum log_level level, const char *msg, const struct log_field *fields);
+
+/* How many lines were dropped since start. */
+int64_t log_dropped(void);
 
 #define log_at(level, msg, ...)                                                             \
 	(log_enabled(level)                                                                 \

@@ -84,3 +84,29 @@ teardown() { clean_up; }
 	wait_for "grep -q ' exchange .*outcome=answered' text.log"
 	has "account=$(key_account k1)" "$(cat text.log)"
 }
+
+@test "a log that nobody reads stops nobody" {
+	local dropped
+	mkfifo log
+	exec {FD}<>log
+	exec_turnstile -o "listen.address=unix:$DIR/t.sock" -o "admin.address=unix:$DIR/admin.sock" \
+		-o "upstream.url=http://$RELAY" 2>log >/dev/null 3>&- &
+	TURNSTILE_PID=$!
+	PROCESSES+=("$TURNSTILE_PID")
+	wait_for '[[ -S admin.sock ]]'
+	equal "$(http --unix-socket t.sock -o /dev/null -w '%{http_code}\n' 'http://localhost/v1/models?[1-600]' |
+		grep -c 200)" 600
+	# One that fits into the rest of the pipe only in part, as well.
+	http --unix-socket t.sock -o /dev/null "http://localhost/$(head -c 6000 /dev/zero | tr '\0' x)"
+	dropped=$(http --unix-socket admin.sock http://localhost/metrics |
+		awk '$1 == "turnstile_log_lines_dropped_total" { print $2 }')
+	((dropped > 100))
+	dd bs=64k iflag=nonblock <&"$FD" >before 2>/dev/null || true
+	http --unix-socket t.sock -o /dev/null http://localhost/v1/models
+	wait_for 'dd bs=64k iflag=nonblock <&"$FD" >>after 2>/dev/null || grep -q outcome=answered after'
+	grep -q "lines of the log were dropped, as nobody read them lines=$dropped\$" after
+	kill "$TURNSTILE_PID"
+	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
+	exec {FD}>&-
+}
