@@ -27,6 +27,7 @@
 enum {
 	EXIT_USAGE = 2,
 	EXIT_CUT = 1,
+	RESOLVER_PATIENCE_MS = 500,
 	DESCRIPTORS_PER_CONNECTION = 2,
 	DESCRIPTORS_OF_TLS = 2, /* more, each: tls.h */
 	DESCRIPTORS_OF_OUR_OWN = 64,
@@ -286,8 +287,11 @@ static int start(struct server *s, struct buf *errors)
 	return 0;
 }
 
-static void stop(struct server *s)
+/* False: a resolver is still at work, see loop_finish(). */
+static bool stop(struct server *s)
 {
+	bool finished;
+
 	admin_free(s->admin);
 	note_free(s->note);
 	proxy_free(s->proxy);
@@ -295,8 +299,9 @@ static void stop(struct server *s)
 	inheritance_free(s->inheritance);
 	phases_end(s);
 	notify_free(s->notify);
-	loop_close(&s->loop);
+	finished = loop_finish(&s->loop, RESOLVER_PATIENCE_MS);
 	runtime_free(s->runtime);
+	return finished;
 }
 
 static int run(struct server *s)
@@ -319,8 +324,10 @@ static int run(struct server *s)
 		uv_run(&s->loop.uv, UV_RUN_DEFAULT);
 		log_info("stopped");
 	}
-	stop(s);
-	return r < 0 || s->cut ? EXIT_CUT : 0;
+	r = r < 0 || s->cut ? EXIT_CUT : 0;
+	if (!stop(s))
+		_exit(r);
+	return r;
 }
 
 /* For people, so without time and level; the journal is told the level all the same. */

@@ -79,12 +79,32 @@ void loop_open(struct loop *loop)
 	uv_idle_init(&loop->uv, &loop->idle);
 }
 
-void loop_close(struct loop *loop)
+static void on_limit(uv_timer_t *limit)
 {
+	*(bool *)limit->data = true;
+}
+
+bool loop_finish(struct loop *loop, int64_t limit_ms)
+{
+	bool over = false;
+	uv_timer_t limit = { .data = &over };
+
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
-	must(uv_loop_close(&loop->uv) == 0);
+	uv_update_time(&loop->uv);
+	must(uv_timer_init(&loop->uv, &limit) == 0);
+	must(uv_timer_start(&limit, on_limit, (uint64_t)limit_ms, 0) == 0);
+	uv_unref((uv_handle_t *)&limit);
+	while (!over && uv_run(&loop->uv, UV_RUN_ONCE))
+		;
+	uv_close((uv_handle_t *)&limit, NULL);
+	uv_run(&loop->uv, UV_RUN_NOWAIT);
+	return uv_loop_close(&loop->uv) == 0;
+}
+
+void loop_close(struct loop *loop)
+{
+	must(loop_finish(loop, INT64_MAX));
 }
 
 void loop_defer(struct loop *loop, struct job *job)

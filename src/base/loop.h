@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/mem.h"
 
 struct loop {
 	uv_loop_t uv;
@@ -30,7 +31,14 @@ struct job {
 
 void loop_open(struct loop *loop);
 
-/* Closes the loop's own handles, runs until every handle of others is closed, frees. */
+/*
+ * Closes the loop's own handles, runs until every handle of others is closed, frees. False: work on
+ * the thread pool, which can't be interrupted, isn't done within `limit_ms`. exit() would wait for it,
+ * too: there is nothing left but _exit().
+ */
+bool loop_finish(struct loop *loop, int64_t limit_ms) MUST_USE;
+
+/* The same, however long it takes. */
 void loop_close(struct loop *loop);
 
 /* Runs `job` once before the loop blocks next. Asking again before it has run changes nothing. */
