@@ -428,6 +428,8 @@ static void set_connection(struct multi *m, CURL *curl)
 	const struct config *c = m->upstream->config;
 
 	SET(curl, CURLOPT_URL, c->upstream.url);
+	SET(curl, CURLOPT_QUICK_EXIT,
+	    1L); /* else the end of a transfer waits for its resolver, on the loop */
 	SET(curl, CURLOPT_PROXY, c->upstream.proxy); /* "": none, whatever the environment says */
 	SET(curl, CURLOPT_NOPROXY, "");
 	SET(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
