@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ enum {
 	REST_MS = 100,
 	ARRIVALS_PER_EVENT = 64, /* then others have a chance */
 	QUIET_MS = 1000,         /* between two lines about the same trouble */
+	SPARE_DESCRIPTORS = 3,   /* the upstream's, and a pair while its name is resolved */
 };
 
 enum door_state { DOOR_OPEN, DOOR_FULL, DOOR_RESTING, DOOR_SHUT };
@@ -152,6 +154,23 @@ static void out_of_resources(struct door *d, int error)
 	move(d, DOOR_RESTING);
 }
 
+/* With descriptors to spare: who is let in must be served as well, which takes some more. */
+static int accept_with_spare(struct door *d, struct sockaddr_storage *from, socklen_t *len)
+{
+	int spare[SPARE_DESCRIPTORS], count = 0, fd = -1, error;
+
+	while (count < SPARE_DESCRIPTORS &&
+	       (spare[count] = fcntl(d->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+		count++;
+	if (count == SPARE_DESCRIPTORS)
+		fd = accept4(d->fd, (struct sockaddr *)from, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	error = errno;
+	while (count)
+		close(spare[--count]);
+	errno = error;
+	return fd;
+}
+
 /* False when there is nobody left, or nothing to let them in with. */
 static bool accept_one(struct door *d)
 {
@@ -164,7 +183,7 @@ static bool accept_one(struct door *d)
 		out_of_resources(d, -r);
 		return false;
 	}
-	fd = accept4(d->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = accept_with_spare(d, &from, &len);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 		out_of_resources(d, errno);
 	if (fd < 0) /* who hung up before being accepted is no reason to stop */

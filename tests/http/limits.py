@@ -424,6 +424,24 @@ def descriptors(p):
     wait_served(p)
 
 
+@case("who is let in with the last descriptors can be served", descriptors=80, listen__max_connections=5000)
+def last_descriptors(p):
+    answers()
+    held = []
+    end = time.monotonic() + LIMIT
+    while "can't accept connections" not in p.text():
+        check(time.monotonic() < end, "it has enough of them?")
+        held.append(p.connect())
+        time.sleep(0.01)
+    s = held.pop()  # the last that was let in, or waits outside
+    s.sendall(GET)
+    while not select.select([s], [], [], 0.3)[0]:
+        check(held, "it isn't let in")
+        held.pop().close()
+    m = read_response(Reader(s))
+    check(m.status == 200, f"{m.start!r} {m.error} {p.outcomes()}")
+
+
 # --- streaming ---------------------------------------------------------------------------------
 
 @case("each event comes at once")
