@@ -245,7 +245,9 @@ static int start_parts(struct server *s, struct buf *errors)
 	return admin_new(&parts, errors, &s->admin);
 }
 
-/* We serve already: a predecessor that is stuck, or a path that can't be had, is no reason to stop. */
+/*
+ * We serve already: a predecessor that is stuck, or a path that can't be had, is no reason to stop.
+ */
 static void succeed(struct server *s)
 {
 	int r;

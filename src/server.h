@@ -5,8 +5,9 @@
  *         └──────────────────────────────SIGTERM, SIGINT─────────────────────────────> DRAINING
  *                                                       CUTTING <──a second one, or the limit──┘
  *
- * A second SIGTERM doesn't count where a successor has taken over. A service manager takes that one for the
- * main process, and when it has ended, sends SIGTERM to all that are left: so also to who drains already.
+ * A second SIGTERM doesn't count where a successor has taken over. A service manager takes that one
+ * for the main process, and when it has ended, sends SIGTERM to all that are left: so also to who
+ * drains already.
  *
  * From each of the last three the process goes on to STOPPING when its last connection is gone:
  * admin listener, then queue, then the loop. Nothing changes its mind there.

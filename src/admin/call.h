@@ -74,7 +74,10 @@ void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_
 /* The same, but `then` hears of that as well, in answer->error. */
 void call_try(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer));
 
-/* As call_ask(), for what changes something: who hangs up before the answer leaves a line in the log. */
+/*
+ * As call_ask(), for what changes something: who hangs up before the answer leaves a line in the
+ * log.
+ */
 void call_order(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer));
 
 /* c->params.text[0] if it can be an account's name, else NULL: then the call has failed. */

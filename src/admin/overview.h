@@ -8,9 +8,8 @@
  *
  * An answer is at most OVERVIEW_FRESH_MS old, or where surveys take long OVERVIEW_OLDEST_MS, so
  * that they keep the backend busy for no more than 1 / OVERVIEW_SHARE of the time. Nothing is asked
- * while nobody asks. A page that
- * chooses an account which the last survey didn't show as a whole has another survey made at once,
- * but none is made within OVERVIEW_SOON_MS of the one before.
+ * while nobody asks. A page that chooses an account which the last survey didn't show as a whole
+ * has another survey made at once, but none is made within OVERVIEW_SOON_MS of the one before.
  */
 #pragma once
 

@@ -27,7 +27,7 @@ void serve_alive(struct call *c)
 	call_reply(c, 200, document);
 }
 
-/* --- ready -------------------------------------------------------------------------------------- */
+/* --- ready ------------------------------------------------------------------------------------ */
 
 /* While accounts are asked about: those left, and the reasons so far. In call->data. */
 struct readiness {
@@ -149,7 +149,7 @@ void serve_ready(struct call *c)
 	ask_about_suspects(c);
 }
 
-/* --- status ------------------------------------------------------------------------------------- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 static void add_backend(const struct admin *a, cJSON *document)
 {

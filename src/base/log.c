@@ -132,7 +132,10 @@ static bool has_room(void)
 	return poll(&p, 1, 0) != 0;
 }
 
-/* False if there was no room. What can't be written for another reason has no better place to say so. */
+/*
+ * False if there was no room. What can't be written for another reason has no better place to say
+ * so.
+ */
 static bool put_line(enum log_level level, const char *msg, const struct log_field *fields)
 {
 	CLEANUP(buf_clear) struct buf line = { 0 };

@@ -39,14 +39,15 @@ bool log_enabled(enum log_level level);
 
 /*
  * What a line of that level on stderr begins with, static. Where $JOURNAL_STREAM names our stderr
- * (systemd.exec(5)), so that systemd's journal reads it: "<3>" and the like, which the journal takes off
- * (sd-daemon(3)). Else nothing. log_write() puts it there by itself.
+ * (systemd.exec(5)), so that systemd's journal reads it: "<3>" and the like, which the journal
+ * takes off (sd-daemon(3)). Else nothing. log_write() puts it there by itself.
  */
 const char *log_mark(enum log_level level);
 
 /*
- * Writes one line. `fields` ends with one whose key is NULL. Never waits: where stderr is a pipe that
- * nobody reads, and which is full, the line is dropped, and the next one that isn't says how many were.
+ * Writes one line. `fields` ends with one whose key is NULL. Never waits: where stderr is a pipe
+ * that nobody reads, and which is full, the line is dropped, and the next one that isn't says how
+ * many were.
  */
 void log_write(enum log_level level, const char *msg, const struct log_field *fields);
 

@@ -33,8 +33,8 @@ void loop_open(struct loop *loop);
 
 /*
  * Closes the loop's own handles, runs until every handle of others is closed, frees. False: work on
- * the thread pool, which can't be interrupted, isn't done within `limit_ms`. exit() would wait for it,
- * too: there is nothing left but _exit().
+ * the thread pool, which can't be interrupted, isn't done within `limit_ms`. exit() would wait for
+ * it, too: there is nothing left but _exit().
  */
 bool loop_finish(struct loop *loop, int64_t limit_ms) MUST_USE;
 
@@ -44,10 +44,14 @@ void loop_close(struct loop *loop);
 /* Runs `job` once before the loop blocks next. Asking again before it has run changes nothing. */
 void loop_defer(struct loop *loop, struct job *job);
 
-/* The same, but not before all other jobs, and what they ask for: for what others don't wait for. */
+/*
+ * The same, but not before all other jobs, and what they ask for: for what others don't wait for.
+ */
 void loop_defer_last(struct loop *loop, struct job *job);
 
-/* The same, but in the loop's next turn, when its descriptors have been looked at: for long work. */
+/*
+ * The same, but in the loop's next turn, when its descriptors have been looked at: for long work.
+ */
 void loop_defer_later(struct loop *loop, struct job *job);
 
 /* The job will not run. Call it before the object of a job that may be pending is freed. */

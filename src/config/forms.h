@@ -41,7 +41,9 @@ extern const struct text_form form_instance;   /* letters, digits, "._-", at mos
 /* Appends the URL (of a form above) with its password as "***". */
 void form_mask(struct span url, struct buf *to);
 
-/* Whether a URL of form_redis_url can be one for a Redis Cluster: no sentinels, no database but 0. */
+/*
+ * Whether a URL of form_redis_url can be one for a Redis Cluster: no sentinels, no database but 0.
+ */
 bool form_suits_cluster(struct span redis_url);
 
 /*

@@ -159,8 +159,7 @@ static int accept_with_spare(struct door *d, struct sockaddr_storage *from, sock
 {
 	int spare[SPARE_DESCRIPTORS], count = 0, fd = -1, error;
 
-	while (count < SPARE_DESCRIPTORS &&
-	       (spare[count] = fcntl(d->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+	while (count < SPARE_DESCRIPTORS && (spare[count] = fcntl(d->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
 		count++;
 	if (count == SPARE_DESCRIPTORS)
 		fd = accept4(d->fd, (struct sockaddr *)from, len, SOCK_NONBLOCK | SOCK_CLOEXEC);

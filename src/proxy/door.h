@@ -22,8 +22,7 @@ enum { DOOR_ADDRESS_MAX = 46 }; /* an IPv6 address with its NUL */
 struct door_options {
 	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
-	struct inheritance *
-		inheritance; /* the socket is taken from there if it is there; outlives the door; or NULL */
+	struct inheritance *inheritance; /* may have our socket, and outlives the door; or NULL */
 	int64_t max_connections;
 	const int64_t *max_per_address; /* 0: no limit; read at each arrival */
 	bool is_mute; /* who is refused isn't told so: it doesn't speak HTTP yet */

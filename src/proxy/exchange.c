@@ -123,9 +123,9 @@ static int64_t rate_window_ms(const struct exchange *x)
 
 /*
  * Whether the client sent too little in the window that ends now. Bytes that we don't take from it,
- * as the upstream takes none from us, aren't its fault; while an answer is under way, the client may
- * be busy with that; and one that fell silent isn't slow, but stalls. Nobody needs what comes behind
- * an answer, but the connection is kept for it.
+ * as the upstream takes none from us, aren't its fault; while an answer is under way, the client
+ * may be busy with that; and one that fell silent isn't slow, but stalls. Nobody needs what comes
+ * behind an answer, but the connection is kept for it.
  */
 static bool is_slow(struct exchange *x)
 {
@@ -361,8 +361,8 @@ void exchange_stream_up(struct exchange *x)
 /* --- advancing -------------------------------------------------------------------------------- */
 
 /*
- * Those in line leave a quarter of the room to bodies of which nobody knows yet whether they wait: so
- * a long line of one account doesn't stop the tool results of all. One may always wait.
+ * Those in line leave a quarter of the room to bodies of which nobody knows yet whether they wait:
+ * so a long line of one account doesn't stop the tool results of all. One may always wait.
  */
 static bool has_room_to_wait(const struct exchange *x)
 {
@@ -453,7 +453,10 @@ static enum outcome outcome_of(enum upstream_error error)
 					     : OUTCOME_UPSTREAM_BROKEN;
 }
 
-/* Somebody else may have the turn by now; whether that is worth a response is the operator's to say. */
+/*
+ * Somebody else may have the turn by now; whether that is worth a response is the operator's to
+ * say.
+ */
 static bool must_abort(const struct exchange *x)
 {
 	return x->place.state == PLACE_LOST &&

@@ -22,10 +22,10 @@ void field_list_add(struct field_list *l, struct span name, struct span value);
 void field_list_clear(struct field_list *l);
 
 /*
- * The request's fields for the upstream: without Expect (answered by us), with `host` as Host
- * (NULL ptr: the client's), with X-Forwarded-For, to which the client's address is appended ("" for
- * none), and with X-Forwarded-Proto: the client's own, else `proto`. Texts made anew are appended to
- * `texts`, which must outlive `to` and is not used for anything else.
+ * The request's fields for the upstream: without Expect (answered by us), with `host` as Host (NULL
+ * ptr: the client's), with X-Forwarded-For, to which the client's address is appended ("" for
+ * none), and with X-Forwarded-Proto: the client's own, else `proto`. Texts made anew are appended
+ * to `texts`, which must outlive `to` and is not used for anything else.
  */
 void forward_request_fields(const struct headers *from, struct span host, const char *client,
 			    struct span proto, struct buf *texts, struct field_list *to);

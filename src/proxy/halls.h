@@ -47,7 +47,9 @@ void halls_free(struct halls *h);
 /* The context of halls_new(). */
 void *hall_context(const struct hall *hall);
 
-/* Where the next connection goes; may open a hall. NULL: no hall has room, and none can be opened. */
+/*
+ * Where the next connection goes; may open a hall. NULL: no hall has room, and none can be opened.
+ */
 struct hall *halls_choose(struct halls *h);
 
 /* A connection came in, or was closed. */

@@ -113,7 +113,9 @@ static void on_link(void *arg, int error, int events)
 	}
 }
 
-/* Who may read and write the path is us, or root: and so it is checked where that isn't enforced. */
+/*
+ * Who may read and write the path is us, or root: and so it is checked where that isn't enforced.
+ */
 static bool is_ours(int fd)
 {
 	struct ucred peer;

@@ -25,7 +25,9 @@ struct handover_options {
 	void *arg;
 };
 
-/* Listens there. 0, or -errno and a line in `errors`. The options are copied, their texts aren't. */
+/*
+ * Listens there. 0, or -errno and a line in `errors`. The options are copied, their texts aren't.
+ */
 int handover_new(struct loop *loop, const struct handover_options *options, struct buf *errors,
 		 struct handover **ret) MUST_USE;
 

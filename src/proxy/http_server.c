@@ -138,7 +138,7 @@ static void become_idle(struct http_request *r, bool is_new)
 	lobby_sit(r->server->lobby, &r->seat, is_new);
 }
 
-/* Its connection is over, or soon is: MHD closes it when it runs, as it walks those with a timeout. */
+/* Its connection is over, or soon is: MHD closes it as it runs, among those with a timeout. */
 static void bury(struct http_request *r)
 {
 	MHD_set_connection_option(r->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 60u);

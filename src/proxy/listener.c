@@ -16,7 +16,10 @@
 
 enum { BACKLOG = 1024, ANYBODY = 0777, US = 0600 };
 
-/* After so much silence the kernel asks whether the client is still there, so often, before it gives it up. */
+/*
+ * After so much silence the kernel asks whether the client is still there, so often, before it
+ * gives it up.
+ */
 enum { PROBE_AFTER_S = 15, PROBE_EVERY_S = 5, PROBES = 3 };
 
 /*
@@ -35,7 +38,10 @@ static void unlink_stale(int type, const struct sockaddr_un *a)
 		close(fd);
 }
 
-/* Accepted sockets inherit it (tcp(7)). A client that vanished, and said nothing, would else get a turn. */
+/*
+ * Accepted sockets inherit it (tcp(7)). A client that vanished, and said nothing, would else get a
+ * turn.
+ */
 static void keep_alive(int fd)
 {
 	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, probes = PROBES;

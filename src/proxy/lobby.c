@@ -64,7 +64,9 @@ static struct seat *longest_idle(const struct lobby *l)
 	return !a || (b && b->since_ms < a->since_ms) ? b : a;
 }
 
-/* It stays in its lounge until it is closed, so that it is the same one if this is called before. */
+/*
+ * It stays in its lounge until it is closed, so that it is the same one if this is called before.
+ */
 static bool on_full(void *arg)
 {
 	struct lobby *l = arg;

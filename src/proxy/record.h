@@ -1,6 +1,6 @@
 /*
- * record.h - what is kept of an exchange that is over: its line in the log, its share in the counters
- * (stats.h, tally.h), and among the last refusals (refusals.h) if it was one.
+ * record.h - what is kept of an exchange that is over: its line in the log, its share in the
+ * counters (stats.h, tally.h), and among the last refusals (refusals.h) if it was one.
  */
 #pragma once
 

@@ -13,7 +13,10 @@
 
 struct sockets;
 
-/* `events` (UV_READABLE | UV_WRITABLE) are some of those wanted; `broken`: all of them, and an error. */
+/*
+ * `events` (UV_READABLE | UV_WRITABLE) are some of those wanted; `broken`: all of them, and an
+ * error.
+ */
 typedef void (*socket_fn)(void *arg, int fd, int events, bool broken);
 
 /* Not called from within sockets_*(). */

@@ -49,7 +49,9 @@ struct proxy;
 /* Lives as long as the proxy. */
 const struct proxy_counters *proxy_counters(const struct proxy *p);
 
-/* What queue.mode = observe has seen; how many shadows there are now. Lives as long as the proxy. */
+/*
+ * What queue.mode = observe has seen; how many shadows there are now. Lives as long as the proxy.
+ */
 const struct shadow_counters *proxy_observed(const struct proxy *p);
 int64_t proxy_shadows(const struct proxy *p);
 

@@ -20,7 +20,9 @@ static int no_passphrase(char *to, int size, int writing, void *arg)
 	return 0;
 }
 
-/* The client's list is of "LENGTH name" (RFC 7301); who has other names only gets no answer to it. */
+/*
+ * The client's list is of "LENGTH name" (RFC 7301); who has other names only gets no answer to it.
+ */
 static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
 			   const unsigned char *offered, unsigned int len, void *arg)
 {

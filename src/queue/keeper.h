@@ -80,7 +80,10 @@ struct keeper *keeper_new(struct loop *loop, const struct redis_address *address
 			  struct redis_tls *tls, const struct redis_names *names, keeper_fn fn,
 			  void *arg) MUST_USE;
 
-/* Tells the thread to end, and cuts a transfer in progress. Doesn't block: so several can end at a time. */
+/*
+ * Tells the thread to end, and cuts a transfer in progress. Doesn't block: so several can end at a
+ * time.
+ */
 void keeper_stop(struct keeper *k);
 
 /*

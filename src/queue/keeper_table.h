@@ -17,7 +17,10 @@ struct keeper_account {
 	UT_hash_handle hh;
 };
 
-/* One kept ticket: a turn if turn.ttl_ms isn't 0, else, if `account` isn't NULL, a waiter of that account. */
+/*
+ * One kept ticket: a turn if turn.ttl_ms isn't 0, else, if `account` isn't NULL, a waiter of that
+ * account.
+ */
 struct keeper_kept {
 	char id[LOCK_TICKET_MAX], account_name[LOCK_ACCOUNT_MAX];
 	struct keeper_account *account;
@@ -44,7 +47,10 @@ struct keeper_kept *keeper_table_find(struct keeper_table *t, const char *id);
 /* The one there is, or a new one, which is nothing yet: one of the next two must follow. */
 struct keeper_kept *keeper_table_get(struct keeper_table *t, const char *account, const char *id);
 
-/* From now on it is a waiter, first touched after KEEPER_TOUCH_MS, unless it is one or holds a turn. */
+/*
+ * From now on it is a waiter, first touched after KEEPER_TOUCH_MS, unless it is one or holds a
+ * turn.
+ */
 void keeper_table_wait(struct keeper_table *t, struct keeper_kept *e);
 
 /* From now on it is a turn. */

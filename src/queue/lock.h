@@ -162,7 +162,10 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 /* What lock_redis_new() would say, without connecting: reads the files that config->redis names. */
 int lock_redis_check(const struct config *config, struct buf *errors) MUST_USE;
 
-/* "<instance>.<boot>", what all tickets of a backend begin with; another one each time. The caller frees it. */
+/*
+ * "<instance>.<boot>", what all tickets of a backend begin with; another one each time. The caller
+ * frees it.
+ */
 char *lock_owner_new(const char *instance) MUST_USE;
 
 /* A ticket for `t->id`: "<instance>.<boot>:<uuid>", where both backends take theirs from. */

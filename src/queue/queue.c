@@ -122,7 +122,9 @@ static void on_failed(struct queue_place *p)
 	move(p, policy == ON_BACKEND_ERROR_FORWARD ? PLACE_PASS : PLACE_FAILED);
 }
 
-/* Before its owner was told of the turn nothing is lost but its place: it joins again, at the end. */
+/*
+ * Before its owner was told of the turn nothing is lost but its place: it joins again, at the end.
+ */
 static void on_lost(struct queue_place *p)
 {
 	struct lock_backend *backend = p->backend;

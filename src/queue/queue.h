@@ -52,7 +52,10 @@ struct queue_place {
 	struct job tell;
 };
 
-/* What queue_new() would say of `config`, without opening anything: 0, or -EINVAL and a line in `errors`. */
+/*
+ * What queue_new() would say of `config`, without opening anything: 0, or -EINVAL and a line in
+ * `errors`.
+ */
 int queue_check(const struct config *config, struct buf *errors) MUST_USE;
 
 /*

@@ -7,10 +7,10 @@
 #include <sys/socket.h>
 
 /*
- * To be closed with what the server hasn't got by now unsent, as TCP's ABORT (RFC 9293, 3.10.5): else
- * the kernel goes on to send it for minutes, and an enter that is heard behind its own give-back,
- * which went over the next connection, would make a place that nobody knows of. What the server has
- * got but not read it may still read, but before anything that comes later.
+ * To be closed with what the server hasn't got by now unsent, as TCP's ABORT (RFC 9293, 3.10.5):
+ * else the kernel goes on to send it for minutes, and an enter that is heard behind its own
+ * give-back, which went over the next connection, would make a place that nobody knows of. What the
+ * server has got but not read it may still read, but before anything that comes later.
  */
 static inline void redis_abort(const redisContext *c)
 {

@@ -52,7 +52,10 @@ struct redis_errand *redis_errand_on_key(struct redis_errands *all, enum redis_s
 /* Sends it, see redis_call_send(); without a link it stays the caller's. */
 int redis_errand_send(struct redis_errand *e) MUST_USE;
 
-/* Whether one of that script on that account and ticket hasn't been answered yet; debts don't count. */
+/*
+ * Whether one of that script on that account and ticket hasn't been answered yet; debts don't
+ * count.
+ */
 bool redis_errand_is_open(const struct redis_errands *all, enum redis_script script,
 			  const char *account, const char *id);
 

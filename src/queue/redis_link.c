@@ -154,7 +154,9 @@ static void broken(struct job *job)
 		l->terms.on_down(l->terms.arg);
 }
 
-/* A former master goes on to serve for seconds, until a sentinel tells it that it is a replica now. */
+/*
+ * A former master goes on to serve for seconds, until a sentinel tells it that it is a replica now.
+ */
 static void on_rechecked(void *arg, const char *error, const struct redis_place *place)
 {
 	struct redis_link *l = arg;

@@ -333,7 +333,10 @@ static bool is_complete(const struct redis_nodes *n)
 	return true;
 }
 
-/* Not from within a callback of a link. One that is about to break still owes answers: the next time. */
+/*
+ * Not from within a callback of a link. One that is about to break still owes answers: the next
+ * time.
+ */
 static void forget_nodes(struct job *job)
 {
 	struct redis_nodes *n = container_of(job, struct redis_nodes, forget_job);

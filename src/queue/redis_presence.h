@@ -27,7 +27,10 @@ struct redis_presence {
 void redis_presence_open(struct redis_presence *p, struct redis_caller *caller,
 			 const struct redis_names *names);
 
-/* `account` is about to be entered. Calls nobody back; what has to be forgotten for it is asked for later. */
+/*
+ * `account` is about to be entered. Calls nobody back; what has to be forgotten for it is asked for
+ * later.
+ */
 void redis_presence_note(struct redis_presence *p, const char *account);
 
 /* Redis may have forgotten everything: note all again. Also frees all there is to free. */

@@ -38,7 +38,9 @@ enum redis_script {
 	SCRIPT_COUNT,
 };
 
-/* A command that is being built: its arguments so far. Zero it; redis_command_clear() at the end. */
+/*
+ * A command that is being built: its arguments so far. Zero it; redis_command_clear() at the end.
+ */
 struct redis_command {
 	struct buf args;
 	int argc;
@@ -79,7 +81,10 @@ unsigned redis_account_slot(const struct redis_names *names, const char *account
 void redis_script_account(struct redis_command *c, const struct redis_names *names,
 			  const char *account);
 
-/* The same for a script on one key alone of the account, "lock" or "alive" say, without prefix and owner. */
+/*
+ * The same for a script on one key alone of the account, "lock" or "alive" say, without prefix and
+ * owner.
+ */
 void redis_script_account_key(struct redis_command *c, const struct redis_names *names,
 			      const char *kind, const char *account);
 

@@ -30,5 +30,7 @@ void redis_tls_free(struct redis_tls *tls);
  */
 int redis_tls_start(struct redis_tls *tls, redisContext *c) MUST_USE;
 
-/* Why the latest certificate was refused, a static string; NULL: it wasn't. hiredis doesn't tell. */
+/*
+ * Why the latest certificate was refused, a static string; NULL: it wasn't. hiredis doesn't tell.
+ */
 const char *redis_tls_refusal(const struct redis_tls *tls);

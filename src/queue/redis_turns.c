@@ -11,7 +11,7 @@
  *
  *          ┌──────────┬─ granted, used at once ──┐
  *          │          │                          v
- *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; removed; full or failed while waiting)
+ *      ENTERING ──> WAITING ──> CONFIRMING ──> HELD ──> UNSURE (lost; removed; full, failed)
  *          │          │  ^──────────┘ lost
  *          └──────────┴──> NONE (full; failed before it joined)
  *
@@ -232,7 +232,10 @@ bool redis_turns_holds(struct lock_ticket *t)
 	return p && p->state == TURN_HELD;
 }
 
-/* A renewal that is under way may restore what has just been given back: that is waited for, and undone. */
+/*
+ * A renewal that is under way may restore what has just been given back: that is waited for, and
+ * undone.
+ */
 void redis_turns_settle(struct redis_turns *r, struct job *when_settled)
 {
 	post_close(&r->post);
@@ -367,7 +370,10 @@ static void extend(struct place *p)
 		redis_errand_free(e);
 }
 
-/* Those who wait fail if no node has their places for as long as they would wait for one that is down. */
+/*
+ * Those who wait fail if no node has their places for as long as they would wait for one that is
+ * down.
+ */
 static void stayed(struct redis_call *call, const redisReply *reply)
 {
 	struct redis_errand *e = container_of(call, struct redis_errand, call);
@@ -422,7 +428,10 @@ static void adrift(struct redis_turns *r, const struct keeper_news *news)
 
 /* --- what else happens ------------------------------------------------------------------- */
 
-/* Its lease can't be renewed, so that it would lose its place; unless the link finds a better server. */
+/*
+ * Its lease can't be renewed, so that it would lose its place; unless the link finds a better
+ * server.
+ */
 static void refused(struct place *p, const char *error)
 {
 	if (redis_redirect_of(error) == REDIRECT_MOVED && p->turns->names.cluster) {

@@ -49,7 +49,9 @@ void redis_turns_message(struct redis_turns *r, struct span payload);
 void redis_turns_keeper_news(struct redis_turns *r, const struct keeper_news *news);
 void redis_turns_answer(struct redis_turns *r, const struct redis_answer *answer);
 
-/* The node's link is up: pays debts, sends enters that had to wait, and has every waiter touched. */
+/*
+ * The node's link is up: pays debts, sends enters that had to wait, and has every waiter touched.
+ */
 void redis_turns_link_up(struct redis_turns *r, struct redis_node *node);
 
 /* It has been down for too long: its waiters fail, and until it is up, whoever enters. */

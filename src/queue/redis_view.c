@@ -28,7 +28,9 @@ static void copy_text(struct span from, char *to, size_t size)
 	to[n] = '\0';
 }
 
-/* "<joined> <client> <start>", see enter.lua: a waiter's start is 0. False: nobody noted who it is. */
+/*
+ * "<joined> <client> <start>", see enter.lua: a waiter's start is 0. False: nobody noted who it is.
+ */
 static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waiter *waiter,
 		     int64_t *ret_start)
 {

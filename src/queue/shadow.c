@@ -77,7 +77,9 @@ static void tell(struct shadow *s, enum shadow_end end)
 		 LOG_INT("would_position", s->place.position), LOG_INT("would_wait_ms", wait_ms));
 }
 
-/* The turn is over when it was as long as the request's, which must be over for that to be known. */
+/*
+ * The turn is over when it was as long as the request's, which must be over for that to be known.
+ */
 static void end_turn_when_due(struct shadow *s)
 {
 	int64_t left = s->place.turn_ms + s->held_ms - clock_ms();

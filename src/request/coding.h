@@ -33,7 +33,9 @@ struct coding {
 
 	void (*close)(void *state);
 
-	/* Whether, behind a complete stream, this byte begins another one. NULL: there is but one. */
+	/*
+	 * Whether, behind a complete stream, this byte begins another one. NULL: there is but one.
+	 */
 	bool (*continues)(unsigned char first);
 };
 

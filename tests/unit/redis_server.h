@@ -76,7 +76,9 @@ static inline void redis_server_end(struct redis_server *s)
 	rmdir(s->dir);
 }
 
-/* A command by the test itself: an integer (or what a string says, or a status' or list's length). */
+/*
+ * A command by the test itself: an integer (or what a string says, or a status' or list's length).
+ */
 static inline int64_t redis_ask(struct redis_server *s, const char *format, ...)
 {
 	redisReply *r;

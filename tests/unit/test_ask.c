@@ -315,7 +315,9 @@ static void note(struct fixture *f, int backend, const char *text)
 	CHECK_INT(a.error, 0);
 }
 
-/* All accounts in one answer, those watched whole; and what both processes said of themselves last. */
+/*
+ * All accounts in one answer, those watched whole; and what both processes said of themselves last.
+ */
 static void test_survey(struct fixture *f)
 {
 	const char *const watched[] = { "nobody-uses-it", f->account };

@@ -37,7 +37,7 @@ static void test_lost_messages(struct fixture *f)
 	redis_ask(&f->server, "ACL SETUSER default allchannels");
 }
 
-/* A confirmation that comes too late hands the turn to another one of the same process: who must hear it. */
+/* A confirmation too late hands the turn to another one of the same process: who must hear it. */
 static void test_late_confirmation(struct fixture *f)
 {
 	struct guest a = { 0 }, late = { 0 }, next = { 0 };
@@ -297,7 +297,10 @@ static void test_frozen(struct fixture *f)
 	CHECK_INT(redis_ask(&f->server, "EXISTS t_last:a"), 1);
 }
 
-/* Whether the live key of a process was refreshed since *ttl_ms was noted; if not, notes what is left of it. */
+/*
+ * Whether the live key of a process was refreshed since *ttl_ms was noted; if not, notes what is
+ * left of it.
+ */
 static bool refreshed(struct fixture *f, const char *owner, int64_t *ttl_ms)
 {
 	int64_t before_ms = *ttl_ms;
@@ -356,7 +359,7 @@ static void test_short_timeout(struct fixture *f)
 	guest_stop(&f->loop, b);
 }
 
-/* The first one's answer is lost, so it is sent again, and finds no lock: that isn't a lost turn. */
+/* The first one's answer is lost, so it is sent again and finds no lock: that isn't a lost turn. */
 static void test_given_back_twice(struct fixture *f)
 {
 	struct guest a = { 0 };

@@ -97,7 +97,10 @@ static void test_pacing(void)
 	CHECK(REACHES(&f, 1, PLACE_PACING));
 	CHECK(REACHES(&f, 1, PLACE_TURN));
 	CHECK(clock_ms() - start >= 149);
-	/* an unused turn doesn't start the delay, which is long, so that nobody takes lateness for it */
+	/*
+	 * an unused turn doesn't start the delay, which is long, so that nobody takes lateness for
+	 * it
+	 */
 	f.config.queue.delay_ms = 2500;
 	join(&f, &f.places[2], "b");
 	CHECK(REACHES(&f, 2, PLACE_TURN));

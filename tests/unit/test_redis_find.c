@@ -89,7 +89,9 @@ static void test_the_one_that_listens(void)
 	}
 }
 
-/* All of them answer: each has its turn, as only the first commands show which one is the master. */
+/*
+ * All of them answer: each has its turn, as only the first commands show which one is the master.
+ */
 static void test_in_turns(void)
 {
 	int port, seen = 0, fd = listen_at("0.0.0.0", &port);

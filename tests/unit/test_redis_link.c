@@ -1,6 +1,6 @@
 /*
- * test_redis_link.c - what was sent over a connection that is given up never arrives later: the server
- * sees it aborted, not ended. And one that only listens isn't taken for one that hears.
+ * test_redis_link.c - what was sent over a connection that is given up never arrives later: the
+ * server sees it aborted, not ended. And one that only listens isn't taken for one that hears.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,10 @@ enum { TIMEOUT_MS = 200, LIMIT_S = 10 };
 
 #define SUBSCRIBED "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
 
-/* A server that takes what is said, and answers nothing, but for one greeting if there is to be one. */
+/*
+ * A server that takes what is said, and answers nothing, but for one greeting if there is to be
+ * one.
+ */
 struct silent {
 	pthread_t thread;
 	int listener, port;
@@ -159,7 +162,7 @@ static void test_listening(void)
 	loop_close(&loop);
 }
 
-/* --- the keeper's ------------------------------------------------------------------------------ */
+/* --- the keeper's ----------------------------------------------------------------------------- */
 
 static void on_answer(void *arg, struct keeper_call *call, const struct redis_answer *answer,
 		      int64_t sent_ms)

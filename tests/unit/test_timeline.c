@@ -45,7 +45,10 @@ static void test_nothing(void)
 	CHECK_INT(t.steps[LAST].p50_ms, -1);
 }
 
-/* One waited from 12 s to 4 s ago, held until 1 s ago: so it waited in three steps, and ended in the last. */
+/*
+ * One waited from 12 s to 4 s ago, held until 1 s ago: so it waited in three steps, and ended in
+ * the last.
+ */
 static void test_one(void)
 {
 	struct lock_sample s = { .ago_ms = 1000, .wait_ms = 8000, .hold_ms = 3000 };
