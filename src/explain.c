@@ -6,6 +6,7 @@
  */
 #include "explain.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -226,6 +227,17 @@ static const char usage[] =
 	"                              meaning of their reasons; what a log can't know is null\n"
 	"  -c, --config FILE, -o section.key=value   as for turnstile itself\n";
 
+static bool is_client(const char *text)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+	bool valid = !*text || inet_pton(AF_INET, text, bytes) == 1 ||
+		     inet_pton(AF_INET6, text, bytes) == 1;
+
+	if (!valid)
+		fprintf(stderr, "turnstile explain: --client: \"%s\" is no IP address\n", text);
+	return valid;
+}
+
 /* 0, 1 if only the usage was asked for, or -EINVAL. */
 static int parse_arguments(int argc, char **argv, struct explain_request *a,
 			   struct config_sources *sources)
@@ -251,7 +263,7 @@ static int parse_arguments(int argc, char **argv, struct explain_request *a,
 			a->headers[headers++] = optarg;
 		else if (c == 'T')
 			a->target = optarg;
-		else if (c == 'A')
+		else if (c == 'A' && is_client(optarg))
 			a->client = optarg;
 		else if (c == 'L')
 			a->from_log = true;

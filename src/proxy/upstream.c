@@ -454,7 +454,9 @@ static void set_request(struct transfer *t, const struct upstream_request *r)
 	CLEANUP(buf_clear) struct buf target = { 0 };
 	const char *prefix = strchr(strstr(t->upstream->config->upstream.url, "://") + 3, '/');
 
-	buf_puts(&target, prefix ? prefix : "");
+	/* "*" asks about the server as a whole (RFC 9112, section 3.2.4) */
+	if (prefix && !span_eq(r->target, SPAN("*")))
+		buf_puts(&target, prefix);
 	buf_append(&target, r->target.ptr, r->target.len);
 
 	set_fields(t, r);

@@ -75,7 +75,7 @@ says() { equal "$(explain "${@:3}" | jq -r -c "$1")" "$2"; }
 
 @test "mistakes are told, and status is 2" {
 	local status try
-	for try in '-o queue.exempt=titles' '--header nonsense' 'missing.json' '--nonsense' 'a b'; do
+	for try in '-o queue.exempt=titles' '--header nonsense' 'missing.json' '--nonsense' 'a b' '--client foo'; do
 		status=0
 		# shellcheck disable=SC2086 # words
 		explain $try </dev/null >out 2>err || status=$?

@@ -268,6 +268,8 @@ peak_kb() {
 @test "the upstream's path prefix goes in front" {
 	start_turnstile -o "upstream.url=http://$RELAY/echo/claude"
 	equal "$(http "$URL/v1/models?x" | jq -r .request_line)" "GET /echo/claude/v1/models?x HTTP/1.1"
+	# "*" is no path, and none of those that are echoed
+	equal "$(http -X OPTIONS --request-target '*' "$URL" -w '%{http_code}' -o star)" 404
 }
 
 @test "Host is the upstream's, the client's or a name" {
