@@ -103,31 +103,49 @@ static void on_reply(void *arg, const redisReply *reply)
 	((struct outcome *)arg)->unanswered += !reply;
 }
 
+/* A link to a silent server that is up. */
+struct scene {
+	struct loop loop;
+	struct silent server;
+	struct redis_address address;
+	int64_t timeout_ms;
+	struct outcome outcome;
+	struct redis_link *link;
+};
+
+static void open_scene(struct scene *s, const char *greeting, int subscriptions,
+		       const char *channel)
+{
+	*s = (struct scene){ .address = { .host = (char *)"127.0.0.1" }, .timeout_ms = TIMEOUT_MS };
+	start(&s->server, greeting, subscriptions);
+	s->address.port = s->server.port;
+	loop_open(&s->loop);
+	s->link = redis_link_new(&s->loop, &(struct redis_link_terms){ .address = &s->address,
+								       .timeout_ms = &s->timeout_ms,
+								       .name = "test",
+								       .channel = channel,
+								       .on_up = on_up,
+								       .on_down = on_down,
+								       .arg = &s->outcome });
+	CHECK(RUN_UNTIL(&s->loop, s->outcome.up, 5000));
+}
+
+static void close_scene(struct scene *s)
+{
+	check_aborted(&s->server);
+	redis_link_free(s->link);
+	loop_close(&s->loop);
+}
+
 static void test_link(void)
 {
-	struct redis_address address = { .host = (char *)"127.0.0.1" };
-	int64_t timeout_ms = TIMEOUT_MS;
-	struct outcome o = { 0 };
-	struct redis_link *link;
-	struct silent s;
-	struct loop loop;
+	struct scene s;
 
-	start(&s, "+OK\r\n", 0);
-	address.port = s.port;
-	loop_open(&loop);
-	link = redis_link_new(&loop, &(struct redis_link_terms){ .address = &address,
-								 .timeout_ms = &timeout_ms,
-								 .name = "test",
-								 .on_up = on_up,
-								 .on_down = on_down,
-								 .arg = &o });
-	CHECK(RUN_UNTIL(&loop, o.up, 5000));
-	CHECK_INT(redis_link_send(link, SPAN("*1\r\n$4\r\nPING\r\n"), on_reply, &o), 0);
-	CHECK(RUN_UNTIL(&loop, o.down, 5000));
-	CHECK_INT(o.unanswered, 1);
-	check_aborted(&s);
-	redis_link_free(link);
-	loop_close(&loop);
+	open_scene(&s, "+OK\r\n", 0, NULL);
+	CHECK_INT(redis_link_send(s.link, SPAN("*1\r\n$4\r\nPING\r\n"), on_reply, &s.outcome), 0);
+	CHECK(RUN_UNTIL(&s.loop, s.outcome.down, 5000));
+	CHECK_INT(s.outcome.unanswered, 1);
+	close_scene(&s);
 }
 
 /*
@@ -136,30 +154,14 @@ static void test_link(void)
  */
 static void test_listening(void)
 {
-	struct redis_address address = { .host = (char *)"127.0.0.1" };
-	int64_t timeout_ms = TIMEOUT_MS, up_ms;
-	struct outcome o = { 0 };
-	struct redis_link *link;
-	struct silent s;
-	struct loop loop;
+	struct scene s;
+	int64_t up_ms;
 
-	start(&s, "+OK\r\n" SUBSCRIBED, 2);
-	address.port = s.port;
-	loop_open(&loop);
-	link = redis_link_new(&loop, &(struct redis_link_terms){ .address = &address,
-								 .timeout_ms = &timeout_ms,
-								 .name = "test",
-								 .channel = "c",
-								 .on_up = on_up,
-								 .on_down = on_down,
-								 .arg = &o });
-	CHECK(RUN_UNTIL(&loop, o.up, 5000));
+	open_scene(&s, "+OK\r\n" SUBSCRIBED, 2, "c");
 	up_ms = clock_ms();
-	CHECK(RUN_UNTIL(&loop, o.down, 10000));
+	CHECK(RUN_UNTIL(&s.loop, s.outcome.down, 10000));
 	CHECK(clock_ms() - up_ms >= 3 * 5 * TIMEOUT_MS);
-	check_aborted(&s);
-	redis_link_free(link);
-	loop_close(&loop);
+	close_scene(&s);
 }
 
 /* --- the keeper's ----------------------------------------------------------------------------- */
