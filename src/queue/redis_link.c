@@ -186,7 +186,7 @@ static void check_hearing(void *arg)
 {
 	struct redis_link *l = arg;
 
-	if (l->state != UP)
+	if (!redis_link_is_up(l))
 		return;
 	if (l->hearing_asked) {
 		break_link(l, "no answer in time");

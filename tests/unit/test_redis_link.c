@@ -27,6 +27,7 @@ struct silent {
 	int listener, port;
 	const char *greeting; /* or NULL */
 	int subscriptions;    /* so many more are confirmed */
+	bool hangs_up;
 	sem_t given_up;
 	int end; /* how the client's end was seen: 0, or errno */
 };
@@ -50,6 +51,10 @@ static void *be_silent(void *arg)
 	for (int i = 0; i < s->subscriptions && recv(fd, bytes, sizeof bytes, 0) > 0; i++)
 		must(send(fd, SUBSCRIBED, strlen(SUBSCRIBED), MSG_NOSIGNAL) > 0);
 	sem_wait(&s->given_up);
+	if (s->hangs_up) {
+		close(fd);
+		return NULL;
+	}
 	while ((s->end = (int)recv(fd, bytes, sizeof bytes, 0)) > 0)
 		;
 	if (s->end < 0)
@@ -164,6 +169,39 @@ static void test_listening(void)
 	close_scene(&s);
 }
 
+/* The server hangs up, and all deadlines pass, while the loop is held up. */
+struct hold_up {
+	struct job job;
+	struct scene *scene;
+	int64_t until_ms;
+};
+
+static void hold_up(struct job *job)
+{
+	struct hold_up *h = container_of(job, struct hold_up, job);
+
+	sem_post(&h->scene->server.given_up);
+	pthread_join(h->scene->server.thread, NULL);
+	while (clock_ms() <= h->until_ms)
+		usleep(1000);
+}
+
+static void test_late(void)
+{
+	struct scene s;
+	struct hold_up h = { .job.run = hold_up, .scene = &s };
+
+	open_scene(&s, "+OK\r\n" SUBSCRIBED, 0, "c");
+	s.server.hangs_up = true;
+	h.until_ms = clock_ms() + 5 * TIMEOUT_MS;
+	loop_defer(&s.loop, &h.job);
+	CHECK(RUN_UNTIL(&s.loop, s.outcome.down, 5000));
+	redis_link_free(s.link);
+	loop_close(&s.loop);
+	close(s.server.listener);
+	sem_destroy(&s.server.given_up);
+}
+
 /* --- the keeper's ----------------------------------------------------------------------------- */
 
 static void on_answer(void *arg, struct keeper_call *call, const struct redis_answer *answer,
@@ -197,6 +235,7 @@ int main(void)
 {
 	test_link();
 	test_listening();
+	test_late();
 	test_keeper_wire();
 	return check_done();
 }
