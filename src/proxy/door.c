@@ -29,7 +29,7 @@ enum {
 	REST_MS = 100,
 	ARRIVALS_PER_EVENT = 64, /* then others have a chance */
 	QUIET_MS = 1000,         /* between two lines about the same trouble */
-	SPARE_DESCRIPTORS = 3,   /* the upstream's, and a pair while its name is resolved */
+	SPARE_DESCRIPTORS = 5,   /* the upstream's, and a pair each for libcurl and its resolver */
 };
 
 enum door_state { DOOR_OPEN, DOOR_FULL, DOOR_RESTING, DOOR_SHUT };
@@ -154,22 +154,6 @@ static void out_of_resources(struct door *d, int error)
 	move(d, DOOR_RESTING);
 }
 
-/* With descriptors to spare: who is let in must be served as well, which takes some more. */
-static int accept_with_spare(struct door *d, struct sockaddr_storage *from, socklen_t *len)
-{
-	int spare[SPARE_DESCRIPTORS], count = 0, fd = -1, error;
-
-	while (count < SPARE_DESCRIPTORS && (spare[count] = fcntl(d->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
-		count++;
-	if (count == SPARE_DESCRIPTORS)
-		fd = accept4(d->fd, (struct sockaddr *)from, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	error = errno;
-	while (count)
-		close(spare[--count]);
-	errno = error;
-	return fd;
-}
-
 /* False when there is nobody left, or nothing to let them in with. */
 static bool accept_one(struct door *d)
 {
@@ -182,7 +166,7 @@ static bool accept_one(struct door *d)
 		out_of_resources(d, -r);
 		return false;
 	}
-	fd = accept_with_spare(d, &from, &len);
+	fd = accept4(d->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 		out_of_resources(d, errno);
 	if (fd < 0) /* who hung up before being accepted is no reason to stop */
@@ -216,19 +200,52 @@ static void become_full(struct door *d)
 	move(d, DOOR_RESTING);
 }
 
-static void on_ready(void *arg, int error, int events)
-{
-	struct door *d = arg;
+/* Descriptors that are set aside while people are let in: who is inside must be served as well. */
+struct spare {
+	int fds[SPARE_DESCRIPTORS];
+	int count;
+};
 
-	(void)error, (void)events;
-	if (d->stats.inside >= d->options.max_connections) {
-		become_full(d);
+static int spare_open(struct spare *s, int fd)
+{
+	for (s->count = 0; s->count < SPARE_DESCRIPTORS; s->count++) {
+		s->fds[s->count] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (s->fds[s->count] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void spare_close(struct spare *s)
+{
+	while (s->count)
+		close(s->fds[--s->count]);
+}
+
+static void let_in(struct door *d)
+{
+	CLEANUP(spare_close) struct spare spare;
+	int r = spare_open(&spare, d->fd);
+
+	if (r < 0) {
+		out_of_resources(d, -r);
 		return;
 	}
 	for (int i = 0; i < ARRIVALS_PER_EVENT && d->state == DOOR_OPEN; i++) {
 		if (d->stats.inside >= d->options.max_connections || !accept_one(d))
 			return; /* if somebody is left outside, this is called again */
 	}
+}
+
+static void on_ready(void *arg, int error, int events)
+{
+	struct door *d = arg;
+
+	(void)error, (void)events;
+	if (d->stats.inside >= d->options.max_connections)
+		become_full(d);
+	else
+		let_in(d);
 }
 
 void door_left(struct door *d, const char *address)
