@@ -12,7 +12,8 @@ async function startScene() {
 	const own = await startRedis();
 	const three = await Promise.all(['web1', 'web2', 'web3'].map((name) =>
 		/* they wait as long as a busy machine needs to look at them from all sides */
-		startTurnstile(name, { redis: own, relay, options: { 'queue.delay_ms': '400', 'queue.timeout_ms': '300000' } })));
+		startTurnstile(name, { redis: own, relay, options: { 'queue.delay_ms': '400', 'queue.timeout_ms': '300000',
+			'queue.startup_cleanup': 'off' } }))); /* it would free the stuck account, if it came late */
 	const put = (path, method, body) => json(three[0].admin + path, { method, headers: { 'content-type': 'application/json' }, body });
 	await redis(own, ...pastOf('team-red'), ['SET', 'user_msg_queue_lock:legacy-relay', '2857ccbe-dce0-4f19-8982-b2c47167c615'],
 		['ZADD', 'user_msg_queue_index', Date.now(), 'legacy-relay']);
