@@ -72,9 +72,10 @@ static bool with_hosts(const char *text)
 	return ret;
 }
 
+/* At addresses that no other test listens at. */
 static void test_the_one_that_listens(void)
 {
-	static const char *ips[] = { "127.0.0.1", "127.0.0.2", "127.0.0.3" };
+	static const char *ips[] = { "127.77.0.1", "127.77.0.2", "127.77.0.3" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ips); i++) {
 		int port, fd = listen_at(ips[i], &port);
@@ -108,14 +109,14 @@ static void test_in_turns(void)
 /* None answers: one is named all the same, and who connects says why. */
 static void test_none_listens(void)
 {
-	int port, fd = listen_at("127.0.0.1", &port);
+	int port, fd = listen_at("127.77.0.1", &port);
 	struct finding f;
 
 	close(fd);
 	f = find("three.test", port, 0);
 	CHECK_STR(f.error, "");
 	CHECK_INT(f.place.port, port);
-	CHECK(!strncmp(f.place.ip, "127.0.0.", 8));
+	CHECK(!strncmp(f.place.ip, "127.77.0.", 9));
 }
 
 static void test_unknown_name(void)
@@ -127,8 +128,8 @@ static void test_unknown_name(void)
 
 int main(void)
 {
-	if (with_hosts("127.0.0.1 localhost three.test\n127.0.0.2 three.test\n"
-		       "127.0.0.3 three.test\n")) {
+	if (with_hosts("127.0.0.1 localhost\n127.77.0.1 three.test\n"
+		       "127.77.0.2 three.test\n127.77.0.3 three.test\n")) {
 		test_the_one_that_listens();
 		test_in_turns();
 		test_none_listens();
