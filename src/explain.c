@@ -6,7 +6,6 @@
  */
 #include "explain.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -16,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "config/addresses.h"
 #include "config/config.h"
 #include "request/json.h"
 #include "request/request.h"
@@ -229,9 +229,7 @@ static const char usage[] =
 
 static bool is_client(const char *text)
 {
-	unsigned char bytes[sizeof(struct in6_addr)];
-	bool valid = !*text || inet_pton(AF_INET, text, bytes) == 1 ||
-		     inet_pton(AF_INET6, text, bytes) == 1;
+	bool valid = !*text || address_is_numeric(text);
 
 	if (!valid)
 		fprintf(stderr, "turnstile explain: --client: \"%s\" is no IP address\n", text);

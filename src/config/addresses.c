@@ -22,6 +22,13 @@ static enum address_kind read_address(const char *text, uint8_t ret[16])
 	return memcmp(ret, ipv4_within, 12) ? ADDRESS_IPV6 : ADDRESS_IPV4;
 }
 
+bool address_is_numeric(const char *text)
+{
+	uint8_t bytes[16];
+
+	return read_address(text, bytes) != ADDRESS_END;
+}
+
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
 	unsigned rest = bits % 8;

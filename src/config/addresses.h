@@ -32,6 +32,9 @@ int address_range_parse(struct span text, struct address_range *ret, struct buf 
 /* Appends it as address_range_parse() reads it. */
 void address_range_print(const struct address_range *range, struct buf *to);
 
+/* Whether it is an address as such, IPv4 or IPv6: no name, range or port. */
+bool address_is_numeric(const char *text);
+
 /*
  * Whether `address` is in one of the ranges; `ranges` ends with ADDRESS_END. An address is numeric
  * without a port, empty for a peer on a Unix socket; IPv4 within IPv6 counts as IPv4.

@@ -5,11 +5,12 @@
  */
 #include "queue/redis_tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <hiredis/hiredis_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include "config/addresses.h"
 
 struct redis_tls {
 	SSL_CTX *ctx;
@@ -84,17 +85,10 @@ void redis_tls_free(struct redis_tls *tls)
 	free(tls);
 }
 
-static bool is_ip(const char *host)
-{
-	unsigned char bytes[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-}
-
 /* Whom the certificate must be for. */
 static bool expect_host(SSL *ssl, const char *host)
 {
-	if (is_ip(host))
+	if (address_is_numeric(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
 	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
