@@ -70,7 +70,7 @@ struct redis_link {
 };
 
 static void try(struct redis_link *l);
-static void on_push(redisAsyncContext *ac, void *reply, void *arg);
+static void subscribe(struct redis_link *l);
 
 /* --- up and down ------------------------------------------------------------------------- */
 
@@ -194,7 +194,7 @@ static void check_hearing(void *arg)
 	}
 	l->hearing_asked = true;
 	timer_start(l->hearing, *l->terms.timeout_ms);
-	redisAsyncCommand(l->wire->ac, on_push, l, "SUBSCRIBE %s", l->channel);
+	subscribe(l);
 }
 
 static void is_heard(struct redis_link *l)
@@ -383,6 +383,11 @@ static void on_push(redisAsyncContext *ac, void *reply, void *arg)
 				    (struct span){ r->element[2]->str, r->element[2]->len });
 }
 
+static void subscribe(struct redis_link *l)
+{
+	redisAsyncCommand(l->wire->ac, on_push, l, "SUBSCRIBE %s", l->channel);
+}
+
 /* --- connecting -------------------------------------------------------------------------- */
 
 static int submit(struct redis_link *l, struct span command, redis_reply_fn fn, void *arg)
@@ -431,7 +436,7 @@ static void greet(struct redis_link *l)
 	if (l->greeting.len && submit(l, buf_span(&l->greeting), NULL, NULL) < 0)
 		break_link(l, "connection closed");
 	if (l->channel)
-		redisAsyncCommand(l->wire->ac, on_push, l, "SUBSCRIBE %s", l->channel);
+		subscribe(l);
 }
 
 static void on_connect(const redisAsyncContext *ac, int status)
