@@ -410,14 +410,20 @@ def closing_response(p):
                 check(read_response(Reader(s)).body == b"ok", "not served")
 
 
+def wait_complaint(p, meanwhile=lambda: None):
+    """Until it has too few descriptors."""
+    end = time.monotonic() + LIMIT
+    while "can't accept connections" not in p.text():
+        check(time.monotonic() < end, "it has enough of them?")
+        meanwhile()
+        time.sleep(0.02)
+
+
 @case("out of descriptors: accepting rests, and goes on", descriptors=80, listen__max_connections=5000)
 def descriptors(p):
     answers()
     held = [p.connect() for _ in range(150)]
-    end = time.monotonic() + LIMIT
-    while "can't accept connections" not in p.text():
-        check(time.monotonic() < end, "it has enough of them?")
-        time.sleep(0.02)
+    wait_complaint(p)
     rests(p, 0.3)
     for s in held:
         s.close()
@@ -428,11 +434,7 @@ def descriptors(p):
 def last_descriptors(p):
     answers()
     held = []
-    end = time.monotonic() + LIMIT
-    while "can't accept connections" not in p.text():
-        check(time.monotonic() < end, "it has enough of them?")
-        held.append(p.connect())
-        time.sleep(0.01)
+    wait_complaint(p, lambda: held.append(p.connect()))
     s = held.pop()  # the last that was let in, or waits outside
     s.sendall(GET)
     while not select.select([s], [], [], 0.3)[0]:

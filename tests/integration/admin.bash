@@ -18,4 +18,5 @@ queue() { admin "/api/queues/$(key_account "$1")" "${2:-.}"; }
 # waiting KEY N: N requests of the key's account wait.
 waiting() { wait_for "[[ \$(queue $1 .waiting) == $2 ]]"; }
 
-metric() { http -f "$ADMIN/metrics" | awk -v name="$1" '$1 == name { print $2 }'; }
+# metric NAME [CURL ARGUMENT...]
+metric() { http -f "$ADMIN/metrics" "${@:2}" | awk -v name="$1" '$1 == name { print $2 }'; }

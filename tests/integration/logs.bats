@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # One line an exchange; no key, no prompt; what comes from outside can't forge a line.
 load helpers
+load admin
 
 setup() {
 	prepare
@@ -98,8 +99,8 @@ teardown() { clean_up; }
 		grep -c 200)" 600
 	# One that fits into the rest of the pipe only in part, as well.
 	http --unix-socket t.sock -o /dev/null "http://localhost/$(head -c 6000 /dev/zero | tr '\0' x)"
-	dropped=$(http --unix-socket admin.sock http://localhost/metrics |
-		awk '$1 == "turnstile_log_lines_dropped_total" { print $2 }')
+	ADMIN=http://localhost
+	dropped=$(metric turnstile_log_lines_dropped_total --unix-socket admin.sock)
 	((dropped > 100))
 	dd bs=64k iflag=nonblock <&"$FD" >before 2>/dev/null || true
 	http --unix-socket t.sock -o /dev/null http://localhost/v1/models

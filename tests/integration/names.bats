@@ -36,10 +36,12 @@ teardown() { clean_up; }
 	wait_for '[[ $(metric turnstile_holding) == 1 ]]'
 	kill -TERM "$TURNSTILE_PID"
 	ended "$TURNSTILE_PID"
+	equal "$STATUS" 1 # what ran was cut
 }
 
 @test "the process ends, though the name of Redis isn't known yet" {
 	start_turnstile -o redis.url=redis://redis.slow.test
 	kill -TERM "$TURNSTILE_PID"
 	ended "$TURNSTILE_PID"
+	equal "$STATUS" 0
 }

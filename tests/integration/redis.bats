@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # A fleet: several processes, one Redis.
 load helpers
+load admin
 
 setup() {
 	prepare
@@ -216,7 +217,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	served k2
 	(($(redis zcard user_msg_queue_index) <= 204))
 	(($(redis dbsize) <= 2 * 204 + 10))
-	(($(http "$ADMIN/metrics" | sed -n 's/^turnstile_accounts_forgotten_total //p') >= 2700))
+	(($(metric turnstile_accounts_forgotten_total) >= 2700))
 	(($(log_lines 'select(.msg | test("than there is room for"))' | wc -l) == 1))
 	hang_up a
 	await b

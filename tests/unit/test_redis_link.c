@@ -27,7 +27,7 @@ struct silent {
 	int listener, port;
 	const char *greeting; /* or NULL */
 	int subscriptions;    /* so many more are confirmed */
-	bool hangs_up;
+	bool hangs_up;        /* then, by itself */
 	sem_t given_up;
 	int end; /* how the client's end was seen: 0, or errno */
 };
@@ -78,13 +78,19 @@ static void start(struct silent *s, const char *greeting, int subscriptions)
 	must(!pthread_create(&s->thread, NULL, be_silent, s));
 }
 
-static void check_aborted(struct silent *s)
+/* Lets it see its client's end, or make an end itself. */
+static void end(struct silent *s)
 {
 	sem_post(&s->given_up);
 	pthread_join(s->thread, NULL);
-	CHECK_INT(s->end, ECONNRESET);
 	close(s->listener);
 	sem_destroy(&s->given_up);
+}
+
+static void check_aborted(struct silent *s)
+{
+	end(s);
+	CHECK_INT(s->end, ECONNRESET);
 }
 
 /* --- the loop's connection ------------------------------------------------------------------- */
@@ -137,7 +143,6 @@ static void open_scene(struct scene *s, const char *greeting, int subscriptions,
 
 static void close_scene(struct scene *s)
 {
-	check_aborted(&s->server);
 	redis_link_free(s->link);
 	loop_close(&s->loop);
 }
@@ -150,6 +155,7 @@ static void test_link(void)
 	CHECK_INT(redis_link_send(s.link, SPAN("*1\r\n$4\r\nPING\r\n"), on_reply, &s.outcome), 0);
 	CHECK(RUN_UNTIL(&s.loop, s.outcome.down, 5000));
 	CHECK_INT(s.outcome.unanswered, 1);
+	check_aborted(&s.server);
 	close_scene(&s);
 }
 
@@ -166,13 +172,14 @@ static void test_listening(void)
 	up_ms = clock_ms();
 	CHECK(RUN_UNTIL(&s.loop, s.outcome.down, 10000));
 	CHECK(clock_ms() - up_ms >= 3 * 5 * TIMEOUT_MS);
+	check_aborted(&s.server);
 	close_scene(&s);
 }
 
 /* The server hangs up, and all deadlines pass, while the loop is held up. */
 struct hold_up {
 	struct job job;
-	struct scene *scene;
+	struct silent *server;
 	int64_t until_ms;
 };
 
@@ -180,8 +187,7 @@ static void hold_up(struct job *job)
 {
 	struct hold_up *h = container_of(job, struct hold_up, job);
 
-	sem_post(&h->scene->server.given_up);
-	pthread_join(h->scene->server.thread, NULL);
+	end(h->server);
 	while (clock_ms() <= h->until_ms)
 		usleep(1000);
 }
@@ -189,17 +195,14 @@ static void hold_up(struct job *job)
 static void test_late(void)
 {
 	struct scene s;
-	struct hold_up h = { .job.run = hold_up, .scene = &s };
+	struct hold_up h = { .job.run = hold_up, .server = &s.server };
 
 	open_scene(&s, "+OK\r\n" SUBSCRIBED, 0, "c");
 	s.server.hangs_up = true;
 	h.until_ms = clock_ms() + 5 * TIMEOUT_MS;
 	loop_defer(&s.loop, &h.job);
 	CHECK(RUN_UNTIL(&s.loop, s.outcome.down, 5000));
-	redis_link_free(s.link);
-	loop_close(&s.loop);
-	close(s.server.listener);
-	sem_destroy(&s.server.given_up);
+	close_scene(&s);
 }
 
 /* --- the keeper's ----------------------------------------------------------------------------- */
