@@ -20,6 +20,7 @@ static const char *begin(struct response_head *h, struct span line)
 	}
 	h->is_1_0 = line.ptr[7] == '0';
 	h->status = status;
+	h->begun = true;
 	return status < 100 ? "bad status" : NULL;
 }
 
@@ -72,14 +73,20 @@ static const char *end(struct response_head *h)
 
 const char *response_head_line(struct response_head *h, struct span line)
 {
+	h->bytes += line.len;
+	if (h->bytes > RESPONSE_HEAD_MAX)
+		return "too large";
+	if (line.len && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
+		return "folded line";
 	if (h->done)
 		return NULL; /* a trailer: the client isn't promised any */
-	if (span_starts(line, SPAN("HTTP/")))
+	if (!h->begun)
 		return begin(h, line);
 	if (span_trim(line).len) {
 		buf_append(&h->lines, line.ptr, line.len);
-		return h->lines.len > RESPONSE_HEAD_MAX ? "too large" : NULL;
+		return NULL;
 	}
+	h->begun = false;
 	if (h->status >= 200)
 		return end(h);
 	return h->status == 101 ? "101 that nobody asked for" : NULL;

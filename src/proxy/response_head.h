@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/header.h"
 
-/* The field lines of a response; more is an error. */
+/* The lines of a response, with those of interim ones and trailers; more is an error. */
 enum { RESPONSE_HEAD_MAX = 15 * 1024 };
 
 /* A zeroed one is empty. */
@@ -17,12 +17,15 @@ struct response_head {
 	struct headers fields; /* from `done` on */
 	bool done;             /* it is complete, and no interim one (1xx) */
 	bool is_1_0;
+	bool begun; /* there was a status line, and not yet the end of its fields */
+	size_t bytes;
 	struct buf lines;
 };
 
 /*
  * The next line, with its end. NULL, or in a few words (static) what is wrong with it. Interim
- * responses are passed over; lines behind `done` (trailers) are ignored.
+ * responses are passed over; lines behind `done` (trailers) only count. A folded line (RFC 9112,
+ * section 5.2) is wrong wherever it comes, one of blanks alone as well.
  */
 const char *response_head_line(struct response_head *h, struct span line);
 

@@ -1,13 +1,13 @@
 /*
- * upstream.c - libcurl on libuv. The only file that knows curl.h.
+ * upstream.c - libcurl on libuv. With easies.c, the only file that knows curl.h.
  *
  *      loop ──> on_socket / on_timeout ──> curl_multi_socket_action() ──> our callbacks: record
  *                                                    │
  *                                              harvest(): ended transfers
  *
- * What keeps it cheap: easy handles are reused, a request's fields are one array that curl sees as
- * its linked list, a socket stays registered in the loop while its connection is idle (sockets.h),
- * and no multi handle has too many connections to search (lanes.h).
+ * What keeps it cheap: easy handles are reused (easies.h), a request's fields are one array that
+ * curl sees as its linked list, a socket stays registered in the loop while its connection is idle
+ * (sockets.h), and no multi handle has too many connections to search (lanes.h).
  *
  * The raw target goes out by CURLOPT_REQUEST_TARGET; everything that curl would add or interpret
  * by itself (Accept, Content-Type, Expect, cookies, redirects, decoding, proxies from
@@ -15,7 +15,6 @@
  */
 #include "proxy/upstream.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,15 +24,14 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proxy/easies.h"
 #include "proxy/lanes.h"
 #include "proxy/response_head.h"
 #include "proxy/sockets.h"
 
 enum {
-	IDLE_EASY_MAX = 256,      /* reused easy handles that are kept */
 	STALE_WITHIN_MS = 1000,   /* that a connection was closed before is heard of by then */
 	LANE_KEEP_MS = 60 * 1000, /* as long as a relay may be expected to keep its end */
 };
@@ -44,8 +42,7 @@ struct upstream {
 	struct sockets *sockets;
 	struct lanes *lanes; /* struct multi */
 	int64_t resent;
-	struct list idle; /* struct easy */
-	int idle_count;
+	struct easies easies;
 };
 
 struct multi {
@@ -54,11 +51,6 @@ struct multi {
 	CURLM *curl;
 	struct timer *timer;
 	struct job timeout_job; /* a timeout of 0: curl wants to act as soon as it isn't nested */
-};
-
-struct easy {
-	struct list link;
-	CURL *curl;
 };
 
 struct transfer {
@@ -104,18 +96,6 @@ static enum upstream_error error_of(CURLcode code)
 	}
 }
 
-static void give_easy_back(struct upstream *u, struct easy *easy)
-{
-	if (u->idle_count >= IDLE_EASY_MAX) {
-		curl_easy_cleanup(easy->curl);
-		free(easy);
-		return;
-	}
-	curl_easy_reset(easy->curl);
-	list_prepend(&u->idle, &easy->link);
-	u->idle_count++;
-}
-
 /* Takes the transfer out of curl. It needs no callbacks any more. */
 static void detach(struct transfer *t)
 {
@@ -124,7 +104,7 @@ static void detach(struct transfer *t)
 	if (!easy)
 		return;
 	curl_multi_remove_handle(t->multi->curl, easy->curl);
-	give_easy_back(t->upstream, easy);
+	easies_put(&t->upstream->easies, easy);
 	lane_leave(&t->multi->lane);
 	job_cancel(&t->resume);
 }
@@ -354,21 +334,6 @@ static struct multi *enter_multi(struct upstream *u)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static struct easy *take_easy(struct upstream *u)
-{
-	struct easy *easy = list_first(&u->idle, struct easy, link);
-
-	if (easy) {
-		list_remove(&easy->link);
-		u->idle_count--;
-		return easy;
-	}
-	easy = xcalloc(1, sizeof *easy);
-	easy->curl = curl_easy_init();
-	must(easy->curl);
-	return easy;
-}
-
 /* "Name: value"; curl wants "Name;" for an empty value, and "Name:" to leave its own field out. */
 static void add_field(struct transfer *t, size_t *offsets, size_t *count, struct span name,
 		      const char *between, struct span value)
@@ -498,7 +463,7 @@ struct transfer *transfer_new(struct upstream *u, const struct upstream_request 
 	t->events = events;
 	t->x = x;
 	t->resume.run = run_resume;
-	t->easy = take_easy(u);
+	t->easy = easies_take(&u->easies);
 	t->multi = enter_multi(u);
 	set_connection(t->multi, t->easy->curl);
 	set_request(t, request);
@@ -570,21 +535,15 @@ struct upstream *upstream_new(struct loop *loop, const struct config *config)
 					   .close = close_multi,
 					   .ctx = u,
 				   });
-	list_init(&u->idle);
+	easies_open(&u->easies);
 	return u;
 }
 
 void upstream_free(struct upstream *u)
 {
-	struct easy *easy;
-
 	if (!u)
 		return;
-	while ((easy = list_first(&u->idle, struct easy, link))) {
-		list_remove(&easy->link);
-		curl_easy_cleanup(easy->curl);
-		free(easy);
-	}
+	easies_clear(&u->easies);
 	lanes_free(u->lanes);
 	sockets_free(u->sockets);
 	free(u);

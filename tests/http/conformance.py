@@ -635,6 +635,38 @@ broken("unknown coding", "9112 6.1", closing(H200 + b"Transfer-Encoding: rot13, 
 broken("TE in HTTP/1.0", "9112 6.1",
        closing(b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"))
 broken("folded field", "9112 5.2", closing(H200 + b"X: a\r\n X-Hidden: b\r\nContent-Length: 2\r\n\r\nok"), b"ok")
+
+
+def folded(name, reply, request=GET):
+    """The first one comes behind a good exchange: libcurl before 8.2 freed a field of that one twice (curl#11101)."""
+    @case("folded line: " + name, "9112 5.2")
+    def run():
+        for good in (OK, H200 + b"X-Last: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n"):
+            for _ in range(3):
+                m, _ = world.ask(request, reply=good)
+                check(m.status == 200, m.start)
+                m, _ = world.ask(request, reply=closing(reply))
+                check(m.status == 502 or not m.whole, f"{m.start!r} {m.fields} {m.body[:100]!r} {m.error}")
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+for blank in (b" ", b"\t", b"   \t"):
+    folded(f"the first, by {blank}", H200 + blank + b"folded: x\r\nContent-Length: 2\r\n\r\nok")
+    folded(f"the first, of {blank} alone", H200 + blank + b"\r\nContent-Length: 2\r\n\r\nok")
+    folded(f"of {blank} alone in the middle", H200 + b"X: 1\r\n" + blank + b"\r\nContent-Length: 2\r\n\r\nok")
+    folded(f"the last, by {blank}", H200 + b"Content-Length: 2\r\n" + blank + b"\r\n\r\nok")
+folded("without CR", b"HTTP/1.1 200 OK\n folded: x\nContent-Length: 2\n\nok")
+folded("in a 103", H200.replace(b"200 OK", b"103 Early Hints") + b" folded: x\r\n\r\n" + OK)
+folded("behind a 103", INTERIM + H200 + b" folded: x\r\nContent-Length: 2\r\n\r\nok")
+folded("behind a 103, in another", INTERIM + b"HTTP/1.1 103 X\r\n\tx\r\n\r\n" + OK)
+folded("in trailers", H200 + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n folded: x\r\nX-T: 1\r\n\r\n")
+folded("in trailers, later", H200 + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n folded\r\n\r\n")
+folded("to a request with a body", H200 + b" folded: x\r\nContent-Length: 2\r\n\r\nok",
+       b"POST /r HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")
+
+broken("a second status line among the fields", "9112 4",
+       closing(H200 + b"X: 1\r\nHTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok"))
+broken("interim responses without end", "9110 15.2", closing(INTERIM * 1000 + OK))
 broken("NUL in a value", "9110 5.5", closing(H200 + b"X: a\0b\r\nContent-Length: 2\r\n\r\nok"))
 broken("bare CR in a value", "9112 2.2", closing(H200 + b"X: a\rSet-Cookie: b\r\nContent-Length: 2\r\n\r\nok"))
 broken("space in a field's name", "9110 5.1", closing(H200 + b"X Y: a\r\nContent-Length: 2\r\n\r\nok"))
