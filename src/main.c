@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "codes.h"
 #include "config/accounts.h"
 #include "config/advice.h"
 #include "explain.h"
@@ -53,6 +54,7 @@ static const char usage[] =
 	"usage: turnstile [--config FILE] [-o section.key=value]... [--check] [--print-config]\n"
 	"       turnstile explain [FILE]    what would be done with this body, and why (explain --help)\n"
 	"       turnstile hash-key          reads an API key on stdin, prints its account name\n"
+	"       turnstile codes             the outcomes and reasons of logs, and what they mean\n"
 	"       turnstile --health[=ready] [--config FILE] [-o section.key=value]...\n"
 	"       turnstile --version | --help\n"
 	"\n"
@@ -388,6 +390,10 @@ int main(int argc, char **argv)
 		return hash_key(argc > 2);
 	if (argc > 1 && !strcmp(argv[1], "explain"))
 		return explain_main(argc - 1, argv + 1);
+	if (argc == 2 && !strcmp(argv[1], "codes")) {
+		codes_print(stdout);
+		return 0;
+	}
 	if (parse_arguments(argc, argv, &a) < 0) {
 		r = EXIT_USAGE;
 	} else if (a.help) {

@@ -1,6 +1,6 @@
 /*
- * routes.c - the table of routes. To add one: a row here, its handler, a row of the README's table
- * (tests/lint/routes compares the two).
+ * routes.c - the table of routes. To add one: a row here, its handler, a row of src/admin/README.md's
+ * table (tests/lint/routes compares the two).
  */
 #include "admin/routes.h"
 

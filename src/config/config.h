@@ -3,7 +3,7 @@
  *
  * One table in options.c has a row an option: name, type, where its value goes, default as a
  * user would write it, range, alias, flags, a line of help. The row drives the file, the
- * environment, -o, --help, --print-config, reloading, and the lint that compares the README and
+ * environment, -o, --help, --print-config, reloading, the man page, and the lint that compares
  * config/turnstile.ini with it. An option that nothing reads doesn't exist.
  *
  * Later sources win: default, file, environment, -o.

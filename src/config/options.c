@@ -2,7 +2,7 @@
  * options.c - the option table, and finding a row by its name.
  *
  * To add an option: a member of struct config (config.h), a row here, a commented line in
- * config/turnstile.ini and a row of the README's table; tests/lint/options compares the three.
+ * config/turnstile.ini (tests/lint/options compares the two); turnstile.ini(5) follows from the row.
  */
 #include "config/options.h"
 

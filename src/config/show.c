@@ -1,7 +1,7 @@
 /*
  * show.c - the options as people read them: --print-config and --help.
  *
- * tests/lint/options reads the text of --help: "  section.key = default", then a line of help,
+ * tests/lint/options and config/make-manpage read the text of --help: "  section.key = default", then a line of help,
  * then what is allowed, the alias, and whether SIGHUP changes it.
  */
 #include <string.h>

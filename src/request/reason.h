@@ -1,6 +1,6 @@
 /*
  * reason.h - every verdict a request can get, one row each: its stable code, its kind, and what
- * it means. Logs, metrics, `turnstile explain` and the README use the codes; they don't change.
+ * it means. Logs, metrics, `turnstile explain` and turnstile(1) use the codes; they don't change.
  */
 #pragma once
 

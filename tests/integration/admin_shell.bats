@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The README's one-liners for operators, taken from there and run.
+# The one-liners for operators of src/admin/README.md, taken from there and run.
 load helpers
 load admin
 
@@ -10,13 +10,13 @@ setup() {
 }
 teardown() { clean_up; }
 
-# recipe COMMENT [N]: runs the Nth command below the README's line "# COMMENT".
+# recipe COMMENT [N]: runs the Nth command below the line "# COMMENT" of its recipes.
 recipe() {
 	local command
 	command=$(awk -v comment="# $1" -v n="${2:-1}" '
-		/^## / { inside = $0 == "## Operating it" }
+		/^## / { inside = $0 == "## Recipes" }
 		inside && index($0, comment) == 1 { at = NR }
-		inside && at && NR == at + n { print; exit }' "$BATS_TEST_DIRNAME/../../README.md")
+		inside && at && NR == at + n { print; exit }' "$BATS_TEST_DIRNAME/../../src/admin/README.md")
 	[[ $command == curl* ]] || { echo "no such command: $1" >&2; return 1; }
 	A=$ADMIN ACCOUNT=$K bash -c "$command"
 }

@@ -291,16 +291,28 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	[[ -s root$prefix/share/doc/turnstile/LICENSE ]]
 }
 
-@test "the man page has every option and flag, and no mistakes" {
-	local page name
-	page=$(dirname "$TURNSTILE")/../config/turnstile.1
-	command -v groff >/dev/null || skip "SKIPPED: groff isn't here"
+# page NAME: the man page as text, if it is without mistakes.
+page() {
+	local page
+	page=$(dirname "$TURNSTILE")/../config/$1
 	equal "$(groff -man -ww -z -K utf8 "$page" 2>&1)" ""
-	groff -man -T utf8 -P -cbou -K utf8 "$page" >text
+	groff -man -T utf8 -P -cbou -K utf8 "$page"
+}
+
+@test "the man pages have every option, flag, outcome and reason, and no mistakes" {
+	local name
+	command -v groff >/dev/null || skip "SKIPPED: groff isn't here"
+	page turnstile.ini.5 >text
 	"$TURNSTILE" --help | sed -n 's/^  \([a-z]*\.[a-z_]*\) =.*/\1/p' >names
 	(($(wc -l <names) > 50))
 	while read -r name; do
 		grep -qxE " +$name" text || { echo "the man page lacks $name" >&2; return 1; }
 	done <names
+	page turnstile.1 >text
 	has '--health[=ready]' "$(cat text)"
+	"$TURNSTILE" codes | sed -n 's/^  \([a-z_]*\) = .*/\1/p' >names
+	(($(wc -l <names) > 30))
+	while read -r name; do
+		grep -qE "^ +$name \(" text || { echo "the man page lacks $name" >&2; return 1; }
+	done <names
 }
