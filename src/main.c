@@ -197,12 +197,12 @@ static void on_settings(void *arg, const struct runtime_setting *settings, size_
 			 LOG_INT("count", (int64_t)(count - strange)));
 }
 
-static void log_advice(const struct config *c)
+static void log_advice(const struct server *s)
 {
 	CLEANUP(buf_clear) struct buf advice = { 0 };
 	struct span rest, line;
 
-	config_advise(c, &advice);
+	config_advise(s->config, &s->sources, &advice);
 	rest = buf_span(&advice);
 	while (span_next(&rest, '\n', &line)) {
 		CLEANUP(freep) char *text = xstrndup(line.ptr, line.len);
@@ -213,12 +213,12 @@ static void log_advice(const struct config *c)
 }
 
 /* What a start would say, and no more. Files are looked into as well. */
-static void check(const struct config *c)
+static void check(const struct server *s)
 {
 	CLEANUP(buf_clear) struct buf advice = { 0 };
 	struct span rest, line;
 
-	config_advise(c, &advice);
+	config_advise(s->config, &s->sources, &advice);
 	rest = buf_span(&advice);
 	while (span_next(&rest, '\n', &line)) {
 		if (line.len)
@@ -316,7 +316,7 @@ static int run(struct server *s)
 	log_setup(s->config->log.level, s->config->log.format);
 	raise_descriptor_limit(s->config);
 	tune_allocator();
-	log_advice(s->config);
+	log_advice(s);
 	loop_open(&s->loop);
 	s->runtime = runtime_new(s->config);
 	s->notify = notify_new(&s->loop);
@@ -374,7 +374,7 @@ static int load_and_run(const struct arguments *a)
 	else if (a->print)
 		config_print(s.config, stdout);
 	else if (a->check)
-		check(s.config);
+		check(&s);
 	else
 		r = run(&s);
 	config_free(s.config);

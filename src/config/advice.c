@@ -6,6 +6,7 @@
 
 #include "config/accounts.h"
 #include "config/forms.h"
+#include "config/load.h"
 
 enum {
 	FIRST_BYTE_MS = 300000, /* Claude Code and SDKs on Node.js wait no longer for it */
@@ -162,8 +163,10 @@ static void about_redis(const struct config *c, struct buf *to)
 			   c->redis.instance);
 }
 
-void config_advise(const struct config *c, struct buf *to)
+void config_advise(const struct config *c, const struct config_sources *sources, struct buf *to)
 {
+	if (sources->environment)
+		advise_environment(sources->environment, to);
 	about_upstream(c, to);
 	about_accounts(c, to);
 	if (config_queue_mode(c) == QUEUE_MODE_ENFORCE)

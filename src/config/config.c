@@ -17,8 +17,7 @@
 #include "config/load.h"
 #include "config/values.h"
 
-/* Appends `s` with control characters escaped: it comes from outside and goes to a terminal. */
-static void put_escaped(struct span s, struct buf *to)
+void load_escape(struct span s, struct buf *to)
 {
 	CLEANUP(buf_clear) struct buf quoted = { 0 };
 
@@ -40,7 +39,7 @@ void load_error(struct load *l, const char *place, const char *format, ...)
 	va_start(args, format);
 	must(vasprintf(&message, format, args) >= 0);
 	va_end(args);
-	put_escaped(span_of(place), l->errors);
+	load_escape(span_of(place), l->errors);
 	buf_printf(l->errors, ": %s\n", message);
 	free(message);
 	l->failed = true;

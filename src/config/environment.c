@@ -1,10 +1,12 @@
 /*
  * environment.c - TURNSTILE_<SECTION>_<KEY>, and aliases such as REDIS_URL.
  *
- * A TURNSTILE_ variable that is no option is an error, as a misspelt one would be silently
- * without effect. But where a Kubernetes service is called "turnstile" (or "turnstile-x"),
- * every container of its namespace finds TURNSTILE_SERVICE_HOST, TURNSTILE_PORT_8080_TCP_ADDR
- * and the like in its environment: those are passed over.
+ * A variable of a section of ours that is no option is an error, as a misspelt one would be
+ * silently without effect. Any other TURNSTILE_ variable may be another program's: Cloudflare has a
+ * product of that name (TURNSTILE_SITE_KEY), and containers are given names (TURNSTILE_NAME). These
+ * are warned of. Where a Kubernetes service is called "turnstile" (or "turnstile-x"), every container
+ * of its namespace finds TURNSTILE_SERVICE_HOST, TURNSTILE_PORT_8080_TCP_ADDR and the like in its
+ * environment: those are passed over.
  */
 #include <ctype.h>
 #include <string.h>
@@ -47,6 +49,21 @@ static bool is_service_link(struct span name)
 	return p && isdigit((unsigned char)p[6]);
 }
 
+/* TURNSTILE_<SECTION>_… */
+static bool is_of_a_section(struct span name)
+{
+	struct span rest = { name.ptr + prefix.len, name.len - prefix.len };
+
+	for (size_t i = 0; i < options_count; i++) {
+		struct span section = span_of(options[i].section);
+
+		if (rest.len > section.len && rest.ptr[section.len] == '_' &&
+		    span_ieq((struct span){ rest.ptr, section.len }, section))
+			return true;
+	}
+	return false;
+}
+
 static void unknown(struct load *l, struct span name)
 {
 	CLEANUP(freep) char *place = xstrndup(name.ptr, name.len);
@@ -81,7 +98,7 @@ static void load_variable(struct load *l, struct span name, struct span value)
 
 	if (o)
 		load_value(l, place, o, value);
-	else if (!is_service_link(name))
+	else if (!is_service_link(name) && is_of_a_section(name))
 		unknown(l, name);
 }
 
@@ -95,4 +112,31 @@ void load_environment(struct load *l, char *const *environment)
 		if (span_starts(name, prefix))
 			load_variable(l, name, value);
 	}
+}
+
+static bool is_foreign(struct span name)
+{
+	return span_starts(name, prefix) && !is_service_link(name) && !is_of_a_section(name);
+}
+
+void advise_environment(char *const *environment, struct buf *to)
+{
+	struct span name, value;
+	size_t count = 0;
+
+	for (; *environment; environment++) {
+		CLEANUP(buf_clear) struct buf hint = { 0 };
+
+		split(*environment, &name, &value);
+		if (!is_foreign(name))
+			continue;
+		buf_puts(to, count++ ? ", " : "");
+		load_escape(name, to);
+		option_suggest(OPTION_ENVIRONMENT, name, &hint);
+		if (hint.len)
+			buf_printf(to, " (%s)", buf_str(&hint) + strlen("; "));
+	}
+	if (count)
+		buf_printf(to, ": no option%s of turnstile, so without effect\n",
+			   count > 1 ? "s" : "");
 }

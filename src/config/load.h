@@ -19,6 +19,9 @@ struct load {
 /* Adds a line to the errors: "PLACE: MESSAGE". Places come from outside and are escaped. */
 void load_error(struct load *l, const char *place, const char *format, ...) PRINTF(3, 4);
 
+/* Appends `s` with control characters escaped: it comes from outside and goes to a terminal. */
+void load_escape(struct span s, struct buf *to);
+
 /* Sets an option, or adds an error. The default as written ("(host name)") sets the default. */
 void load_value(struct load *l, const char *place, const struct option *o, struct span text);
 
@@ -27,6 +30,9 @@ int load_file(struct load *l, const char *path) MUST_USE;
 
 /* Reads the variables that are ours, first aliases, then TURNSTILE_*. `environment`: as environ. */
 void load_environment(struct load *l, char *const *environment);
+
+/* Appends a line that names the TURNSTILE_* variables of no section of ours, if there are any. */
+void advise_environment(char *const *environment, struct buf *to);
 
 /* Reads what was given by -o; the list ends with NULL. */
 void load_overrides(struct load *l, const char *const *overrides);

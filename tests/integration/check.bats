@@ -74,6 +74,19 @@ quiet() {
 	quiet upstream.tls_verify=false
 }
 
+@test "variables of another program that is called turnstile: one warning names them, an error only in a section of ours" {
+	TURNSTILE_ENV=(TURNSTILE_SITE_KEY=0x4AAA TURNSTILE_SECRET_KEY=s3cret TURNSTILE_NAME=web
+		TURNSTILE_PORT=tcp://10.0.0.1:80)
+	warns 'TURNSTILE_SITE_KEY, TURNSTILE_SECRET_KEY, TURNSTILE_NAME: ' redis.instance=web1
+	lacks s3cret err
+	TURNSTILE_ENV=(TURNSTILE_QUUE_DELAY_MS=1 $'TURNSTILE_\e=1')
+	warns 'TURNSTILE_QUUE_DELAY_MS (did you mean TURNSTILE_QUEUE_DELAY_MS?), TURNSTILE_\u001b: ' redis.instance=web1
+	TURNSTILE_ENV=(TURNSTILE_QUEUE_DELAYMS=1)
+	run run_turnstile --check
+	equal "$status" 2
+	has 'TURNSTILE_QUEUE_DELAYMS: there is no such option; did you mean' "$output"
+}
+
 @test "a start warns of the same, in its log" {
 	start_relay
 	start_turnstile -o queue.timeout_ms=300000

@@ -68,7 +68,10 @@ static void test_unknown(void)
 		{ NULL, ENV("TURNSTILE_QUEUE_DELAYMS=1"), NULL,
 		  "TURNSTILE_QUEUE_DELAYMS: there is no such option; "
 		  "did you mean TURNSTILE_QUEUE_DELAY_MS?\n" },
-		{ NULL, ENV("TURNSTILE_X=secret"), NULL, "TURNSTILE_X: there is no such option\n" },
+		{ NULL, ENV("TURNSTILE_QUEUE_X=secret"), NULL,
+		  "TURNSTILE_QUEUE_X: there is no such option\n" },
+		{ NULL, ENV("TURNSTILE_SITE_KEY=a", "TURNSTILE_SECRET_KEY=b", "TURNSTILE_NAME=c"),
+		  NULL, "" },
 		{ NULL,
 		  ENV("TURNSTILE_SERVICE_HOST=10.0.0.1", "TURNSTILE_SERVICE_PORT_HTTP=80",
 		      "TURNSTILE_PORT=tcp://10.0.0.1:80", "TURNSTILE_PORT_80_TCP_ADDR=10.0.0.1",
