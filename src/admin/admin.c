@@ -19,7 +19,6 @@
 #include "admin/routes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/outcome.h"
 #include "proxy/strict.h"
 
 enum {
@@ -240,11 +239,11 @@ static bool is_believed(struct call *c)
 	static const struct strict_limits limits = { HEADER_BYTES_MAX, HEADERS_MAX,
 						     TARGET_BYTES_MAX };
 	const char *why;
-	int outcome = strict_request(http_request_head(c->request), &limits, &why);
+	enum strict_refusal refusal = strict_request(http_request_head(c->request), &limits, &why);
 
-	if (!outcome)
+	if (!refusal)
 		return true;
-	call_fail(c, outcome_info[outcome].status, "bad_request", "%s", why);
+	call_fail(c, (int)refusal, "bad_request", "%s", why);
 	return false;
 }
 

@@ -22,7 +22,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/listener.h"
-#include "proxy/outcome.h"
 #include "proxy/watch.h"
 
 enum {
@@ -122,18 +121,9 @@ static void dismiss(struct door *d, const char *address)
 /* Told without having read a word of it; if it doesn't get there, the close does. */
 static void turn_away(struct door *d, int fd, const char *address)
 {
-	CLEANUP(buf_clear) struct buf body = { 0 }, text = { 0 };
-	ssize_t sent = 0;
+	struct span text = d->options.refusal;
+	ssize_t sent = text.len ? send(fd, text.ptr, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
 
-	outcome_body(OUTCOME_TOO_MANY_CONNECTIONS, "", &body);
-	buf_printf(&text,
-		   "HTTP/1.1 %d Service Unavailable\r\nContent-Type: application/json\r\n"
-		   "Content-Length: %zu\r\nRetry-After: 1\r\nX-Should-Retry: true\r\n"
-		   "Connection: close\r\n\r\n",
-		   outcome_info[OUTCOME_TOO_MANY_CONNECTIONS].status, body.len);
-	buf_append(&text, body.data, body.len);
-	if (!d->options.is_mute)
-		sent = send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 	d->stats.refused++;
 	if (may_complain(d))

@@ -2,7 +2,7 @@
  * door.h - who may come in: accepts connections, and stops accepting while there are too many.
  *
  * Three limits. In total: more wait in the kernel's queue until one leaves, or is made to. Per
- * address: one more is answered 503 (but with TLS) and closed. Descriptors: while the process or
+ * address: one more gets the refusal that the caller has for it, and is closed. Descriptors: while the process or
  * the machine has none left, accepting rests and is tried again ten times a second, or when a
  * connection leaves.
  */
@@ -25,7 +25,9 @@ struct door_options {
 	struct inheritance *inheritance; /* may have our socket, and outlives the door; or NULL */
 	int64_t max_connections;
 	const int64_t *max_per_address; /* 0: no limit; read at each arrival */
-	bool is_mute; /* who is refused isn't told so: it doesn't speak HTTP yet */
+
+	/* Written to who is over max_per_address, unread, before the close. Empty: just closed. */
+	struct span refusal;
 
 	/*
 	 * Before each accept: sets aside what it takes to serve one more, beside his descriptor. 0

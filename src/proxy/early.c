@@ -115,12 +115,3 @@ void early_free(struct early *e)
 	buf_clear(&e->out);
 	free(e);
 }
-
-/* connect(2): AF_UNSPEC dissolves the association; TCP tells the peer so by a reset. */
-void socket_reset(int fd)
-{
-	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	if (connect(fd, &nobody, sizeof nobody))
-		shutdown(fd, SHUT_RDWR);
-}

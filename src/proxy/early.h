@@ -48,6 +48,3 @@ void early_wake(struct early *e);
 
 /* Whether it was given and all of it is with the kernel. Takes NULL. */
 bool early_done(const struct early *e);
-
-/* Cuts a connection so that what was sent can't be taken for all: by a reset. */
-void socket_reset(int fd);

@@ -66,6 +66,7 @@ struct proxy {
 	struct proxy_counters counters;
 	struct tally *tally;
 	struct refusals refusals;
+	struct buf too_many; /* what connections hear that are one too many of their address */
 	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */
 	bool ending, draining;         /* takes nobody new; and refuses who has no turn yet */
 	struct job check_idle;

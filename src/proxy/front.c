@@ -33,6 +33,20 @@ _Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head m
 
 /* --- the request ------------------------------------------------------------------------------ */
 
+static enum outcome outcome_of(enum strict_refusal refusal)
+{
+	switch (refusal) {
+	case STRICT_TARGET_TOO_LONG:
+		return OUTCOME_TARGET_TOO_LONG;
+	case STRICT_HEADERS_TOO_LARGE:
+		return OUTCOME_HEADERS_TOO_LARGE;
+	case STRICT_NOT_IMPLEMENTED:
+		return OUTCOME_NOT_IMPLEMENTED;
+	default:
+		return OUTCOME_BAD_REQUEST;
+	}
+}
+
 /* Ends what isn't to be believed, before anything of it goes anywhere. */
 static bool is_believed(struct exchange *x)
 {
@@ -43,12 +57,12 @@ static bool is_believed(struct exchange *x)
 		.max_target_bytes = c->listen.max_target_bytes,
 	};
 	const char *why;
-	int outcome = strict_request(http_request_head(x->request), &limits, &why);
+	enum strict_refusal refusal = strict_request(http_request_head(x->request), &limits, &why);
 
-	if (!outcome)
+	if (!refusal)
 		return true;
 	x->error = xstrdup(why);
-	exchange_finish(x, (enum outcome)outcome);
+	exchange_finish(x, outcome_of(refusal));
 	return false;
 }
 

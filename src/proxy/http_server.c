@@ -35,7 +35,6 @@
 #include "base/mem.h"
 #include "proxy/early.h"
 #include "proxy/halls.h"
-#include "proxy/lobby.h"
 #include "proxy/watch.h"
 
 enum {
@@ -537,6 +536,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 			.inheritance = options->inheritance,
 			.max_connections = options->max_connections,
 			.max_per_address = options->max_per_address,
+			.refusal = options->refusal,
 			.prepare = on_prepare,
 			.arrived = on_arrived,
 			.arg = s,

@@ -75,6 +75,7 @@ struct http_server_options {
 	struct inheritance *inheritance; /* outlives the server; NULL: none */
 	int64_t max_connections;
 	const int64_t *max_per_address;        /* 0: no limit */
+	struct span refusal;                   /* of who is over it, see door.h; outlives us */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
 
 	/* From a connection's beginning to its first headers; from one request to the next's. */

@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
-#include "proxy/early.h"
+#include "proxy/reset.h"
 
 struct lobby {
 	struct lobby_options options;
@@ -175,7 +175,8 @@ int lobby_open(struct loop *loop, const struct lobby_options *options, struct bu
 	door.arrived = on_arrived;
 	door.full = options->crowded ? on_full : NULL;
 	door.arg = l;
-	door.is_mute = options->identity;
+	if (options->identity)
+		door.refusal = (struct span){ 0 }; /* before a handshake nothing can be said */
 	if (options->identity)
 		l->tls = tls_new(loop, &(struct tls_options){
 					       .identity = options->identity,

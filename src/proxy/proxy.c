@@ -185,6 +185,21 @@ void proxy_use(struct proxy *p, struct tls_identity *identity)
 		lobby_use(http_server_lobby(p->server), identity);
 }
 
+/* For connections of which nothing was read: the listener writes it as it is. */
+static void write_too_many(struct buf *to)
+{
+	const struct outcome_info *o = &outcome_info[OUTCOME_TOO_MANY_CONNECTIONS];
+	CLEANUP(buf_clear) struct buf body = { 0 };
+
+	outcome_body(OUTCOME_TOO_MANY_CONNECTIONS, "", &body);
+	buf_printf(to,
+		   "HTTP/1.1 %d Service Unavailable\r\nContent-Type: application/json\r\n"
+		   "Content-Length: %zu\r\nRetry-After: 1\r\nX-Should-Retry: true\r\n"
+		   "Connection: close\r\n\r\n",
+		   o->status, body.len);
+	buf_append(to, body.data, body.len);
+}
+
 static void proxy_freep(struct proxy **p)
 {
 	proxy_free(*p);
@@ -223,6 +238,8 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	p->discard = discard_new(loop);
 	p->shadows = shadows_new(loop, queue);
 	p->upstream = upstream_new(loop, config);
+	write_too_many(&p->too_many);
+	options.refusal = buf_span(&p->too_many);
 	r = proxy_identity(config, errors, &options.identity);
 	if (!r)
 		r = http_server_new(loop, &options, errors, &p->server);
@@ -242,5 +259,6 @@ void proxy_free(struct proxy *p)
 	job_cancel(&p->check_idle);
 	discard_free(p->discard);
 	tally_free(p->tally);
+	buf_clear(&p->too_many);
 	free(p);
 }

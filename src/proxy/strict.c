@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proxy/outcome.h"
-
 /* RFC 9110, section 5.6.2: what methods and field names consist of. */
 static bool is_token(struct span s)
 {
@@ -153,13 +151,13 @@ static const char *wrong_framing(const struct headers *h, bool may_be_coded)
 }
 
 /* "chunked" and nothing else, or codings that we don't know. */
-static int check_coding(const struct headers *h, const char **ret_why)
+static enum strict_refusal check_coding(const struct headers *h, const char **ret_why)
 {
 	struct span coding = headers_get(h, SPAN("Transfer-Encoding")), element;
 	int chunked = 0, others = 0;
 
 	if (!coding.ptr || span_ieq(coding, SPAN("chunked")))
-		return 0;
+		return STRICT_FINE;
 	while (span_next(&coding, ',', &element)) {
 		if (span_ieq(element, SPAN("chunked")))
 			chunked++;
@@ -167,43 +165,43 @@ static int check_coding(const struct headers *h, const char **ret_why)
 			others++;
 	}
 	*ret_why = others ? "unknown transfer coding" : "bad Transfer-Encoding";
-	return others && chunked < 2 ? OUTCOME_NOT_IMPLEMENTED : OUTCOME_BAD_REQUEST;
+	return others && chunked < 2 ? STRICT_NOT_IMPLEMENTED : STRICT_BAD_REQUEST;
 }
 
 /* The size first: what is too large needn't be read to its end. */
-static int check_limits(const struct request_head *h, const struct strict_limits *l,
-			const char **ret_why)
+static enum strict_refusal check_limits(const struct request_head *h, const struct strict_limits *l,
+					const char **ret_why)
 {
 	if ((int64_t)h->target.len > l->max_target_bytes) {
 		*ret_why = "target too long";
-		return OUTCOME_TARGET_TOO_LONG;
+		return STRICT_TARGET_TOO_LONG;
 	}
 	if ((int64_t)h->bytes > l->max_header_bytes) {
 		*ret_why = "headers too large";
-		return OUTCOME_HEADERS_TOO_LARGE;
+		return STRICT_HEADERS_TOO_LARGE;
 	}
 	if ((int64_t)h->fields.count > l->max_headers) {
 		*ret_why = "too many headers";
-		return OUTCOME_HEADERS_TOO_LARGE;
+		return STRICT_HEADERS_TOO_LARGE;
 	}
-	return 0;
+	return STRICT_FINE;
 }
 
-int strict_request(const struct request_head *h, const struct strict_limits *limits,
-		   const char **ret_why)
+enum strict_refusal strict_request(const struct request_head *h, const struct strict_limits *limits,
+				   const char **ret_why)
 {
-	int outcome = check_limits(h, limits, ret_why);
+	enum strict_refusal refusal = check_limits(h, limits, ret_why);
 	const char *why = NULL;
 
-	if (outcome)
-		return outcome;
+	if (refusal)
+		return refusal;
 	if (h->altered)
 		why = "a folded line, a NUL, a bare LF or stray spaces in the head";
 	else if (!is_token(h->method))
 		why = "bad method";
 	if (!why && span_eq(h->method, SPAN("CONNECT"))) {
 		*ret_why = "CONNECT";
-		return OUTCOME_NOT_IMPLEMENTED;
+		return STRICT_NOT_IMPLEMENTED;
 	}
 	if (!why)
 		why = wrong_fields(&h->fields);
@@ -216,7 +214,7 @@ int strict_request(const struct request_head *h, const struct strict_limits *lim
 	if (!why)
 		return check_coding(&h->fields, ret_why);
 	*ret_why = why;
-	return OUTCOME_BAD_REQUEST;
+	return STRICT_BAD_REQUEST;
 }
 
 int strict_response(const struct headers *h, bool is_1_0, const char **ret_why)

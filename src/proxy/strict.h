@@ -18,12 +18,19 @@ struct strict_limits {
 	int64_t max_header_bytes, max_headers, max_target_bytes;
 };
 
-/*
- * 0, or the outcome with which the request must end: OUTCOME_BAD_REQUEST, _TARGET_TOO_LONG,
- * _HEADERS_TOO_LARGE or _NOT_IMPLEMENTED; then `ret_why` is a few words for the log, static.
- */
-int strict_request(const struct request_head *head, const struct strict_limits *limits,
-		   const char **ret_why) MUST_USE;
+/* Why a request is refused: the status of its answer (RFC 9110, section 15.5; RFC 6585). */
+enum strict_refusal {
+	STRICT_FINE = 0,
+	STRICT_BAD_REQUEST = 400,
+	STRICT_TARGET_TOO_LONG = 414,
+	STRICT_HEADERS_TOO_LARGE = 431,
+	STRICT_NOT_IMPLEMENTED = 501,
+};
+
+/* If it is refused, `ret_why` is a few words for the log, static. */
+enum strict_refusal strict_request(const struct request_head *head,
+				   const struct strict_limits *limits, const char **ret_why)
+	MUST_USE;
 
 /*
  * 0 if the fields of a response can be passed on, else -EBADMSG and `ret_why`: names and

@@ -29,7 +29,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/door.h"
-#include "proxy/early.h"
+#include "proxy/reset.h"
 #include "proxy/tls_identity.h"
 #include "proxy/watch.h"
 

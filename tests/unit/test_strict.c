@@ -1,6 +1,5 @@
 /* proxy/strict.c, head.c, response_head.c: which heads are believed. */
 #include "check.h"
-#include "proxy/outcome.h"
 #include "proxy/response_head.h"
 #include "proxy/strict.h"
 
@@ -31,15 +30,15 @@ static int check(const char *method, const char *target, const char *version, co
 		.bytes = 100,
 	};
 	const char *why = "";
-	int outcome = strict_request(&h, &limits, &why);
+	enum strict_refusal refusal = strict_request(&h, &limits, &why);
 
-	CHECK(!outcome == !why[0]); /* who refuses says why */
-	return outcome;
+	CHECK(!refusal == !why[0]); /* who refuses says why */
+	return refusal;
 }
 
-#define GOOD 0
-#define BAD  OUTCOME_BAD_REQUEST
-#define NOT  OUTCOME_NOT_IMPLEMENTED
+#define GOOD STRICT_FINE
+#define BAD  STRICT_BAD_REQUEST
+#define NOT  STRICT_NOT_IMPLEMENTED
 
 static void test_request_lines(void)
 {
@@ -136,7 +135,7 @@ static void test_fields(void)
 		{ "Host: h\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n", BAD },
 		/* how many */
 		{ "Host: h\nA: a\nA: a\nA: a\nA: a\nA: a\n", GOOD },
-		{ "Host: h\nA: a\nA: a\nA: a\nA: a\nA: a\nA: a\n", OUTCOME_HEADERS_TOO_LARGE },
+		{ "Host: h\nA: a\nA: a\nA: a\nA: a\nA: a\nA: a\n", STRICT_HEADERS_TOO_LARGE },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -160,10 +159,10 @@ static void test_limits(void)
 	h.target = (struct span){ target, 100 };
 	CHECK_INT(strict_request(&h, &limits, &why), GOOD);
 	h.target.len++;
-	CHECK_INT(strict_request(&h, &limits, &why), OUTCOME_TARGET_TOO_LONG);
+	CHECK_INT(strict_request(&h, &limits, &why), STRICT_TARGET_TOO_LONG);
 	h.target.len--;
 	h.bytes++;
-	CHECK_INT(strict_request(&h, &limits, &why), OUTCOME_HEADERS_TOO_LARGE);
+	CHECK_INT(strict_request(&h, &limits, &why), STRICT_HEADERS_TOO_LARGE);
 	h.bytes--;
 	h.altered = true;
 	CHECK_INT(strict_request(&h, &limits, &why), BAD);
