@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "proxy/listener.h"
+#include "net/listener.h"
 
 enum { LIMIT_S = 2, ANSWER_MAX = 64 * 1024, SHOWN_MAX = 400, UNHEALTHY = 1 };
 

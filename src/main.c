@@ -19,9 +19,9 @@
 #include "config/advice.h"
 #include "explain.h"
 #include "health.h"
-#include "proxy/halls.h"
-#include "proxy/inheritance.h"
-#include "proxy/upstream.h"
+#include "http/halls.h"
+#include "http/upstream.h"
+#include "net/inheritance.h"
 #include "request/account.h"
 #include "server.h"
 

@@ -19,7 +19,7 @@
 #include "base/notify.h"
 #include "config/config.h"
 #include "config/runtime.h"
-#include "proxy/handover.h"
+#include "net/handover.h"
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 

@@ -1,7 +1,7 @@
 /*
  * successor.h - starts our own successor: the program as it is on disk now, with our arguments.
  *
- * It takes over by listen.takeover (proxy/inheritance.h) like one that was started by hand. For
+ * It takes over by listen.takeover (net/inheritance.h) like one that was started by hand. For
  * where nobody else can start it: in a service, as another process of the same unit.
  */
 #pragma once

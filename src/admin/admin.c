@@ -19,7 +19,7 @@
 #include "admin/routes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/strict.h"
+#include "http/strict.h"
 
 enum {
 	CONNECTIONS_MAX = 256,

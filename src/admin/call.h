@@ -16,7 +16,7 @@
 #include "admin/lag.h"
 #include "admin/overview.h"
 #include "admin/route.h"
-#include "proxy/http_server.h"
+#include "http/http_server.h"
 #include "queue/ask.h"
 
 enum { CALL_BODY_MAX = 64 * 1024 };

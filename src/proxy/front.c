@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "proxy/response_head.h"
-#include "proxy/strict.h"
+#include "http/response_head.h"
+#include "http/strict.h"
 
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
 enum { WHOLE_BODY_MAX = 256 * 1024 };

@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
-#include "proxy/inheritance.h"
-#include "proxy/lobby.h"
+#include "net/inheritance.h"
+#include "net/lobby.h"
 #include "queue/queue.h"
 
 struct proxy;

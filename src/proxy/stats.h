@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
-#include "proxy/http_server.h"
+#include "http/http_server.h"
 #include "proxy/outcome.h"
 #include "proxy/refusals.h"
 #include "proxy/tally.h"

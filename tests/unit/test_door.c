@@ -1,5 +1,5 @@
 /* The door rests while who comes can't be served; so does the one for successors (handover.c). */
-#include "proxy/door.h"
+#include "net/door.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "proxy/handover.h"
-#include "proxy/listener.h"
+#include "net/handover.h"
+#include "net/listener.h"
 
 enum { CLIENTS = 5, TURNS = 20 };
 

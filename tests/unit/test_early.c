@@ -1,5 +1,5 @@
 /* An early response: written past libmicrohttpd, and what its owner hears of it. */
-#include "proxy/early.h"
+#include "http/early.h"
 
 #include <string.h>
 #include <sys/socket.h>

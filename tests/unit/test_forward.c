@@ -1,6 +1,6 @@
-/* proxy/forward.c: which fields go on, and the body's length. */
+/* http/forward.c: which fields go on, and the body's length. */
 #include "check.h"
-#include "proxy/forward.h"
+#include "http/forward.h"
 #include "proxy/outcome.h"
 
 /* "Name: value" lines, as a list of fields that point into `lines`. */

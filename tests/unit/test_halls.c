@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "proxy/halls.h"
+#include "http/halls.h"
 
 enum { GUESTS = 2 * HALL_MAX + HALL_MAX / 2 };
 

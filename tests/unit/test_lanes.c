@@ -2,7 +2,7 @@
  * test_lanes.c - a small load shares one lane; a large one spreads; what it leaves is closed.
  */
 #include "check.h"
-#include "proxy/lanes.h"
+#include "http/lanes.h"
 
 enum { MAX_EACH = 4, KEEP_MS = 20, TRANSFERS = 2 * MAX_EACH + 1 };
 

@@ -1,9 +1,9 @@
-/* proxy/lounge.c: who overstays is shut out, also by a limit that was lowered meanwhile. */
+/* net/lounge.c: who overstays is shut out, also by a limit that was lowered meanwhile. */
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
-#include "proxy/lounge.h"
+#include "net/lounge.h"
 
 struct pair {
 	struct seat seat;

@@ -1,8 +1,8 @@
-/* proxy/pipe.c against a plain queue: nothing lost, nothing reordered, never more than PIPE_MAX. */
+/* http/pipe.c against a plain queue: nothing lost, nothing reordered, never more than PIPE_MAX. */
 #include <stdlib.h>
 
 #include "check.h"
-#include "proxy/pipe.h"
+#include "http/pipe.h"
 
 static unsigned char expected(size_t i)
 {

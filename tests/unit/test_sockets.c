@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "proxy/sockets.h"
+#include "net/sockets.h"
 
 static struct {
 	int calls, events;

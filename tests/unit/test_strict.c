@@ -1,7 +1,7 @@
-/* proxy/strict.c, head.c, response_head.c: which heads are believed. */
+/* http/strict.c, head.c, response_head.c: which heads are believed. */
 #include "check.h"
-#include "proxy/response_head.h"
-#include "proxy/strict.h"
+#include "http/response_head.h"
+#include "http/strict.h"
 
 /* "Name: value" lines, as they are, as fields that point into `lines`. */
 static size_t fields_of(const char *lines, struct header *to)

@@ -1,0 +1,50 @@
+/*
+ * early.h - a response to a client that is still sending its request.
+ *
+ * libmicrohttpd answers when it has read a request to its end. An upstream that answers before
+ * (413) should be heard at once, and a client that sends 30 MiB in vain should know. So such a
+ * response is written past libmicrohttpd, and ends the connection.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "http/http_server.h"
+
+struct early;
+
+enum early_state {
+	EARLY_DONE,    /* all of it is with the kernel */
+	EARLY_BLOCKED, /* the client must read: go on when the socket can be written */
+	EARLY_WAITING, /* read() has nothing now: go on when it has */
+	EARLY_CUT,     /* it can't be completed */
+};
+
+struct early_client {
+	int fd;
+	bool is_1_0; /* understands no chunks */
+	bool is_head;
+	const char *reason;                             /* phrase of the status */
+	ssize_t (*read)(void *x, char *to, size_t max); /* as in http_service */
+	void *x;
+
+	/* From a job: what the writing has come to. The callee may free the response. */
+	void (*changed)(void *owner, enum early_state state);
+	void *owner;
+};
+
+/* Copies what it needs of `response` and begins to write it in a job. */
+struct early *early_new(struct loop *loop, const struct early_client *client,
+			const struct http_response *response) MUST_USE;
+void early_free(struct early *e); /* takes NULL */
+
+/*
+ * There is something to read(), or the socket can be written: goes on in a job. Takes NULL, and
+ * does nothing behind EARLY_DONE and EARLY_CUT.
+ */
+void early_wake(struct early *e);
+
+/* Whether it was given and all of it is with the kernel. Takes NULL. */
+bool early_done(const struct early *e);
