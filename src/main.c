@@ -19,7 +19,7 @@
 #include "config/advice.h"
 #include "explain.h"
 #include "health.h"
-#include "http/halls.h"
+#include "http/server_shards.h"
 #include "http/upstream.h"
 #include "net/inheritance.h"
 #include "request/account.h"
@@ -162,15 +162,16 @@ static void tune_allocator(void)
 
 /*
  * As many descriptors as we may have: each connection takes one here and one to the upstream, and
- * each hall has an epoll descriptor, each lane a pair.
+ * each shard of the server has an epoll descriptor, each of the client a pair.
  */
 static void raise_descriptor_limit(const struct config *c)
 {
 	struct rlimit limit;
 	int64_t each =
 		DESCRIPTORS_PER_CONNECTION + (c->listen.tls_cert[0] ? DESCRIPTORS_OF_TLS : 0);
-	int64_t need = each * c->listen.max_connections + c->listen.max_connections / HALL_MAX +
-		       2 * c->listen.max_connections / UPSTREAM_LANE_MAX + DESCRIPTORS_OF_OUR_OWN +
+	int64_t need = each * c->listen.max_connections +
+		       c->listen.max_connections / SERVER_SHARD_MAX +
+		       2 * c->listen.max_connections / UPSTREAM_SHARD_MAX + DESCRIPTORS_OF_OUR_OWN +
 		       (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))

@@ -5,7 +5,7 @@
  * documentation doesn't tell, and what this file is about:
  *
  *  - There is no wake-up pipe in this mode: MHD must run after MHD_resume_connection() and before
- *    the loop blocks. So every resume asks for that: see halls.h.
+ *    the loop blocks. So every resume asks for that: see server_shards.h.
  *  - A suspended connection doesn't notice that its client hung up, and reports "completed OK"
  *    later. So each connection's descriptor is watched for EPOLLRDHUP from accept to close by a
  *    poll of our own: one registration a connection, stopped at the first event.
@@ -34,7 +34,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/early.h"
-#include "http/halls.h"
+#include "http/server_shards.h"
 #include "net/watch.h"
 
 enum {
@@ -55,7 +55,7 @@ enum {
 struct http_server {
 	struct loop *loop;
 	struct http_server_options options;
-	struct halls *halls; /* MHD's daemons */
+	struct server_shards *shards; /* MHD's daemons */
 	struct lobby *lobby;
 	int64_t early_responses;
 	bool opened; /* connection_opened() was called for who has arrived last */
@@ -72,7 +72,7 @@ enum request_state {
 /* MHD serves one request of a connection at a time, so the request lives in its connection. */
 struct http_request {
 	struct http_server *server;
-	struct hall *hall;
+	struct server_shard *shard;
 	struct MHD_Connection *mhd;
 	struct watch *watch; /* for a hang-up; NULL after one */
 	struct seat seat;    /* in a lounge while R_NONE; has the descriptor */
@@ -119,7 +119,7 @@ void http_request_wake(struct http_request *r)
 		return;
 	r->parked = false;
 	MHD_resume_connection(r->mhd);
-	hall_run(r->hall);
+	server_shard_run(r->shard);
 }
 
 void http_request_cut(struct http_request *r)
@@ -141,7 +141,7 @@ static void become_idle(struct http_request *r, bool is_new)
 static void bury(struct http_request *r)
 {
 	MHD_set_connection_option(r->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 60u);
-	hall_run(r->hall);
+	server_shard_run(r->shard);
 }
 
 /* A hang-up; or the client has read something of an early response. */
@@ -162,14 +162,15 @@ static void on_watched(void *arg, int error, int events)
 		bury(r);
 }
 
-static struct http_request *connection_opened(struct hall *hall, struct MHD_Connection *mhd)
+static struct http_request *connection_opened(struct server_shard *shard,
+					      struct MHD_Connection *mhd)
 {
-	struct http_server *s = hall_context(hall);
+	struct http_server *s = server_shard_context(shard);
 	struct http_request *r = xcalloc(1, sizeof *r);
 
 	s->opened = true;
 	r->server = s;
-	r->hall = hall;
+	r->shard = shard;
 	r->mhd = mhd;
 	r->seat.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	door_name(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
@@ -199,7 +200,7 @@ static void connection_closed(struct http_request *r)
 	watch_clear(&r->watch);
 	lounge_leave(&r->seat);
 	request_clear(r);
-	hall_left(r->hall);
+	server_shard_left(r->shard);
 	lobby_leave(r->server->lobby, r->seat.fd, r->client);
 	free(r);
 }
@@ -460,7 +461,7 @@ static void on_mhd_log(void *cls, const char *format, va_list args)
 	log_debug("libmicrohttpd", LOG_SPAN("said", span_trim(span_of(line))));
 }
 
-static void *start_daemon(void *ctx, struct hall *hall, int *ret_fd)
+static void *start_daemon(void *ctx, struct server_shard *shard, int *ret_fd)
 {
 	struct http_server *s = ctx;
 	const struct http_server_options *o = &s->options;
@@ -478,7 +479,7 @@ static void *start_daemon(void *ctx, struct hall *hall, int *ret_fd)
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT, /**/
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u, STRICTEST,                   /**/
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,                      /**/
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, hall,              /**/
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, shard,             /**/
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
 	if (daemon)
 		*ret_fd = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -490,7 +491,7 @@ static void stop_daemon(void *daemon)
 	MHD_stop_daemon(daemon);
 }
 
-static const struct hall_service daemons = {
+static const struct server_shard_service daemons = {
 	.open = start_daemon,
 	.run = run_mhd,
 	.close = stop_daemon,
@@ -501,22 +502,22 @@ static int on_prepare(void *arg)
 	struct http_server *s = arg;
 
 	errno = 0;
-	return halls_choose(s->halls) ? 0 : errno ? -errno : -ENOMEM;
+	return server_shards_choose(s->shards) ? 0 : errno ? -errno : -ENOMEM;
 }
 
 static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
 	struct http_server *s = arg;
-	struct hall *hall = halls_choose(s->halls);
+	struct server_shard *shard = server_shards_choose(s->shards);
 
-	must(hall); /* on_prepare() */
+	must(shard); /* on_prepare() */
 	s->opened = false;
-	hall_entered(hall); /* MHD may fail after it has opened: then it has left by now */
-	if (MHD_add_connection(hall->daemon, fd, from, len) != MHD_YES && !s->opened) {
-		hall_left(hall);
+	server_shard_joined(shard); /* MHD may fail after it has opened: then it has left by now */
+	if (MHD_add_connection(shard->daemon, fd, from, len) != MHD_YES && !s->opened) {
+		server_shard_left(shard);
 		return false;
 	}
-	hall_run(hall);
+	server_shard_run(shard);
 	return true;
 }
 
@@ -557,8 +558,8 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	r = lobby_open(loop, &lobby, errors, &s->lobby);
 	if (r)
 		return r;
-	s->halls = halls_new(loop, &daemons, s);
-	if (!s->halls) {
+	s->shards = server_shards_new(loop, &daemons, s);
+	if (!s->shards) {
 		buf_printf(errors, "%s: can't start the HTTP server; see ulimit -n\n",
 			   options->name);
 		return -EIO;
@@ -581,20 +582,20 @@ void http_server_stats(const struct http_server *s, struct http_server_stats *re
 void http_server_quiesce(struct http_server *s, enum lobby_end how)
 {
 	lobby_quiesce(s->lobby, how);
-	halls_run(s->halls);
+	server_shards_run(s->shards);
 }
 
 void http_server_cut_idle(struct http_server *s)
 {
 	lobby_cut_idle(s->lobby);
-	halls_run(s->halls);
+	server_shards_run(s->shards);
 }
 
 void http_server_free(struct http_server *s)
 {
 	if (!s)
 		return;
-	halls_free(s->halls);
+	server_shards_free(s->shards);
 	lobby_free(s->lobby);
 	free(s);
 }

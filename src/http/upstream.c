@@ -7,7 +7,7 @@
  *
  * What keeps it cheap: easy handles are reused (easies.h), a request's fields are one array that
  * curl sees as its linked list, a socket stays registered in the loop while its connection is idle
- * (sockets.h), and no multi handle has too many connections to search (lanes.h).
+ * (sockets.h), and no multi handle has too many connections to search (client_shards.h).
  *
  * The raw target goes out by CURLOPT_REQUEST_TARGET; everything that curl would add or interpret
  * by itself (Accept, Content-Type, Expect, cookies, redirects, decoding, proxies from
@@ -26,27 +26,27 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/client_shards.h"
 #include "http/easies.h"
-#include "http/lanes.h"
 #include "http/response_head.h"
 #include "net/sockets.h"
 
 enum {
-	STALE_WITHIN_MS = 1000,   /* that a connection was closed before is heard of by then */
-	LANE_KEEP_MS = 60 * 1000, /* as long as a relay may be expected to keep its end */
+	STALE_WITHIN_MS = 1000,    /* that a connection was closed before is heard of by then */
+	SHARD_KEEP_MS = 60 * 1000, /* as long as a relay may be expected to keep its end */
 };
 
 struct upstream {
 	struct loop *loop;
 	const struct config *config;
 	struct sockets *sockets;
-	struct lanes *lanes; /* struct multi */
+	struct client_shards *shards; /* struct multi */
 	int64_t resent;
 	struct easies easies;
 };
 
 struct multi {
-	struct lane lane;
+	struct client_shard shard;
 	struct upstream *upstream;
 	CURLM *curl;
 	struct timer *timer;
@@ -56,7 +56,7 @@ struct multi {
 struct transfer {
 	struct upstream *upstream;
 	struct multi *multi;
-	struct easy *easy; /* NULL: it has ended, and left its lane */
+	struct easy *easy; /* NULL: it has ended, and left its shard */
 	const struct transfer_events *events;
 	void *x;
 	struct job resume;
@@ -105,7 +105,7 @@ static void detach(struct transfer *t)
 		return;
 	curl_multi_remove_handle(t->multi->curl, easy->curl);
 	easies_put(&t->upstream->easies, easy);
-	lane_leave(&t->multi->lane);
+	client_shard_leave(&t->multi->shard);
 	job_cancel(&t->resume);
 }
 
@@ -296,7 +296,7 @@ static int on_send(void *arg, char *peer, char *own, int peer_port, int own_port
 
 /* --- multi handles ---------------------------------------------------------------------------- */
 
-static struct lane *open_multi(void *ctx)
+static struct client_shard *open_multi(void *ctx)
 {
 	struct multi *m = xcalloc(1, sizeof *m);
 
@@ -313,13 +313,13 @@ static struct lane *open_multi(void *ctx)
 	 * Of all connections, those in use included. Above it curl closes one for each that comes
 	 * free, after a search of all, so that the next transfer has to connect.
 	 */
-	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)UPSTREAM_LANE_MAX);
-	return &m->lane;
+	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)UPSTREAM_SHARD_MAX);
+	return &m->shard;
 }
 
-static void close_multi(struct lane *lane)
+static void close_multi(struct client_shard *shard)
 {
-	struct multi *m = container_of(lane, struct multi, lane);
+	struct multi *m = container_of(shard, struct multi, shard);
 
 	curl_multi_cleanup(m->curl); /* closes its connections */
 	job_cancel(&m->timeout_job);
@@ -329,7 +329,7 @@ static void close_multi(struct lane *lane)
 
 static struct multi *enter_multi(struct upstream *u)
 {
-	return container_of(lanes_enter(u->lanes), struct multi, lane);
+	return container_of(client_shards_join(u->shards), struct multi, shard);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -528,13 +528,13 @@ struct upstream *upstream_new(struct loop *loop, const struct config *config)
 	u->loop = loop;
 	u->config = config;
 	u->sockets = sockets_new(loop, on_socket);
-	u->lanes = lanes_new(loop, &(struct lane_options){
-					   .max = UPSTREAM_LANE_MAX,
-					   .keep_ms = LANE_KEEP_MS,
-					   .open = open_multi,
-					   .close = close_multi,
-					   .ctx = u,
-				   });
+	u->shards = client_shards_new(loop, &(struct client_shard_options){
+						    .max = UPSTREAM_SHARD_MAX,
+						    .keep_ms = SHARD_KEEP_MS,
+						    .open = open_multi,
+						    .close = close_multi,
+						    .ctx = u,
+					    });
 	easies_open(&u->easies);
 	return u;
 }
@@ -544,7 +544,7 @@ void upstream_free(struct upstream *u)
 	if (!u)
 		return;
 	easies_clear(&u->easies);
-	lanes_free(u->lanes);
+	client_shards_free(u->shards);
 	sockets_free(u->sockets);
 	free(u);
 	curl_global_cleanup();

@@ -58,8 +58,8 @@ struct upstream_request {
 	int64_t length;    /* of a streamed body; -1: not known, sent chunked */
 };
 
-/* Transfers of one multi handle, each of which has two descriptors of its own: see lanes.h. */
-enum { UPSTREAM_LANE_MAX = 128 };
+/* Transfers of one multi handle, which has two descriptors of its own: see client_shards.h. */
+enum { UPSTREAM_SHARD_MAX = 128 };
 
 /* How many bytes give() must be able to take when it has none. */
 enum { UPSTREAM_GIVE_MAX = 16 * 1024 };
