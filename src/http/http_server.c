@@ -162,15 +162,14 @@ static void on_watched(void *arg, int error, int events)
 		bury(r);
 }
 
-static struct http_request *connection_opened(struct server_shard *shard,
-					      struct MHD_Connection *mhd)
+static struct http_request *connection_opened(struct server_shard *of, struct MHD_Connection *mhd)
 {
-	struct http_server *s = server_shard_context(shard);
+	struct http_server *s = server_shard_context(of);
 	struct http_request *r = xcalloc(1, sizeof *r);
 
 	s->opened = true;
 	r->server = s;
-	r->shard = shard;
+	r->shard = of;
 	r->mhd = mhd;
 	r->seat.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	door_name(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
