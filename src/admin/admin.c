@@ -148,7 +148,7 @@ static void order_left(struct call *c)
 	c->leave = NULL;
 	log_warn("operator: hung up before his order was answered; it may have been carried out",
 		 LOG_STR("method", c->route->method), LOG_STR("path", c->route->path),
-		 LOG_STR("account", c->question.account),
+		 LOG_STR("account", c->question.account), LOG_STR("who", c->person.name),
 		 LOG_STR("client", http_request_client(c->request)));
 	overview_outdated(c->admin->overview);
 }
@@ -157,6 +157,19 @@ void call_order(struct call *c, void (*then)(struct call *call, const struct loc
 {
 	c->leave = order_left;
 	call_ask(c, then);
+}
+
+void call_changed(struct call *c, struct change *change)
+{
+	change->at_wall_ms = clock_wall_ms();
+	change->who = c->person.name;
+	change->client = http_request_client(c->request);
+	log_warn(change->what, LOG_STR("account", change->account),
+		 LOG_STR("ticket", change->ticket), LOG_STR("setting", change->setting),
+		 LOG_STR("before", change->before), LOG_STR("value", change->after),
+		 LOG_STR("who", change->who), LOG_STR("client", change->client));
+	changes_add(&c->admin->changes, change);
+	overview_outdated(c->admin->overview);
 }
 
 const char *call_account(struct call *c)
@@ -206,15 +219,25 @@ static void fail_token(struct call *c)
 {
 	struct header field = { SPAN("www-authenticate"), SPAN("Bearer") };
 
-	reply(c, 401, error_document("unauthorized", "Authorization: Bearer admin.token is needed"),
+	reply(c, 401,
+	      error_document("unauthorized", "Authorization: Bearer with admin.token or one of "
+					     "admin.tokens is needed"),
 	      &field);
+}
+
+enum guard_verdict call_check(struct call *c, enum route_access access)
+{
+	const struct config *config = c->admin->parts.config;
+	struct guard_tokens tokens = { config->admin.token, config->admin.tokens };
+
+	return guard_check(http_request_headers(c->request), access, &tokens, c->has_body,
+			   &c->person);
 }
 
 /* False: it has been answered. */
 static bool is_allowed(struct call *c)
 {
-	switch (guard_check(http_request_headers(c->request), c->route->access,
-			    c->admin->parts.config->admin.token, c->has_body)) {
+	switch (call_check(c, c->route->access)) {
 	case GUARD_FINE:
 		return true;
 	case GUARD_NO_TOKEN:
@@ -226,6 +249,9 @@ static bool is_allowed(struct call *c)
 		break;
 	case GUARD_OTHER_SITE:
 		call_fail(c, 403, "other_site", "a page of another site may not do this");
+		break;
+	case GUARD_READ_ONLY:
+		call_fail(c, 403, "read_only", "this token may look, but change nothing");
 		break;
 	case GUARD_NOT_JSON:
 		call_fail(c, 415, "not_json", "the content type must be application/json");
@@ -475,6 +501,7 @@ void admin_free(struct admin *a)
 	http_server_free(a->server);
 	job_cancel(&a->check_idle);
 	overview_free(a->overview);
+	changes_clear(&a->changes);
 	lag_free(a->lag);
 	free(a);
 }

@@ -12,6 +12,8 @@
 #include <cjson/cJSON.h>
 
 #include "admin/admin.h"
+#include "admin/changes.h"
+#include "admin/guard.h"
 #include "admin/json.h"
 #include "admin/lag.h"
 #include "admin/overview.h"
@@ -27,6 +29,7 @@ struct admin {
 	struct list calls;
 	struct lag *lag;
 	struct overview *overview;
+	struct changes changes;
 	int64_t started_ms, started_wall_ms;
 	struct job check_idle;
 	void (*stopped)(void *arg);
@@ -45,6 +48,7 @@ struct call {
 	bool has_body, too_large;
 	struct buf body;
 
+	struct guard_person person; /* from the handler's beginning on */
 	const struct route *route;
 	struct route_params params;
 	struct lock_question question;
@@ -80,6 +84,15 @@ void call_try(struct call *c, void (*then)(struct call *call, const struct lock_
  */
 void call_order(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer));
 
+/* May it be served with that access? Fills in c->person if so. */
+enum guard_verdict call_check(struct call *c, enum route_access access) MUST_USE;
+
+/*
+ * An operator's change was carried out: one line in the log, one entry of the changes. Who, from
+ * where and when is filled in here.
+ */
+void call_changed(struct call *c, struct change *change);
+
 /* c->params.text[0] if it can be an account's name, else NULL: then the call has failed. */
 const char *call_account(struct call *c);
 
@@ -110,6 +123,8 @@ void serve_resume(struct call *c);
 void serve_remove(struct call *c);
 
 void serve_overview(struct call *c); /* overview.c */
+
+void serve_changes(struct call *c); /* changes.c */
 
 void serve_page(struct call *c); /* dashboard.c */
 void serve_asset(struct call *c);

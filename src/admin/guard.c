@@ -1,6 +1,7 @@
 #include "admin/guard.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 bool guard_equal(struct span given, struct span wanted)
 {
@@ -12,15 +13,36 @@ bool guard_equal(struct span given, struct span wanted)
 	return !difference;
 }
 
-static bool has_token(const struct headers *headers, struct span token)
+/* Not one that is empty: an unset admin.token opens nothing. */
+static bool compare(struct span given, const char *secret, const char *name, bool may_write,
+		    struct guard_person *ret)
+{
+	if (!guard_equal(given, span_of(secret)) || !secret[0])
+		return false;
+	snprintf(ret->name, sizeof ret->name, "%s", name);
+	ret->may_write = may_write;
+	return true;
+}
+
+static bool find_person(const struct headers *headers, const struct guard_tokens *tokens,
+			struct guard_person *ret)
 {
 	struct span value = headers_get(headers, SPAN("Authorization"));
 	const struct span scheme = SPAN("Bearer ");
+	bool found;
 
 	if (value.len < scheme.len || !span_ieq((struct span){ value.ptr, scheme.len }, scheme))
 		return false;
-	return guard_equal(
-		span_trim((struct span){ value.ptr + scheme.len, value.len - scheme.len }), token);
+	value = span_trim((struct span){ value.ptr + scheme.len, value.len - scheme.len });
+	found = compare(value, tokens->token, "admin", true, ret);
+	for (const struct admin_token *t = tokens->tokens; t && t->name; t++)
+		found |= compare(value, t->secret, t->name, t->may_write, ret);
+	return found;
+}
+
+static bool needs_token(const struct guard_tokens *tokens)
+{
+	return tokens->token[0] || (tokens->tokens && tokens->tokens->name);
 }
 
 /* "host", "host:port" or "[v6]:port" without the port. */
@@ -75,23 +97,34 @@ static bool is_json(struct span type)
 	return span_next(&type, ';', &media) && span_ieq(media, SPAN("application/json"));
 }
 
-enum guard_verdict guard_check(const struct headers *headers, enum route_access access,
-			       const char *token, bool has_body)
+static enum guard_verdict check_write(const struct headers *headers, bool has_token, bool has_body)
 {
-	struct span host = headers_get(headers, SPAN("Host"));
 	struct span type = headers_get(headers, SPAN("Content-Type"));
 
-	if (access == ROUTE_OPEN)
-		return GUARD_FINE;
-	if (token[0] && !has_token(headers, span_of(token)))
-		return GUARD_NO_TOKEN;
-	if (!token[0] && !names_this_machine(host))
-		return GUARD_WRONG_HOST;
-	if (access != ROUTE_WRITE)
-		return GUARD_FINE;
-	if (!token[0] && !is_from_here(headers, host))
+	if (!has_token && !is_from_here(headers, headers_get(headers, SPAN("Host"))))
 		return GUARD_OTHER_SITE;
 	if ((has_body || type.ptr) && !is_json(type))
 		return GUARD_NOT_JSON;
 	return GUARD_FINE;
+}
+
+enum guard_verdict guard_check(const struct headers *headers, enum route_access access,
+			       const struct guard_tokens *tokens, bool has_body,
+			       struct guard_person *ret)
+{
+	struct guard_person person = { .may_write = true };
+	enum guard_verdict verdict = GUARD_FINE;
+
+	if (access != ROUTE_OPEN && needs_token(tokens) && !find_person(headers, tokens, &person))
+		return GUARD_NO_TOKEN;
+	if (access != ROUTE_OPEN && !needs_token(tokens) &&
+	    !names_this_machine(headers_get(headers, SPAN("Host"))))
+		return GUARD_WRONG_HOST;
+	if (access == ROUTE_WRITE && !person.may_write)
+		return GUARD_READ_ONLY;
+	if (access == ROUTE_WRITE)
+		verdict = check_write(headers, needs_token(tokens), has_body);
+	if (verdict == GUARD_FINE)
+		*ret = person;
+	return verdict;
 }

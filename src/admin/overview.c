@@ -417,6 +417,14 @@ static void add_account(struct overview *o, const struct page *p, cJSON *documen
 	cJSON_free(idle);
 }
 
+/* Who asks, and whether there is anything new in GET /api/changes for him. */
+static void add_person(const struct call *c, cJSON *document)
+{
+	json_add_text(document, "who", c->person.name);
+	cJSON_AddBoolToObject(document, "mayWrite", c->person.may_write);
+	json_add(document, "changes", c->admin->changes.count);
+}
+
 static void reply(struct overview *o, struct page *p)
 {
 	cJSON *document = cJSON_CreateObject();
@@ -428,6 +436,7 @@ static void reply(struct overview *o, struct page *p)
 		      : o->error == -ENOTCONN ? "Redis can't be reached"
 					      : "Redis refuses; see the log");
 	status_add(p->call->admin, cJSON_AddObjectToObject(document, "self"));
+	add_person(p->call, document);
 	settings_add(p->call->admin, NULL, cJSON_AddObjectToObject(document, "settings"));
 	cJSON_AddRawToObject(document, "fleet", o->fleet);
 	add_rows(o, p, document);

@@ -76,10 +76,9 @@ static void obeyed(struct call *c, const struct lock_answer *answer)
 		call_fail(c, 404, "not_found", "%s", orders[verb].missing);
 		return;
 	}
-	log_warn(orders[verb].log, LOG_STR("account", c->question.account),
-		 LOG_STR("ticket", c->question.ticket),
-		 LOG_STR("client", http_request_client(c->request)));
-	overview_outdated(c->admin->overview);
+	call_changed(c, &(struct change){ .what = orders[verb].log,
+					  .account = c->question.account,
+					  .ticket = c->question.ticket });
 	document = cJSON_CreateObject();
 	cJSON_AddStringToObject(document, "accountId", c->question.account);
 	cJSON_AddBoolToObject(document, orders[verb].done, true);

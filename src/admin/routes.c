@@ -24,6 +24,8 @@ const struct route routes[] = {
 	  "This process: version, backend, what it is doing." },
 	{ "GET", "/api/overview", ROUTE_READ, serve_overview,
 	  "What the dashboard shows: ?account=A&q=TEXT&sort=S&order=O&limit=1..500&offset=N." },
+	{ "GET", "/api/changes", ROUTE_READ, serve_changes,
+	  "The last 200 changes that operators made by this process: who, what, before, after." },
 	{ "GET", "/api/queues", ROUTE_READ, serve_queues,
 	  "Accounts in use or lately so, a page of them: ?limit=1..500&offset=N." },
 	{ "GET", "/api/queues/{account}", ROUTE_READ, serve_queue,

@@ -17,6 +17,7 @@ struct order {
 	char names[RUNTIME_COUNT][RUNTIME_NAME_MAX];
 	char values[RUNTIME_COUNT][24];
 	struct runtime_setting settings[RUNTIME_COUNT];
+	char before[RUNTIME_COUNT][24]; /* what counted when the order came */
 	bool given[RUNTIME_COUNT];
 };
 
@@ -141,9 +142,11 @@ static void stored(struct call *c, const struct lock_answer *answer)
 		const char *slash = strrchr(s->name, '/');
 		int field = runtime_field_find(span_of(slash ? slash + 1 : s->name));
 
-		log_warn("operator: setting changed", LOG_STR("setting", s->name),
-			 LOG_STR("value", s->value),
-			 LOG_STR("client", http_request_client(c->request)));
+		call_changed(c, &(struct change){ .what = "operator: setting changed",
+						  .account = o->account,
+						  .setting = s->name,
+						  .before = o->before[i],
+						  .after = s->value });
 		if (s->value)
 			add_value(fields, field, s->value);
 		else
@@ -169,9 +172,13 @@ static struct order *new_order(struct call *c, const char *account)
 static void add_setting(struct call *c, struct order *o, enum runtime_field field,
 			const char *value)
 {
+	const char *account = o->account[0] ? o->account : NULL;
 	size_t i = c->question.setting_count++;
+	CLEANUP(buf_clear) struct buf before = { 0 };
 
-	runtime_name(field, o->account[0] ? o->account : NULL, o->names[i]);
+	runtime_effective(runtime_of(c), account, field, &before);
+	snprintf(o->before[i], sizeof o->before[i], "%s", buf_str(&before));
+	runtime_name(field, account, o->names[i]);
 	o->settings[i].name = o->names[i];
 	if (!value)
 		return;

@@ -69,10 +69,9 @@ static void reply_ready(struct call *c)
 static void ask_about_suspects(struct call *c);
 
 /* Readiness is told to anybody; an account's name, which may be an address, isn't. */
-static bool may_hear_names(const struct call *c)
+static bool may_hear_names(struct call *c)
 {
-	return guard_check(http_request_headers(c->request), ROUTE_READ,
-			   c->admin->parts.config->admin.token, false) == GUARD_FINE;
+	return call_check(c, ROUTE_READ) == GUARD_FINE;
 }
 
 /* Whether user messages are served although the backend can't be asked. */

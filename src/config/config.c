@@ -112,11 +112,16 @@ static void check_together(struct load *l)
 		load_error(l, "listen.max_buffered_bytes",
 			   "%" PRId64 " bytes are less than listen.max_body_bytes, %" PRId64,
 			   c->listen.max_buffered_bytes, c->listen.max_body_bytes);
-	if (c->admin.address[0] && !c->admin.token[0] &&
+	if (c->admin.address[0] && !c->admin.token[0] && !c->admin.tokens->name &&
 	    !form_is_loopback(span_of(c->admin.address)))
 		load_error(l, "admin.token",
 			   "is empty, but others can reach admin.address; set a token, or an "
 			   "address on loopback such as 127.0.0.1:8081");
+	for (const struct admin_token *t = c->admin.tokens; t->name; t++) {
+		if (!strcmp(t->secret, c->admin.token))
+			load_error(l, "admin.tokens",
+				   "%s has admin.token's secret; give it one of its own", t->name);
+	}
 	if (!strcmp(c->listen.address, c->admin.address) &&
 	    !span_ends(span_of(c->listen.address), SPAN(":0")))
 		load_error(l, "admin.address", "is listen.address too; give it one of its own");

@@ -56,6 +56,15 @@ struct account_source {
 	char *arg; /* NULL where the kind has none */
 };
 
+enum { ADMIN_TOKEN_NAME_MAX = 32 };
+
+/* One element of admin.tokens; the list ends with a NULL name. */
+struct admin_token {
+	char *name;   /* letters, digits, "._-" */
+	char *secret; /* as admin.token */
+	bool may_write;
+};
+
 /* Strings are never NULL; one that isn't set is "". */
 struct config {
 	struct {
@@ -108,7 +117,8 @@ struct config {
 	} redis;
 	struct {
 		char *address; /* as listen.address; empty: no admin listener */
-		char *token;   /* a secret; not empty off loopback */
+		char *token;   /* a secret; with `tokens` empty as well only on loopback */
+		struct admin_token *tokens;
 		int64_t metrics_accounts;
 	} admin;
 	struct {

@@ -100,6 +100,7 @@ static void derive_instance(struct config *c)
 #define SOURCES(member)       .type = &value_sources, .offset = AT(struct account_source *, member)
 #define EXEMPT(member)        .type = &value_exempt, .offset = AT(struct exempt_rule *, member)
 #define RANGES(member)        .type = &value_ranges, .offset = AT(struct address_range *, member)
+#define TOKENS(member)        .type = &value_tokens, .offset = AT(struct admin_token *, member)
 
 #define SECRET     .flags = OPTION_SECRET
 #define RELOADABLE .flags = OPTION_RELOADABLE
@@ -252,7 +253,10 @@ const struct option options[] = {
 	  .help = "Where operators connect: status, metrics, changes at run time; empty: nowhere." },
 	{ "admin", "token", STRING(admin.token, &form_secret), .preset = "",
 	  .flags = OPTION_SECRET | OPTION_OPAQUE | OPTION_RELOADABLE,
-	  .help = "What operators send as bearer token; must be set off loopback." },
+	  .help = "What operators send as bearer token; off loopback this or admin.tokens is needed." },
+	{ "admin", "tokens", TOKENS(admin.tokens), .preset = "",
+	  .flags = OPTION_SECRET | OPTION_OPAQUE | OPTION_RELOADABLE,
+	  .help = "More of them, with a name for the log; read: looks only, write: changes as well." },
 	{ "admin", "metrics_accounts", NUMBER(admin.metrics_accounts, 0, 10000), .preset = "0",
 	  .help = "How many accounts get metrics of their own, first come first served." },
 

@@ -1,5 +1,5 @@
 /*
- * value_lists.c - the types of options that are lists of rules: queue.exempt and
+ * value_lists.c - the types of options that are lists of rules: queue.exempt, admin.tokens and
  * account.trusted_proxies. A list may be empty. As in values.c, print() and parse() are each
  * other's inverse.
  */
@@ -182,9 +182,103 @@ static void allowed_ranges(const struct option *o, struct buf *to)
 	buf_puts(to, "empty, or ADDRESS, ADDRESS/BITS, unix, ...");
 }
 
+static void clear_tokens(void *slot)
+{
+	struct admin_token **list = slot;
+
+	for (struct admin_token *t = *list; t && t->name; t++) {
+		free(t->name);
+		free(t->secret);
+	}
+	free(*list);
+	*list = NULL;
+}
+
+/* What is wrong is told without the text, which holds a secret; but by its place in the list. */
+static int wrong_token(size_t at, const char *what, struct buf *why)
+{
+	buf_printf(why, "element %zu %s", at + 1, what);
+	return -EINVAL;
+}
+
+static bool is_known_token(const struct admin_token *list, struct span name, struct span secret)
+{
+	for (; list->name; list++) {
+		if (span_eq(span_of(list->name), name) || span_eq(span_of(list->secret), secret))
+			return true;
+	}
+	return false;
+}
+
+/* "NAME:read:TOKEN" or "NAME:write:TOKEN". A token has no ":" in it. */
+static int parse_token(struct span element, size_t at, const struct admin_token *before,
+		       struct admin_token *ret, struct buf *why)
+{
+	CLEANUP(buf_clear) struct buf flaw = { 0 };
+	struct span rest = element, name, access, secret;
+
+	if (!span_next(&rest, ':', &name) || !span_next(&rest, ':', &access))
+		return wrong_token(at, "isn't of that form", why);
+	secret = span_trim(rest);
+	if (!form_is_name(name, "._-") || name.len > ADMIN_TOKEN_NAME_MAX)
+		return wrong_token(at, "has a name of other characters, or a longer one", why);
+	ret->may_write = span_eq(access, SPAN("write"));
+	if (!ret->may_write && !span_eq(access, SPAN("read")))
+		return wrong_token(at, "says neither read nor write", why);
+	if (!secret.len)
+		return wrong_token(at, "has no token", why);
+	if (form_secret.check(&secret, &flaw) < 0)
+		return wrong_token(at, buf_str(&flaw), why);
+	if (is_known_token(before, name, secret))
+		return wrong_token(at, "has the name or the token of one before it", why);
+	ret->name = xstrndup(name.ptr, name.len);
+	ret->secret = xstrndup(secret.ptr, secret.len);
+	return 0;
+}
+
+static int parse_tokens(const struct option *o, struct span text, void *slot, struct buf *why)
+{
+	CLEANUP(clear_tokens) struct admin_token *list = xcalloc(1, sizeof *list);
+	struct span element;
+	size_t count = 0;
+
+	(void)o;
+	while (text.len && span_next(&text, ',', &element)) {
+		struct admin_token token = { 0 };
+
+		if (parse_token(element, count, list, &token, why) < 0)
+			return -EINVAL;
+		list = xrealloc(list, (count + 2) * sizeof *list);
+		list[count++] = token;
+		list[count] = (struct admin_token){ 0 };
+	}
+	clear_tokens(slot);
+	*(struct admin_token **)slot = steal(&list);
+	return 0;
+}
+
+static void print_tokens(const struct option *o, const void *slot, struct buf *to)
+{
+	const struct admin_token *list = *(struct admin_token *const *)slot;
+
+	(void)o;
+	for (const struct admin_token *t = list; t->name; t++)
+		buf_printf(to, "%s%s:%s:%s", t == list ? "" : ", ", t->name,
+			   t->may_write ? "write" : "read", t->secret);
+}
+
+static void allowed_tokens(const struct option *o, struct buf *to)
+{
+	(void)o;
+	buf_printf(to, "empty, or NAME:read:TOKEN, NAME:write:TOKEN, ...; TOKEN as admin.token");
+}
+
 const struct option_type value_exempt = {
 	sizeof(struct exempt_rule *), parse_exempt, print_exempt, allowed_exempt, clear_exempt,
 };
 const struct option_type value_ranges = {
 	sizeof(struct address_range *), parse_ranges, print_ranges, allowed_ranges, clear_ranges,
+};
+const struct option_type value_tokens = {
+	sizeof(struct admin_token *), parse_tokens, print_tokens, allowed_tokens, clear_tokens,
 };

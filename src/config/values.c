@@ -414,10 +414,14 @@ const struct option_type value_sources = {
 
 void value_show(const struct option *o, const void *slot, struct buf *to)
 {
-	if (o->flags & OPTION_OPAQUE)
-		buf_puts(to, **(char *const *)slot ? "***" : "");
-	else if (o->flags & OPTION_SECRET)
+	CLEANUP(buf_clear) struct buf text = { 0 };
+
+	if (o->flags & OPTION_OPAQUE) {
+		o->type->print(o, slot, &text);
+		buf_puts(to, text.len ? "***" : "");
+	} else if (o->flags & OPTION_SECRET) {
 		form_mask(span_of(*(char *const *)slot), to);
-	else
+	} else {
 		o->type->print(o, slot, to);
+	}
 }

@@ -36,6 +36,7 @@ extern const struct option_type value_paths;   /* char **, ended by NULL */
 extern const struct option_type value_sources; /* struct account_source *, ended by ACCOUNT_NONE */
 extern const struct option_type value_exempt;  /* struct exempt_rule *, ended by EXEMPT_NONE */
 extern const struct option_type value_ranges;  /* struct address_range *, ended by ADDRESS_END */
+extern const struct option_type value_tokens;  /* struct admin_token *, ended by a NULL name */
 
 /* Appends what is wrong about a text that isn't secret; -EINVAL. For parse(). */
 int value_wrong(struct span text, const char *what, struct buf *why);

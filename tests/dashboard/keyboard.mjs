@@ -154,6 +154,24 @@ test('with the keyboard alone: a setting is changed, or not', async () => {
 	await closePage(p);
 });
 
+test('a token that may only look: nothing is offered that would be refused, and changes are seen', async () => {
+	const eye = 'a-token-that-may-look', hand = 'a-token-that-may-change';
+	const guarded = await startTurnstile('watched', { relay, options: { 'admin.tokens': `eye:read:${eye}, hand:write:${hand}` } });
+	const page = await openPage(browser, guarded, { token: true, hash: '#account=x' });
+	await page.locator('#token-input').waitFor();
+	await page.keyboard.type(eye);
+	await page.keyboard.press('Enter');
+	await until('it is let in', async () => await page.locator('#freshness').textContent() === 'Live');
+	assert.equal(await page.locator('#settings').isVisible(), false);
+	assert.equal(await page.locator('#pause').isVisible(), false);
+	const paused = await fetch(`${guarded.admin}/api/queues/x/pause`, { method: 'POST', headers: { authorization: `Bearer ${hand}` } });
+	assert.equal(paused.status, 200);
+	await until('the change is seen', async () => (await page.locator('#changes tbody tr').allTextContents()).some((t) => t.includes('handaccount pausedx')));
+	await isAccessible(page, 'changes');
+	await closePage(page);
+	await stop(guarded);
+});
+
 test('a token, with the keyboard alone: asked for, a wrong one refused, kept by the tab only', async () => {
 	const token = 'a-token-of-24-characters';
 	const guarded = await startTurnstile('guarded', { relay, options: { 'admin.token': token } });

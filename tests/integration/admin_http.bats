@@ -54,6 +54,36 @@ code() { jq -r .error.code answer; }
 	lacks "$TOKEN" "$LOG"
 }
 
+@test "tokens with names: one may look, one may change, and who changed what is told" {
+	local eye=eye-token-of-24-letters hand=hand-token-of-24-letter
+	run run_turnstile -o "admin.tokens=eye:see:$eye" --check
+	equal "$status" 2
+	lacks "$eye" - <<<"$output"
+	run run_turnstile -o "admin.tokens=a:read:$eye, b:write:$eye" --check
+	equal "$status" 2
+	has 'element 2' "$output"
+	run run_turnstile -o admin.token=$eye -o "admin.tokens=a:read:$eye" --check
+	equal "$status" 2
+	run_turnstile -o admin.address=0.0.0.0:0 -o "admin.tokens=eye:read:$eye" --check
+	start_all -o "admin.tokens=eye:read:$eye, hand:write:$hand"
+	equal "$(status "$ADMIN/api/status") $(code)" "401 unauthorized"
+	equal "$(status -H "Authorization: Bearer $eye" "$ADMIN/api/overview") $(jq -c '[.who, .mayWrite, .changes]' answer)" '200 ["eye",false,0]'
+	equal "$(status -X POST -H "Authorization: Bearer $eye" "$ADMIN/api/queues/x/pause") $(code)" "403 read_only"
+	equal "$(status -X POST -H "Authorization: Bearer $hand" "$ADMIN/api/queues/x/pause")" 200
+	equal "$(status -X PUT -H "Authorization: Bearer $hand" --json '{"delayMs":7}' "$ADMIN/api/config")" 200
+	equal "$(status -X DELETE -H "Authorization: Bearer $hand" "$ADMIN/api/config")" 200
+	equal "$(status -H "Authorization: Bearer $eye" "$ADMIN/api/changes")" 200
+	equal "$(jq -c '[.count, (.changes | length)]' answer)" '[5,5]'
+	equal "$(jq -c '.changes[-2:][] | [.who, .client, .what, .accountId, .setting, .before, .after]' answer)" \
+		'["hand","127.0.0.1","operator: setting changed",null,"delayMs","0","7"]
+["hand","127.0.0.1","operator: account paused","x",null,null,null]'
+	equal "$(log_lines 'select(.msg | startswith("operator:")) | [.msg, .who]' | head -2)" \
+		'["operator: account paused","hand"]
+["operator: setting changed","hand"]'
+	lacks "$eye" "$LOG"
+	lacks "$hand" "$LOG"
+}
+
 @test "pages of other sites change nothing and see nothing" {
 	start_all
 	equal "$(status -X POST -H 'Origin: http://evil.example' "$ADMIN/api/queues/x/pause") $(code)" "403 other_site"

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "admin/changes.h"
 #include "admin/guard.h"
 #include "admin/lag.h"
 #include "admin/route.h"
@@ -213,13 +214,78 @@ static void test_guard(void)
 	for (size_t i = 0; i < ARRAY_SIZE(guard_cases); i++) {
 		struct header fields[4];
 		struct headers headers = { fields, 0 };
+		struct guard_tokens tokens = { guard_cases[i].token, NULL };
+		struct guard_person person = { .name = "?" };
 
 		for (const char *const *f = guard_cases[i].fields; *f; f += 2)
 			fields[headers.count++] = (struct header){ span_of(f[0]), span_of(f[1]) };
-		CHECK_INT(guard_check(&headers, guard_cases[i].access, guard_cases[i].token,
-				      guard_cases[i].has_body),
+		CHECK_INT(guard_check(&headers, guard_cases[i].access, &tokens,
+				      guard_cases[i].has_body, &person),
 			  guard_cases[i].want);
+		if (guard_cases[i].want != GUARD_FINE)
+			CHECK_STR(person.name, "?");
 	}
+}
+
+static void test_people(void)
+{
+	static const struct admin_token list[] = {
+		{ (char *)"eye", (char *)"read-only-token-1", false },
+		{ (char *)"hand", (char *)"read-write-token-2", true },
+		{ NULL, NULL, false },
+	};
+	static const struct {
+		enum guard_verdict want;
+		enum route_access access;
+		const char *token, *sent, *name;
+		bool may_write;
+	} cases[] = {
+		{ GUARD_FINE, ROUTE_READ, TOKEN, "Bearer " TOKEN, "admin", true },
+		{ GUARD_FINE, ROUTE_WRITE, TOKEN, "Bearer " TOKEN, "admin", true },
+		{ GUARD_FINE, ROUTE_READ, "", "Bearer read-only-token-1", "eye", false },
+		{ GUARD_READ_ONLY, ROUTE_WRITE, "", "Bearer read-only-token-1", "?", false },
+		{ GUARD_FINE, ROUTE_WRITE, TOKEN, "Bearer read-write-token-2", "hand", true },
+		{ GUARD_NO_TOKEN, ROUTE_READ, "", "Bearer ", "?", false },
+		{ GUARD_NO_TOKEN, ROUTE_READ, "", "Bearer " TOKEN, "?", false },
+		{ GUARD_NO_TOKEN, ROUTE_WRITE, TOKEN, "Bearer read-write-token-", "?", false },
+		{ GUARD_FINE, ROUTE_OPEN, TOKEN, "Bearer x", "", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct guard_tokens tokens = { cases[i].token, list };
+		struct header field = { SPAN("Authorization"), span_of(cases[i].sent) };
+		struct headers headers = { &field, 1 };
+		struct guard_person person = { .name = "?" };
+
+		CHECK_INT(guard_check(&headers, cases[i].access, &tokens, false, &person),
+			  cases[i].want);
+		CHECK_STR(person.name, cases[i].name);
+		CHECK_INT(person.may_write, cases[i].may_write);
+	}
+}
+
+static void test_changes(void)
+{
+	struct changes changes = { 0 };
+	cJSON *list = changes_json(&changes);
+	char ticket[16];
+
+	CHECK_INT(cJSON_GetArraySize(list), 0);
+	cJSON_Delete(list);
+	for (int i = 0; i < CHANGES_MAX + 2; i++) {
+		snprintf(ticket, sizeof ticket, "t%d", i);
+		changes_add(&changes, &(struct change){ .who = "hand", .ticket = ticket });
+	}
+	list = changes_json(&changes);
+	CHECK_INT(cJSON_GetArraySize(list), CHANGES_MAX);
+	CHECK_STR(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "ticket")->valuestring, "t201");
+	CHECK_STR(cJSON_GetObjectItem(cJSON_GetArrayItem(list, CHANGES_MAX - 1), "ticket")
+			  ->valuestring,
+		  "t2");
+	CHECK(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "before")));
+	cJSON_Delete(list);
+	changes_clear(&changes);
+	CHECK_INT(changes.count, 0);
 }
 
 static void test_equal(void)
@@ -364,6 +430,8 @@ int main(void)
 	test_query();
 	test_table();
 	test_guard();
+	test_people();
+	test_changes();
 	test_equal();
 	test_histogram();
 	test_lag();

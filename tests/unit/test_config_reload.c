@@ -79,12 +79,22 @@ static struct run load_other(size_t i)
 	return load(NULL, NULL, both);
 }
 
+/* All but those that are shown as "***". */
+static size_t printed_options(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < options_count; i++)
+		n += !(options[i].flags & OPTION_OPAQUE);
+	return n;
+}
+
 /* What is printed can be loaded, and is the same: at the defaults, and with all else than them. */
 static void test_round_trip(void)
 {
 	const char *const *const givens[] = { NULL, other_values };
 
-	CHECK_INT(ARRAY_SIZE(other_values) - 1, options_count - 1);
+	CHECK_INT(ARRAY_SIZE(other_values) - 1, printed_options());
 	for (size_t i = 0; i < ARRAY_SIZE(givens); i++) {
 		struct run first = load(NULL, NULL, givens[i]), second;
 		CLEANUP(freep) char *text = NULL, *again = NULL;

@@ -9,6 +9,7 @@
 import { ApiError, forgetToken, hasToken, onTokenNeeded, request } from './api.js';
 import { showAccount, startAccount } from './account.js';
 import { askForToken, confirm, editSettings } from './dialogs.js';
+import { showAccess, showChanges } from './changes.js';
 import { byId, duration, setText } from './dom.js';
 import { showFleet } from './fleet.js';
 import { PAGE, showTable, startTable, view } from './table.js';
@@ -46,6 +47,7 @@ function show(overview) {
 	document.body.classList.remove('old');
 	notice(overview.error ? `${overview.error}: who holds and who waits isn’t known. What this process knows of itself is shown.`
 		: overview.self.draining ? 'This instance is shutting down.' : '');
+	showAccess(overview);
 	showFleet(overview);
 	showTable(overview, chosen);
 	showAccount(overview.account, chosen, overview.accountError);
@@ -83,6 +85,7 @@ async function ask() {
 		failures = 0;
 		if (!again)
 			show(overview);
+		await showChanges(overview, request);
 	} catch (error) {
 		failures++;
 		showFailure(error);
