@@ -5,6 +5,8 @@ PROJECT=$WORK/project
 source tests/integration/helpers.bash
 source tests/docker/engine.bash
 source tests/docker/checks.bash
+# Nothing is built here that could measure how slow it is, and nothing here is short.
+scaled() { echo $((10 * $1)); }
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 
 skip() {

@@ -9,43 +9,56 @@
 #     relay_wait tag=NAME        waits until the relay has seen it (fake_relay/main.c)
 #     exchanges '.account'       the lines that turnstile wrote about exchanges, through jq
 #
-# Nothing sleeps and hopes: what takes time is waited for with a limit. TURNSTILE and FAKE_RELAY are
-# the programs, BACKEND is memory or redis. Every file of a test is below $DIR, the current directory.
+# Nothing sleeps and hopes: what takes time is waited for with a limit, which `scaled` fits to this machine
+# (tests/README.md). TURNSTILE and FAKE_RELAY are the programs, BACKEND is memory or redis. Every file of a test
+# is below $DIR, the current directory.
 
-# Seconds before something that should happen counts as not happening, also under sanitizers.
-LIMIT=${LIMIT:-20}
+# scaled N: what takes N on a quiet machine takes so long here and now: a whole number (tests/pace.c).
+scaled() {
+	local factor
+	factor=$("$PACE") || return
+	echo $((($1 * ${factor/./} + 9) / 10))
+}
+
+# rest MS: without a process for it.
+rest() {
+	local seconds
+	printf -v seconds '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
+	[[ ${NEVER:-} ]] || exec {NEVER}<> <(:)
+	read -r -t "$seconds" -u "$NEVER" || true
+}
 
 prepare() {
 	DIR=$BATS_TEST_TMPDIR
 	cd "$DIR" || return
 	PROCESSES=() CLIENTS=() RELAY_PID='' TURNSTILE_PID='' REDIS_PID='' REDIS_URL='' STARTED=0
 	: "${TURNSTILE:?the program to test}" "${FAKE_RELAY:?the fake relay}" "${BACKEND:=memory}"
+	: "${PACE:=${FAKE_RELAY%/*}/pace}"
+	# Seconds before something that should happen counts as not happening.
+	LIMIT=$(scaled 20)
 	unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 }
 
-# wait_for CONDITION [SECONDS]: until the shell command CONDITION succeeds.
+# wait_for CONDITION [SECONDS]: until the shell command CONDITION succeeds. The limit is scaled when it is over, as
+# what makes the machine slow may have begun meanwhile. Who has waited for long looks less often: others work.
 wait_for() {
-	local end=$((SECONDS + ${2:-$LIMIT}))
+	local began=${EPOCHREALTIME/./} waited=0 limit=$((${2:-20} * 1000000))
 	until eval "$1" >/dev/null 2>&1; do
-		if ((SECONDS > end)); then
-			echo "in ${2:-$LIMIT} s it did not happen: $1" >&2
+		waited=$((${EPOCHREALTIME/./} - began))
+		if ((waited > limit && waited > $(scaled $limit))); then
+			echo "in $((waited / 1000000)) s it did not happen: $1" >&2
 			return 1
 		fi
-		sleep 0.02
+		rest $((waited < 200000 ? 20 : waited < 2000000 ? waited / 10000 : 200))
 	done
 }
 
 # becomes WANTED COMMAND...: until the command prints that; else says what it prints. For what a client can't
 # know the moment of: it has its response before the log has its line and Redis the end of its turn.
 becomes() {
-	local end=$((SECONDS + LIMIT)) got
-	until got=$("${@:2}") && [[ $got == "$1" ]]; do
-		if ((SECONDS > end)); then
-			equal "$got" "$1"
-			return 1
-		fi
-		sleep 0.02
-	done
+	local wanted=$1 command=("${@:2}") got
+	# shellcheck disable=SC2016 # for wait_for
+	wait_for 'got=$("${command[@]}") && [[ $got == "$wanted" ]]' || { equal "$got" "$wanted"; return 1; }
 }
 
 running() { kill -0 "$1" 2>/dev/null; }
@@ -164,7 +177,7 @@ start_all() {
 # ended PID: it ended by itself or because the test stopped it; sets STATUS.
 ended() {
 	local pid left=()
-	wait_for "! running $1" "${2:-$LIMIT}" || return
+	wait_for "! running $1" "${2:-20}" || return
 	STATUS=0
 	wait "$1" 2>/dev/null || STATUS=$?
 	for pid in "${PROCESSES[@]}"; do
@@ -286,7 +299,7 @@ await() {
 	local name pid
 	for name; do
 		pid=PID_$name
-		wait_for "! running ${!pid}" $((3 * LIMIT)) || return
+		wait_for "! running ${!pid}" 60 || return
 	done
 }
 
@@ -337,7 +350,7 @@ key_account() { printf 'key-%.16s' "$(printf %s "$1" | sha256sum)"; }
 # served KEY [CURL ARGUMENT...]: a user message of that account is answered at once, so its turn was given back.
 # "At once" stands against a lease and a queue timeout that are ten times longer.
 served() {
-	equal "$(ask "$1" -o served.body -w '%{http_code}' --max-time 6 "${@:2}")" 200 &&
+	equal "$(ask "$1" -o served.body -w '%{http_code}' --max-time "$(scaled 6)" "${@:2}")" 200 &&
 		has message_stop "$(cat served.body)"
 }
 

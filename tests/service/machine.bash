@@ -57,7 +57,7 @@ install_turnstile() {
 	local root=$1
 	DESTDIR=$root meson install -C "$BUILD" --no-rebuild >"$WORK/install.log" 2>&1 ||
 		{ cat "$WORK/install.log" >&2; exit 1; }
-	install -D "$BUILD/tests/fake_relay" "$root/usr/local/bin/fake_relay"
+	install -D -t "$root/usr/local/bin" "$BUILD/tests/fake_relay" "$BUILD/tests/pace"
 }
 
 machine_start() {

@@ -34,12 +34,12 @@ static inline void redis_server_run(const struct redis_server *s)
 
 static inline void redis_server_connect(struct redis_server *s)
 {
-	int64_t end = clock_ms() + 10000;
+	int64_t start_ms = clock_ms();
 
 	if (s->client)
 		redisFree(s->client);
 	while (!(s->client = redisConnectUnix(s->socket)) || s->client->err) {
-		must(clock_ms() < end);
+		must(!check_is_over(start_ms, 10000));
 		if (s->client)
 			redisFree(s->client);
 		usleep(2000);

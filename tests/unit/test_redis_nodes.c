@@ -136,9 +136,7 @@ static void close_bench(struct bench *b)
 /* Runs the loop for that long. */
 static void pass(struct bench *b, int64_t ms)
 {
-	int64_t end = clock_ms() + ms;
-
-	(void)RUN_UNTIL(&b->loop, clock_ms() >= end, ms + 1000);
+	RUN_FOR(&b->loop, ms);
 }
 
 /* A turn that ends here while Redis is frozen and has a renewal of it to read. */
