@@ -243,8 +243,8 @@ static int start_parts(struct server *s, struct buf *errors)
 		return r;
 	parts.queue = s->queue;
 	parts.proxy = s->proxy;
-	parts.note = s->note =
-		note_new(&(struct note_parts){ &s->loop, s->config, s->queue, s->proxy });
+	parts.beacon = s->beacon =
+		beacon_new(&(struct beacon_parts){ &s->loop, s->config, s->queue, s->proxy });
 	return admin_new(&parts, errors, &s->admin);
 }
 
@@ -298,7 +298,7 @@ static bool stop(struct server *s)
 	bool finished;
 
 	admin_free(s->admin);
-	note_free(s->note);
+	beacon_free(s->beacon);
 	proxy_free(s->proxy);
 	queue_free(s->queue);
 	inheritance_free(s->inheritance);

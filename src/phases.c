@@ -45,7 +45,7 @@ static void on_admin_stopped(void *arg)
 {
 	struct server *s = arg;
 
-	note_free(steal(&s->note));
+	beacon_free(steal(&s->beacon));
 	queue_stop(s->queue, s->config->redis.command_timeout_ms, on_queue_stopped, s);
 }
 
@@ -91,7 +91,7 @@ static void drain(struct server *s, const char *why)
 	handover_free(steal(&s->handover));
 	timer_start(s->limit, limit_ms);
 	proxy_drain(s->proxy, on_proxy_idle, s);
-	note_write(s->note);
+	beacon_write(s->beacon);
 }
 
 static void retire(struct server *s, enum lobby_end how, const char *why)

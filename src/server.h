@@ -32,7 +32,7 @@ struct server {
 	char **arguments; /* as main() got them */
 	struct queue *queue;
 	struct proxy *proxy;
-	struct note *note;
+	struct beacon *beacon;
 	struct admin *admin;
 	struct runtime *runtime;
 	struct notify *notify;

@@ -5,7 +5,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "queue/ask.h"
+#include "queue/query.h"
 
 /* For a list: who holds, how many wait. */
 cJSON *account_brief(const struct lock_view *v) MUST_USE;

@@ -103,9 +103,9 @@ void call_fail(struct call *c, int status, const char *code, const char *format,
 
 /* --- asking the backend ----------------------------------------------------------------------- */
 
-static void answered(struct lock_question *q, const struct lock_answer *answer)
+static void answered(struct lock_query *q, const struct lock_answer *answer)
 {
-	struct call *c = container_of(q, struct call, question);
+	struct call *c = container_of(q, struct call, query);
 
 	c->leave = NULL;
 	if (answer->error == -ENOTCONN)
@@ -116,20 +116,19 @@ static void answered(struct lock_question *q, const struct lock_answer *answer)
 		c->then(c, answer);
 }
 
-static void tried(struct lock_question *q, const struct lock_answer *answer)
+static void tried(struct lock_query *q, const struct lock_answer *answer)
 {
-	struct call *c = container_of(q, struct call, question);
+	struct call *c = container_of(q, struct call, query);
 
 	c->then(c, answer);
 }
 
-static void ask(struct call *c,
-		void (*on_answer)(struct lock_question *, const struct lock_answer *),
+static void ask(struct call *c, void (*on_answer)(struct lock_query *, const struct lock_answer *),
 		void (*then)(struct call *call, const struct lock_answer *answer))
 {
 	c->then = then;
-	c->question.answered = on_answer;
-	lock_ask(queue_backend(c->admin->parts.queue), &c->question);
+	c->query.answered = on_answer;
+	lock_query_send(queue_backend(c->admin->parts.queue), &c->query);
 }
 
 void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer))
@@ -148,7 +147,7 @@ static void order_left(struct call *c)
 	c->leave = NULL;
 	log_warn("operator: hung up before his order was answered; it may have been carried out",
 		 LOG_STR("method", c->route->method), LOG_STR("path", c->route->path),
-		 LOG_STR("account", c->question.account), LOG_STR("who", c->person.name),
+		 LOG_STR("account", c->query.account), LOG_STR("who", c->person.name),
 		 LOG_STR("client", http_request_client(c->request)));
 	overview_outdated(c->admin->overview);
 }
@@ -345,7 +344,7 @@ static ssize_t on_read(void *x, char *to, size_t max)
 /* Nobody is there to hear an answer. */
 static void forget_question(struct call *c)
 {
-	lock_ask_cancel(queue_backend(c->admin->parts.queue), &c->question);
+	lock_query_cancel(queue_backend(c->admin->parts.queue), &c->query);
 	if (c->leave)
 		c->leave(c);
 	job_cancel(&c->serve);

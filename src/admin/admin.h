@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "admin/note.h"
+#include "admin/beacon.h"
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
@@ -22,7 +22,7 @@ struct admin_parts {
 	const struct config *config;
 	struct queue *queue;
 	struct proxy *proxy;
-	struct note *note;
+	struct beacon *beacon;
 	struct inheritance *inheritance; /* outlives the admin; NULL: none */
 };
 

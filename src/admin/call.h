@@ -5,7 +5,7 @@
  *      body        handler    http_server has it all
  *
  * A handler answers at once, or asks the backend and answers then; meanwhile the request is parked,
- * no longer than the backend takes (queue/ask.h). One that hangs up takes its question back.
+ * no longer than the backend takes (queue/query.h). One that hangs up takes its query back.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 #include "admin/overview.h"
 #include "admin/route.h"
 #include "http/http_server.h"
-#include "queue/ask.h"
+#include "queue/query.h"
 
 enum { CALL_BODY_MAX = 64 * 1024 };
 
@@ -51,7 +51,7 @@ struct call {
 	struct guard_person person; /* from the handler's beginning on */
 	const struct route *route;
 	struct route_params params;
-	struct lock_question question;
+	struct lock_query query;
 	void (*then)(struct call *call, const struct lock_answer *answer);
 	void *data;                       /* the handler's, freed with the call */
 	void (*leave)(struct call *call); /* the handler's, before that; NULL: nothing to leave */
@@ -70,7 +70,7 @@ void call_reply_text(struct call *c, int status, const char *type, struct span t
 void call_fail(struct call *c, int status, const char *code, const char *format, ...) PRINTF(4, 5);
 
 /*
- * Asks the backend what is filled in in c->question; `then` gets the answer. One that says that
+ * Asks the backend what is filled in in c->query; `then` gets the answer. One that says that
  * the backend can't be asked is answered 503 without it.
  */
 void call_ask(struct call *c, void (*then)(struct call *call, const struct lock_answer *answer));

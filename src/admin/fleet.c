@@ -1,5 +1,5 @@
 /*
- * fleet.c - the notes of all processes, put together.
+ * fleet.c - the beacons of all processes, put together.
  */
 #include "admin/fleet.h"
 
@@ -9,55 +9,55 @@
 #include "admin/json.h"
 
 enum {
-	SILENT_MS = 5000, /* a process that hasn't written for so long: five notes are missing */
+	SILENT_MS = 5000, /* a process that hasn't written for so long: five beacons are missing */
 	REJECTIONS_MAX = 50,
 };
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static void add_instance_state(cJSON *note, int64_t age_ms)
+static void add_instance_state(cJSON *beacon, int64_t age_ms)
 {
-	bool draining = cJSON_IsTrue(cJSON_GetObjectItem(note, "draining"));
+	bool draining = cJSON_IsTrue(cJSON_GetObjectItem(beacon, "draining"));
 	const char *state = age_ms > SILENT_MS ? draining ? "stopped" : "silent"
 			    : draining         ? "draining"
 					       : "up";
 
-	cJSON_AddStringToObject(note, "state", state);
-	json_add(note, "ageMs", age_ms);
+	cJSON_AddStringToObject(beacon, "state", state);
+	json_add(beacon, "ageMs", age_ms);
 }
 
-static const char *text_of(const cJSON *note, const char *name)
+static const char *text_of(const cJSON *beacon, const char *name)
 {
-	return cJSON_GetObjectItem(note, name)->valuestring;
+	return cJSON_GetObjectItem(beacon, name)->valuestring;
 }
 
-cJSON *fleet_read(const struct note *self, const struct lock_answer *answer)
+cJSON *fleet_read(const struct beacon *self, const struct lock_answer *answer)
 {
-	cJSON *notes = cJSON_CreateArray(), *own = note_compose(self);
+	cJSON *beacons = cJSON_CreateArray(), *own = beacon_compose(self);
 
 	add_instance_state(own, 0);
 	cJSON_AddBoolToObject(own, "self", true);
-	cJSON_AddItemToArray(notes, own);
-	for (size_t i = 0; i < answer->note_count; i++) {
-		cJSON *note = note_read(answer->notes[i].text);
+	cJSON_AddItemToArray(beacons, own);
+	for (size_t i = 0; i < answer->beacon_count; i++) {
+		cJSON *beacon = beacon_read(answer->beacons[i].text);
 
-		if (note && strcmp(text_of(note, "id"), note_id(self)) != 0) {
-			add_instance_state(note, answer->notes[i].age_ms);
-			cJSON_AddBoolToObject(note, "self", false);
-			cJSON_AddItemToArray(notes, note);
+		if (beacon && strcmp(text_of(beacon, "id"), beacon_id(self)) != 0) {
+			add_instance_state(beacon, answer->beacons[i].age_ms);
+			cJSON_AddBoolToObject(beacon, "self", false);
+			cJSON_AddItemToArray(beacons, beacon);
 		} else {
-			cJSON_Delete(note);
+			cJSON_Delete(beacon);
 		}
 	}
-	return notes;
+	return beacons;
 }
 
-bool fleet_is_stalled(const cJSON *notes, const char *account)
+bool fleet_is_stalled(const cJSON *beacons, const char *account)
 {
-	const cJSON *note, *name;
+	const cJSON *beacon, *name;
 
-	cJSON_ArrayForEach (note, notes) {
-		cJSON_ArrayForEach (name, cJSON_GetObjectItem(note, "stalled")) {
+	cJSON_ArrayForEach (beacon, beacons) {
+		cJSON_ArrayForEach (name, cJSON_GetObjectItem(beacon, "stalled")) {
 			if (!strcmp(name->valuestring, account))
 				return true;
 		}
@@ -67,19 +67,19 @@ bool fleet_is_stalled(const cJSON *notes, const char *account)
 
 /* --- showing ---------------------------------------------------------------------------------- */
 
-static void add_observed(const cJSON *notes, cJSON *document)
+static void add_observed(const cJSON *beacons, cJSON *document)
 {
 	static const char *const names[] = { "joined",  "turn",   "queueTimeout", "queueFull",
 					     "unknown", "waited", "waitMs" };
 	cJSON *object = cJSON_AddObjectToObject(document, "observed");
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const cJSON *note;
+		const cJSON *beacon;
 		double sum = 0;
 
-		cJSON_ArrayForEach (note, notes)
+		cJSON_ArrayForEach (beacon, beacons)
 			sum += cJSON_GetNumberValue(cJSON_GetObjectItem(
-				cJSON_GetObjectItem(note, "observed"), names[i]));
+				cJSON_GetObjectItem(beacon, "observed"), names[i]));
 		cJSON_AddNumberToObject(object, names[i], sum);
 	}
 }
@@ -96,20 +96,20 @@ static int latest_first(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* Takes the rejections out of the notes. Each has a name for its instance, and a time as text. */
-static size_t collect_rejections(cJSON *notes, cJSON ***ret)
+/* Takes the rejections out of the beacons. Each has a name for its instance, and a time as text. */
+static size_t collect_rejections(cJSON *beacons, cJSON ***ret)
 {
 	size_t count = 0, max = 0;
-	cJSON *note;
+	cJSON *beacon;
 
-	cJSON_ArrayForEach (note, notes)
-		max += (size_t)cJSON_GetArraySize(cJSON_GetObjectItem(note, "rejections"));
+	cJSON_ArrayForEach (beacon, beacons)
+		max += (size_t)cJSON_GetArraySize(cJSON_GetObjectItem(beacon, "rejections"));
 	*ret = xcalloc(max + 1, sizeof **ret);
-	cJSON_ArrayForEach (note, notes) {
-		cJSON *list = cJSON_DetachItemFromObject(note, "rejections"), *item;
+	cJSON_ArrayForEach (beacon, beacons) {
+		cJSON *list = cJSON_DetachItemFromObject(beacon, "rejections"), *item;
 
 		while ((item = cJSON_DetachItemFromArray(list, 0))) {
-			cJSON_AddStringToObject(item, "instance", text_of(note, "instance"));
+			cJSON_AddStringToObject(item, "instance", text_of(beacon, "instance"));
 			(*ret)[count++] = item;
 		}
 		cJSON_Delete(list);
@@ -117,11 +117,11 @@ static size_t collect_rejections(cJSON *notes, cJSON ***ret)
 	return count;
 }
 
-static void add_rejections(cJSON *notes, cJSON *document)
+static void add_rejections(cJSON *beacons, cJSON *document)
 {
 	cJSON *list = cJSON_AddArrayToObject(document, "rejections");
 	CLEANUP(freep) cJSON **all = NULL;
-	size_t count = collect_rejections(notes, &all);
+	size_t count = collect_rejections(beacons, &all);
 
 	qsort(all, count, sizeof *all, latest_first);
 	for (size_t i = 0; i < count; i++) {
@@ -144,14 +144,14 @@ static int by_instance(const void *a, const void *b)
 	return r ? r : strcmp(text_of(x, "id"), text_of(y, "id"));
 }
 
-static void add_instances(cJSON *notes, cJSON *document)
+static void add_instances(cJSON *beacons, cJSON *document)
 {
-	size_t count = (size_t)cJSON_GetArraySize(notes);
+	size_t count = (size_t)cJSON_GetArraySize(beacons);
 	CLEANUP(freep) cJSON **all = xcalloc(count + 1, sizeof *all);
 	cJSON *list = cJSON_AddArrayToObject(document, "instances");
 
 	for (size_t i = 0; i < count; i++)
-		all[i] = cJSON_DetachItemFromArray(notes, 0);
+		all[i] = cJSON_DetachItemFromArray(beacons, 0);
 	qsort(all, count, sizeof *all, by_instance);
 	for (size_t i = 0; i < count; i++) {
 		int64_t started_ms =
@@ -163,10 +163,10 @@ static void add_instances(cJSON *notes, cJSON *document)
 	}
 }
 
-void fleet_put(cJSON *notes, cJSON *document)
+void fleet_put(cJSON *beacons, cJSON *document)
 {
-	add_observed(notes, document);
-	add_rejections(notes, document);
-	add_instances(notes, document);
-	cJSON_Delete(notes);
+	add_observed(beacons, document);
+	add_rejections(beacons, document);
+	add_instances(beacons, document);
+	cJSON_Delete(beacons);
 }

@@ -53,7 +53,7 @@ struct row {
 struct overview {
 	struct admin_parts parts;
 	struct list calls; /* pages that wait for the survey */
-	struct lock_question question;
+	struct lock_query query;
 	bool asking;
 	bool outdated;       /* an order was given since the last survey */
 	struct timer *later; /* for the next survey, where one was just made */
@@ -129,14 +129,14 @@ static char *whole(const struct row *row, const struct lock_view *v, int64_t now
 	return text;
 }
 
-static void read_account(struct overview *o, const struct lock_view *v, const cJSON *notes)
+static void read_account(struct overview *o, const struct lock_view *v, const cJSON *beacons)
 {
 	struct watched *w = find_watched(o, v->account);
 	struct row row = { .view = *v };
 
 	row.view.waiters = NULL;
 	row.view.samples = NULL;
-	row.state = account_state(v, fleet_is_stalled(notes, v->account), &row.why);
+	row.state = account_state(v, fleet_is_stalled(beacons, v->account), &row.why);
 	if (w && w->asked && !w->whole)
 		w->whole = whole(&row, v, o->made_wall_ms);
 	if (account_is_of_interest(v))
@@ -167,13 +167,13 @@ static void add_totals(const struct overview *o, cJSON *document)
 		json_add(object, account_state_name[s], in_state[s]);
 }
 
-/* Consumes the notes. */
-static void make_fleet(struct overview *o, cJSON *notes)
+/* Consumes the beacons. */
+static void make_fleet(struct overview *o, cJSON *beacons)
 {
 	cJSON *document = cJSON_CreateObject();
 
 	add_totals(o, document);
-	fleet_put(notes, document);
+	fleet_put(beacons, document);
 	cJSON_free(o->fleet);
 	o->fleet = cJSON_PrintUnformatted(document);
 	must(o->fleet);
@@ -199,10 +199,10 @@ static void mark_shown(struct overview *o)
 	}
 }
 
-static void surveyed(struct lock_question *q, const struct lock_answer *answer)
+static void surveyed(struct lock_query *q, const struct lock_answer *answer)
 {
-	struct overview *o = container_of(q, struct overview, question);
-	cJSON *notes = fleet_read(o->parts.note, answer);
+	struct overview *o = container_of(q, struct overview, query);
+	cJSON *beacons = fleet_read(o->parts.beacon, answer);
 
 	o->asking = o->outdated = false;
 	o->made_ms = clock_ms();
@@ -214,8 +214,8 @@ static void surveyed(struct lock_question *q, const struct lock_answer *answer)
 	o->rows = xrealloc(o->rows, (answer->count + 1) * sizeof *o->rows);
 	forget_whole(o);
 	for (size_t i = 0; i < answer->count && !answer->error; i++)
-		read_account(o, &answer->views[i], notes);
-	make_fleet(o, notes);
+		read_account(o, &answer->views[i], beacons);
+	make_fleet(o, beacons);
 	mark_shown(o);
 	serve_all(o);
 	advance(o);
@@ -239,13 +239,13 @@ static void ask(struct overview *o)
 {
 	o->asking = true;
 	o->asked_ms = clock_ms();
-	o->question = (struct lock_question){
+	o->query = (struct lock_query){
 		.verb = LOCK_SURVEY,
 		.watched = o->names,
 		.watched_count = name_watched(o),
 		.answered = surveyed,
 	};
-	lock_ask(queue_backend(o->parts.queue), &o->question);
+	lock_query_send(queue_backend(o->parts.queue), &o->query);
 }
 
 /* Whoever waits is served by the survey that is asked for now, or as soon as one may be. */
@@ -565,7 +565,7 @@ struct overview *overview_new(const struct admin_parts *parts)
 void overview_stop(struct overview *o)
 {
 	timer_stop(o->later);
-	lock_ask_cancel(queue_backend(o->parts.queue), &o->question);
+	lock_query_cancel(queue_backend(o->parts.queue), &o->query);
 	o->asking = true; /* and no other one */
 }
 

@@ -1,5 +1,5 @@
 /*
- * overview.h - all that the dashboard shows, from one question to the backend for any number of
+ * overview.h - all that the dashboard shows, from one query to the backend for any number of
  * pages.
  *
  *      page ──> GET /api/overview ──> fresh enough? ──yes──> answer at once

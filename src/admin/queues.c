@@ -1,5 +1,5 @@
 /*
- * queues.c - questions and orders about accounts.
+ * queues.c - queries and orders about accounts.
  */
 #include <errno.h>
 
@@ -10,7 +10,7 @@
 
 enum { PAGE = 100 };
 
-/* --- questions -------------------------------------------------------------------------------- */
+/* --- queries -------------------------------------------------------------------------------- */
 
 static void listed(struct call *c, const struct lock_answer *answer)
 {
@@ -32,9 +32,9 @@ void serve_queues(struct call *c)
 
 	if (offset < 0)
 		return;
-	c->question.verb = LOCK_LIST;
-	c->question.limit = limit;
-	c->question.offset = offset;
+	c->query.verb = LOCK_LIST;
+	c->query.limit = limit;
+	c->query.offset = offset;
 	call_ask(c, listed);
 }
 
@@ -45,9 +45,9 @@ static void looked(struct call *c, const struct lock_answer *answer)
 
 void serve_queue(struct call *c)
 {
-	c->question.verb = LOCK_LOOK;
-	c->question.account = call_account(c);
-	if (c->question.account)
+	c->query.verb = LOCK_LOOK;
+	c->query.account = call_account(c);
+	if (c->query.account)
 		call_ask(c, looked);
 }
 
@@ -64,7 +64,7 @@ static const struct {
 
 static void obeyed(struct call *c, const struct lock_answer *answer)
 {
-	enum lock_verb verb = c->question.verb;
+	enum lock_verb verb = c->query.verb;
 	cJSON *document;
 
 	if (answer->error == -EBUSY) {
@@ -77,20 +77,20 @@ static void obeyed(struct call *c, const struct lock_answer *answer)
 		return;
 	}
 	call_changed(c, &(struct change){ .what = orders[verb].log,
-					  .account = c->question.account,
-					  .ticket = c->question.ticket });
+					  .account = c->query.account,
+					  .ticket = c->query.ticket });
 	document = cJSON_CreateObject();
-	cJSON_AddStringToObject(document, "accountId", c->question.account);
+	cJSON_AddStringToObject(document, "accountId", c->query.account);
 	cJSON_AddBoolToObject(document, orders[verb].done, true);
 	call_reply(c, 200, document);
 }
 
 static void order(struct call *c, enum lock_verb verb, const char *ticket)
 {
-	c->question.verb = verb;
-	c->question.account = call_account(c);
-	c->question.ticket = ticket;
-	if (c->question.account)
+	c->query.verb = verb;
+	c->query.account = call_account(c);
+	c->query.ticket = ticket;
+	if (c->query.account)
 		call_order(c, obeyed);
 }
 

@@ -137,8 +137,8 @@ static void stored(struct call *c, const struct lock_answer *answer)
 
 	(void)answer;
 	fields = cJSON_AddObjectToObject(document, "stored");
-	for (size_t i = 0; i < c->question.setting_count; i++) {
-		const struct runtime_setting *s = &c->question.settings[i];
+	for (size_t i = 0; i < c->query.setting_count; i++) {
+		const struct runtime_setting *s = &c->query.settings[i];
 		const char *slash = strrchr(s->name, '/');
 		int field = runtime_field_find(span_of(slash ? slash + 1 : s->name));
 
@@ -163,8 +163,8 @@ static struct order *new_order(struct call *c, const char *account)
 
 	c->data = o;
 	snprintf(o->account, sizeof o->account, "%s", account ? account : "");
-	c->question.verb = LOCK_SETTINGS;
-	c->question.settings = o->settings;
+	c->query.verb = LOCK_SETTINGS;
+	c->query.settings = o->settings;
 	return o;
 }
 
@@ -173,7 +173,7 @@ static void add_setting(struct call *c, struct order *o, enum runtime_field fiel
 			const char *value)
 {
 	const char *account = o->account[0] ? o->account : NULL;
-	size_t i = c->question.setting_count++;
+	size_t i = c->query.setting_count++;
 	CLEANUP(buf_clear) struct buf before = { 0 };
 
 	runtime_effective(runtime_of(c), account, field, &before);
@@ -247,7 +247,7 @@ static void put_config(struct call *c, const char *account)
 	for (member = r ? NULL : body->child; member && !r; member = member->next)
 		r = take_field(c, o, member);
 	cJSON_Delete(body);
-	if (!r && !c->question.setting_count)
+	if (!r && !c->query.setting_count)
 		r = fail_field(c, "body", "give any of enabled, delayMs, timeoutMs");
 	if (!r)
 		call_order(c, stored);

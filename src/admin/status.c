@@ -111,8 +111,8 @@ static void ask_about_suspects(struct call *c)
 		reply_ready(c);
 		return;
 	}
-	c->question.verb = LOCK_LOOK;
-	c->question.account = r->suspects[r->asked++];
+	c->query.verb = LOCK_LOOK;
+	c->query.account = r->suspects[r->asked++];
 	call_try(c, suspect_known);
 }
 

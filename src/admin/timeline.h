@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "queue/ask.h"
+#include "queue/query.h"
 
 enum {
 	TIMELINE_STEP_MS = 5000,

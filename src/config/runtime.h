@@ -5,7 +5,7 @@
  *      one for one account     is looked up by account_terms_of() (accounts.h), and wins there over
  *                              everything else
  *
- * Where they are kept, and how other processes learn of them, is the backend's (queue/ask.h). There
+ * Where they are kept, and how other processes learn of them, is the backend's (queue/query.h). There
  * a setting is called "delayMs", or "ACCOUNT/delayMs"; its value is a text.
  */
 #pragma once

@@ -74,7 +74,7 @@ struct lock_ticket {
 };
 
 struct lock_backend;
-struct lock_question; /* ask.h */
+struct lock_query; /* query.h */
 struct runtime_setting;
 
 struct lock_stats {
@@ -116,9 +116,9 @@ struct lock_ops {
 
 	void (*stats)(const struct lock_backend *b, struct lock_stats *ret);
 
-	/* lock_ask() and lock_ask_cancel() of ask.h, where `q` is open for the second. */
-	void (*ask)(struct lock_backend *b, struct lock_question *q);
-	void (*ask_cancel)(struct lock_backend *b, struct lock_question *q);
+	/* lock_query_send() and lock_query_cancel() of query.h, where `q` is open for the second. */
+	void (*query)(struct lock_backend *b, struct lock_query *q);
+	void (*query_cancel)(struct lock_backend *b, struct lock_query *q);
 
 	/*
 	 * Who wants to know the settings made at run time: called from the loop, some time after

@@ -16,8 +16,8 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "queue/ask.h"
 #include "queue/post.h"
+#include "queue/query.h"
 #include "queue/samples.h"
 #include "queue/settings.h"
 
@@ -66,7 +66,7 @@ struct memory {
 	int64_t holders, lost, forgotten;
 	struct histogram hand_offs;
 	struct settings settings;
-	char *note; /* NULL: none */
+	char *beacon; /* NULL: none */
 	int64_t noted_ms;
 	enum { RUNNING, STOPPING, STOPPED } state;
 	struct job stop_job;
@@ -356,7 +356,7 @@ static bool is_lately_used(const struct account *a, int64_t now)
 	return !a->idle_since_ms || now - a->idle_since_ms <= LOCK_LATELY_MS;
 }
 
-static int list_accounts(struct memory *m, struct lock_question *q, struct ask_reply *r)
+static int list_accounts(struct memory *m, struct lock_query *q, struct query_reply *r)
 {
 	int64_t at = 0, now = clock_ms();
 
@@ -369,33 +369,33 @@ static int list_accounts(struct memory *m, struct lock_question *q, struct ask_r
 			r->answer.next = at - 1;
 			break;
 		}
-		view(a, false, ask_reply_view(r, a->name));
+		view(a, false, query_reply_view(r, a->name));
 	}
 	return 0;
 }
 
-static int survey(struct memory *m, struct lock_question *q, struct ask_reply *r)
+static int survey(struct memory *m, struct lock_query *q, struct query_reply *r)
 {
 	int64_t now = clock_ms();
 
 	for (struct account *a = m->accounts; a; a = a->hh.next) {
-		bool watched = ask_is_watched(q, span_of(a->name));
+		bool watched = query_watches(q, span_of(a->name));
 
 		r->answer.known += is_lately_used(a, now);
 		if (watched || (is_lately_used(a, now) && r->answer.count < LOCK_SURVEY_MAX))
-			view(a, watched, ask_reply_view(r, a->name));
+			view(a, watched, query_reply_view(r, a->name));
 	}
-	if (m->note && now - m->noted_ms < LOCK_NOTE_MS)
-		ask_reply_note(r, now - m->noted_ms, span_of(m->note));
+	if (m->beacon && now - m->noted_ms < LOCK_BEACON_MS)
+		query_reply_beacon(r, now - m->noted_ms, span_of(m->beacon));
 	return 0;
 }
 
-static void keep_note(struct memory *m, const char *note)
+static void keep_note(struct memory *m, const char *beacon)
 {
-	if (strlen(note) > LOCK_NOTE_MAX)
+	if (strlen(beacon) > LOCK_BEACON_MAX)
 		return;
-	free(m->note);
-	m->note = xstrdup(note);
+	free(m->beacon);
+	m->beacon = xstrdup(beacon);
 	m->noted_ms = clock_ms();
 }
 
@@ -437,7 +437,7 @@ static int force(struct account *a)
 	return 0;
 }
 
-static int answer(struct memory *m, struct lock_question *q, struct ask_reply *r)
+static int answer(struct memory *m, struct lock_query *q, struct query_reply *r)
 {
 	struct account *a = NULL;
 
@@ -447,7 +447,7 @@ static int answer(struct memory *m, struct lock_question *q, struct ask_reply *r
 	case LOCK_LIST:
 		return list_accounts(m, q, r);
 	case LOCK_LOOK: {
-		struct lock_view *v = ask_reply_view(r, q->account);
+		struct lock_view *v = query_reply_view(r, q->account);
 
 		if (a)
 			view(a, true, v);
@@ -466,26 +466,26 @@ static int answer(struct memory *m, struct lock_question *q, struct ask_reply *r
 		return 0;
 	case LOCK_SURVEY:
 		return survey(m, q, r);
-	case LOCK_NOTE:
-		keep_note(m, q->note);
+	case LOCK_BEACON:
+		keep_note(m, q->beacon);
 		return 0;
 	}
 	return -EIO;
 }
 
-static void memory_ask(struct lock_backend *b, struct lock_question *q)
+static void memory_query(struct lock_backend *b, struct lock_query *q)
 {
 	struct memory *m = container_of(b, struct memory, backend);
-	struct ask_reply *r = ask_reply_new(q);
+	struct query_reply *r = query_reply_new(q);
 
 	q->entry = r;
-	ask_reply_send(r, m->loop, m->state == RUNNING ? answer(m, q, r) : -ENOTCONN);
+	query_reply_send(r, m->loop, m->state == RUNNING ? answer(m, q, r) : -ENOTCONN);
 }
 
-static void memory_ask_cancel(struct lock_backend *b, struct lock_question *q)
+static void memory_query_cancel(struct lock_backend *b, struct lock_query *q)
 {
 	(void)b;
-	ask_reply_free(q->entry);
+	query_reply_free(q->entry);
 }
 
 static void memory_watch_settings(struct lock_backend *b, lock_settings_fn fn, void *arg)
@@ -549,7 +549,7 @@ static void memory_free(struct lock_backend *b)
 	clear(m);
 	settings_clear(&m->settings);
 	job_cancel(&m->stop_job);
-	free(m->note);
+	free(m->beacon);
 	free(m->owner);
 	free(m);
 }
@@ -562,8 +562,8 @@ struct lock_backend *lock_memory_new(struct loop *loop, const char *instance)
 		.give_back = memory_give_back,
 		.holds = memory_holds,
 		.stats = memory_stats,
-		.ask = memory_ask,
-		.ask_cancel = memory_ask_cancel,
+		.query = memory_query,
+		.query_cancel = memory_query_cancel,
 		.watch_settings = memory_watch_settings,
 		.stop = memory_stop,
 		.free = memory_free,

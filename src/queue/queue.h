@@ -16,8 +16,8 @@
 #include "base/loop.h"
 #include "config/accounts.h"
 #include "config/config.h"
-#include "queue/ask.h"
 #include "queue/lock.h"
+#include "queue/query.h"
 
 struct queue;
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "queue/ask.h"
+#include "queue/query.h"
 
 /* Zeroed, it is empty. */
 struct samples {

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "queue/ask.h"
+#include "queue/query.h"
 
 /* Zeroed, it is empty. */
 struct settings {

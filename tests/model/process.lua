@@ -1,4 +1,4 @@
--- process.lua - a process, as redis_turns.c, redis_errand.c and keeper.c are, on one Redis.
+-- process.lua - a process, as tickets.c, ticket_call.c and keeper.c are, on one Redis.
 --
 --      loop     cmd.out ──> Redis ──> cmd.in_ ──> answers     take_answer()
 --               sub     <── PUBLISH                           take_message()

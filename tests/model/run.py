@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the scripts of src/queue/lua under random schedules, within a real redis-server.
+"""Runs the scripts of src/queue/redis/lua under random schedules, within a real redis-server.
 
 usage: run.py LUA_DIRECTORY [--schedules N] [--first N] [--bug NAME] [--trace] [--no-bugs]
 

@@ -327,7 +327,7 @@ static void keep_busy(struct job *job)
 		;
 }
 
-static void note(void *arg)
+static void beacon(void *arg)
 {
 	*(bool *)arg = true;
 }
@@ -339,7 +339,7 @@ static struct lag *idle_lag(struct loop *loop)
 	struct timer *patience;
 	bool over = false;
 
-	patience = timer_new(loop, note, &over);
+	patience = timer_new(loop, beacon, &over);
 	timer_start(patience, 600);
 	while (!over)
 		uv_run(&loop->uv, UV_RUN_ONCE);

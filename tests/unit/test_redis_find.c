@@ -11,15 +11,15 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "queue/redis_find.h"
+#include "redis/find.h"
 
 struct finding {
 	bool done;
-	struct redis_place place;
+	struct redis_endpoint place;
 	char error[128];
 };
 
-static void found(void *arg, const char *error, const struct redis_place *place)
+static void found(void *arg, const char *error, const struct redis_endpoint *place)
 {
 	struct finding *f = arg;
 

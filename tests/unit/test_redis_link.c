@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "check.h"
-#include "queue/keeper_wire.h"
-#include "queue/redis_link.h"
+#include "queue/redis/keeper_wire.h"
+#include "redis/link.h"
 
 enum { TIMEOUT_MS = 200, LIMIT_S = 10 };
 
@@ -207,7 +207,7 @@ static void test_late(void)
 
 /* --- the keeper's ----------------------------------------------------------------------------- */
 
-static void on_answer(void *arg, struct keeper_call *call, const struct redis_answer *answer,
+static void on_answer(void *arg, struct keeper_call *call, const struct script_answer *answer,
 		      int64_t sent_ms)
 {
 	(void)arg;
@@ -220,7 +220,7 @@ static void test_keeper_wire(void)
 {
 	struct redis_names names = { .prefix = "t", .owner = "one.1" };
 	struct redis_address address = { .host = (char *)"127.0.0.1" };
-	struct redis_place place = { .ip = "127.0.0.1" };
+	struct redis_endpoint place = { .ip = "127.0.0.1" };
 	struct keeper_wire *w = keeper_wire_new(&address, NULL, &names);
 	struct list calls;
 	struct silent s;

@@ -4,8 +4,10 @@
  */
 #include <signal.h>
 
-#include "queue/redis_slot.h"
-#include "queue/redis_turns.h"
+#include "queue/redis/keepers.h"
+#include "queue/redis/tickets.h"
+#include "redis/reply.h"
+#include "redis/slot.h"
 #include "redis_server.h"
 
 /* The first is CRC16's own check value, the others are from CLUSTER KEYSLOT of Redis 7. */
@@ -52,7 +54,8 @@ struct bench {
 	struct config config;
 	struct redis_address address;
 	struct redis_nodes nodes;
-	struct redis_turns turns;
+	struct keepers keepers;
+	struct redis_tickets tickets;
 	int up, moved;
 	struct keeper_news stray;
 	struct job settled_job;
@@ -60,11 +63,24 @@ struct bench {
 	bool settled;
 };
 
+static void *is_new(void *arg, struct redis_node *node)
+{
+	struct bench *b = arg;
+
+	return keepers_node(&b->keepers, node);
+}
+
+static void is_gone(void *arg, struct redis_node *node)
+{
+	(void)arg;
+	keepers_node_gone(node);
+}
+
 static void is_up(void *arg, struct redis_node *node)
 {
 	struct bench *b = arg;
 
-	(void)node;
+	keepers_node_up(node);
 	b->up++;
 }
 
@@ -78,6 +94,7 @@ static void has_moved(void *arg)
 {
 	struct bench *b = arg;
 
+	keepers_moved(&b->keepers, &b->nodes);
 	b->moved++;
 }
 
@@ -89,7 +106,7 @@ static void keeper_says(void *arg, struct redis_node *node, const struct keeper_
 	if (news->kind == KEEPER_STRAY)
 		b->stray = *news;
 	if (b->forwards)
-		redis_turns_keeper_news(&b->turns, news);
+		redis_tickets_keeper_news(&b->tickets, news);
 }
 
 static void is_settled(struct job *job)
@@ -103,12 +120,15 @@ static void open_bench(struct bench *b, bool cluster)
 		.loop = &b->loop,
 		.config = &b->config,
 		.address = &b->address,
-		.names = &b->turns.names,
+		.cluster = cluster,
+		.name = "test",
+		.greeting = SPAN("*1\r\n$4\r\nPING\r\n"),
+		.on_node = is_new,
+		.on_node_gone = is_gone,
 		.on_up = is_up,
 		.on_down = is_down,
 		.on_patience_over = is_down,
 		.on_moved = has_moved,
-		.on_keeper = keeper_says,
 		.arg = b,
 	};
 	struct buf errors = { 0 };
@@ -118,16 +138,19 @@ static void open_bench(struct bench *b, bool cluster)
 	b->config.redis.command_timeout_ms = 3000;
 	CHECK_INT(redis_address_parse(span_of(b->server.url), &errors, &b->address), 0);
 	loop_open(&b->loop);
-	redis_turns_open(&b->turns, &b->loop, &b->nodes,
-			 (struct redis_names){ xstrdup("t"), cluster, xstrdup("one.1") });
+	redis_tickets_open(&b->tickets, &b->loop, &b->nodes,
+			   (struct redis_names){ xstrdup("t"), cluster, xstrdup("one.1") });
+	b->keepers =
+		(struct keepers){ &b->loop, &b->config, NULL, &b->tickets.names, keeper_says, b };
 	redis_nodes_open(&b->nodes, &terms);
 	CHECK(RUN_UNTIL(&b->loop, b->up == 1, 8000));
 }
 
 static void close_bench(struct bench *b)
 {
+	keepers_stop(&b->nodes);
 	redis_nodes_close(&b->nodes);
-	redis_turns_close(&b->turns);
+	redis_tickets_close(&b->tickets);
 	loop_close(&b->loop);
 	redis_address_clear(&b->address);
 	redis_server_end(&b->server);
@@ -145,10 +168,10 @@ static void hold_and_drop_frozen(struct bench *b)
 	int64_t now = clock_ms();
 
 	kill(b->server.pid, SIGSTOP);
-	keeper_hold(b->nodes.node[0]->keeper, "a", "one.1:x",
+	keeper_hold(keeper_of(b->nodes.node[0]), "a", "one.1:x",
 		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
 	pass(b, 300);
-	keeper_drop(b->nodes.node[0]->keeper, "one.1:x");
+	keeper_drop(keeper_of(b->nodes.node[0]), "one.1:x");
 }
 
 /* Frozen, Redis gets the renewal that is under way when its turn is over here. */
@@ -163,7 +186,7 @@ static void test_stray_renewal(void)
 	CHECK_STR(b.stray.id, "one.1:x");
 	CHECK_STR(b.stray.account, "a");
 	CHECK_INT(redis_ask(&b.server, "EXISTS t_lock:a"), 1); /* restored: see renew.lua */
-	redis_turns_keeper_news(&b.turns, &b.stray);
+	redis_tickets_keeper_news(&b.tickets, &b.stray);
 	CHECK(RUN_UNTIL(&b.loop, redis_ask(&b.server, "EXISTS t_lock:a") == 0, 8000));
 	CHECK_INT(redis_ask(&b.server, "EXISTS t_last:a"), 0);
 	close_bench(&b);
@@ -194,11 +217,11 @@ static void test_stray_at_the_end(void)
 	b.settled_job.run = is_settled;
 	kill(b.server.pid, SIGSTOP);
 	now = clock_ms();
-	keeper_hold(b.nodes.node[0]->keeper, "a", "one.1:x",
+	keeper_hold(keeper_of(b.nodes.node[0]), "a", "one.1:x",
 		    &(struct keeper_turn){ 60000, now + 60000, now, now + 60000 });
 	pass(&b, 300);
-	keeper_drop(b.nodes.node[0]->keeper, "one.1:x");
-	redis_turns_settle(&b.turns, &b.settled_job);
+	keeper_drop(keeper_of(b.nodes.node[0]), "one.1:x");
+	redis_tickets_settle(&b.tickets, &b.settled_job);
 	pass(&b, 100);
 	CHECK(!b.settled);
 	kill(b.server.pid, SIGCONT);
@@ -287,18 +310,18 @@ static void test_forgotten_when_idle(void)
 }
 
 /* One that comes due while another is under way comes after it. */
-static void test_survey_comes_again(void)
+static void test_slots_are_asked_again(void)
 {
 	struct bench b;
 	size_t asked;
 
 	open_bench(&b, true);
-	CHECK(RUN_UNTIL(&b.loop, b.nodes.complained && !b.nodes.surveying, 8000));
+	CHECK(RUN_UNTIL(&b.loop, b.nodes.complained && !b.nodes.asking, 8000));
 	kill(b.server.pid, SIGSTOP);
-	timer_start(b.nodes.survey, 0);
-	CHECK(RUN_UNTIL(&b.loop, b.nodes.surveying, 8000));
+	timer_start(b.nodes.slots_timer, 0);
+	CHECK(RUN_UNTIL(&b.loop, b.nodes.asking, 8000));
 	asked = b.nodes.asked;
-	timer_start(b.nodes.survey, 0);
+	timer_start(b.nodes.slots_timer, 0);
 	pass(&b, 100);
 	CHECK_INT(b.nodes.asked, asked);
 	kill(b.server.pid, SIGCONT);
@@ -317,6 +340,6 @@ int main(void)
 	test_no_cluster();
 	test_redirects_are_learned();
 	test_forgotten_when_idle();
-	test_survey_comes_again();
+	test_slots_are_asked_again();
 	return check_done();
 }

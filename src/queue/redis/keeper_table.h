@@ -1,0 +1,66 @@
+/*
+ * keeper_table.h - what a keeper keeps: turns and waiters by id, and waiters by account. Inside of
+ * keeper.c, whose mutex guards it.
+ */
+#pragma once
+
+#include "queue/redis/keeper.h"
+
+#define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
+#include <uthash.h>
+
+/* An account in which we have waiters. */
+struct keeper_account {
+	char name[LOCK_ACCOUNT_MAX];
+	struct list waiters;
+	int64_t touch_at_ms, tried_at_ms; /* when due; when the last round that tried it began */
+	UT_hash_handle hh;
+};
+
+/*
+ * One kept ticket: a turn if turn.ttl_ms isn't 0, else, if `account` isn't NULL, a waiter of that
+ * account.
+ */
+struct keeper_kept {
+	char id[LOCK_TICKET_MAX], account_name[LOCK_ACCOUNT_MAX];
+	struct keeper_account *account;
+	struct list link; /* in account.waiters */
+	struct keeper_turn turn;
+	UT_hash_handle hh;
+};
+
+/* A zeroed one is empty. */
+struct keeper_table {
+	struct keeper_kept *by_id;
+	struct keeper_account *accounts; /* by name */
+	int64_t held;                    /* turns */
+};
+
+static inline bool keeper_kept_is_turn(const struct keeper_kept *e)
+{
+	return e->turn.ttl_ms;
+}
+
+/* NULL: it isn't kept. */
+struct keeper_kept *keeper_table_find(struct keeper_table *t, const char *id);
+
+/* The one there is, or a new one, which is nothing yet: one of the next two must follow. */
+struct keeper_kept *keeper_table_get(struct keeper_table *t, const char *account, const char *id);
+
+/*
+ * From now on it is a waiter, first touched after KEEPER_TOUCH_MS, unless it is one or holds a
+ * turn.
+ */
+void keeper_table_wait(struct keeper_table *t, struct keeper_kept *e);
+
+/* From now on it is a turn. */
+void keeper_table_hold(struct keeper_table *t, struct keeper_kept *e,
+		       const struct keeper_turn *turn);
+
+/* Takes it out, and frees it. */
+void keeper_table_drop(struct keeper_table *t, struct keeper_kept *e);
+
+/* When a turn or an account is due next, by clock_ms(); INT64_MAX: never. */
+int64_t keeper_table_due_ms(const struct keeper_table *t);
+
+void keeper_table_clear(struct keeper_table *t);

@@ -1,0 +1,79 @@
+/*
+ * scripts.h - the scripts of lua/: which there are, what they are given, and what they answer.
+ *
+ * Used by the loop's connections and by the keepers', from either thread: no state.
+ */
+#pragma once
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "redis/command.h"
+#include "redis/reply.h"
+
+enum {
+	/* A waiter that isn't touched for so long is dead. The same number is in prelude.lua. */
+	REDIS_LEASE_MS = 3000,
+};
+
+enum script {
+	SCRIPT_ENTER,
+	SCRIPT_GIVE_BACK,
+	SCRIPT_RENEW,
+	SCRIPT_TOUCH,
+	SCRIPT_SWEEP,
+	SCRIPT_LOOK,
+	SCRIPT_FORCE,
+	SCRIPT_PAUSE,
+	SCRIPT_REMOVE,
+	SCRIPT_INDEX,
+	SCRIPT_UNINDEX,
+	SCRIPT_FORGET,
+	SCRIPT_SURVEY,
+	SCRIPT_BEACON,
+	SCRIPT_EXTEND,
+	SCRIPT_STAY,
+	SCRIPT_COUNT,
+	SCRIPT_NONE = SCRIPT_COUNT, /* a plain command */
+};
+
+/* Lives as long as the program; NULL for SCRIPT_NONE. */
+const struct redis_script *script_get(enum script script);
+
+/* How keys and channels are named. */
+struct redis_names {
+	char *prefix;
+	bool cluster; /* accounts in braces, so that an account's keys share a slot */
+	char *owner;  /* this process: "<instance>.<boot>" */
+};
+
+/* The slot that an account's keys share in a cluster; of no meaning without one. */
+unsigned redis_account_slot(const struct redis_names *names, const char *account);
+
+/*
+ * Begins the arguments of a script on an account: its keys, prefix and owner. What the script
+ * itself wants comes behind.
+ */
+void script_account(struct redis_command *c, const struct redis_names *names, const char *account);
+
+/*
+ * The same for a script on one key alone of the account, "lock" or "alive" say, without prefix and
+ * owner.
+ */
+void script_account_key(struct redis_command *c, const struct redis_names *names, const char *kind,
+			const char *account);
+
+/* What the scripts on an account answer; pointers are into the reply. */
+struct script_answer {
+	struct span what;    /* "granted", "waiting", ... */
+	int64_t number;      /* its meaning is the script's */
+	struct span granted; /* a ticket of ours that has the turn now, or empty */
+	int64_t elapsed_ms;  /* since the last completion; -1: none known */
+	int64_t dropped;     /* waiters taken for dead */
+	redisReply **more;   /* what comes behind */
+	size_t more_count;
+};
+
+/* False if it isn't such an answer (an error, a surprise). Takes NULL. */
+bool script_answer_read(const redisReply *reply, struct script_answer *ret) MUST_USE;

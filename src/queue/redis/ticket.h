@@ -1,0 +1,62 @@
+/*
+ * ticket.h - one ticket's place or turn in Redis, as far as this process knows. Inside of
+ * tickets.c, which asks and hears; its states are explained there.
+ */
+#pragma once
+
+#include "queue/redis/tickets.h"
+
+#define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
+#include <uthash.h>
+
+enum turn_state {
+	TURN_ENTERING, /* no answer yet */
+	TURN_WAITING,
+	TURN_CONFIRMING, /* handed over to us; the keeper still takes it for a waiter */
+	TURN_HELD,
+	TURN_UNSURE, /* told that it is over; Redis may still have it */
+	TURN_NONE,   /* Redis doesn't have it */
+};
+
+/* What `ticket->entry` points to. */
+struct redis_ticket {
+	struct postbox box;
+	struct redis_tickets *tickets;
+	struct redis_node *node; /* where its account lives, and whose keeper keeps it */
+	enum turn_state state;
+	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
+	bool doubted;      /* told that it has lost a turn that it wasn't known to have */
+	UT_hash_handle hh; /* by box.ticket->id */
+};
+
+/* By its ticket's id; NULL: it has been given back, or is none of ours. */
+struct redis_ticket *ticket_find(struct redis_tickets *r, const char *id, size_t len);
+struct redis_ticket *ticket_find_str(struct redis_tickets *r, const char *id);
+
+/* Its ticket hears no more. What the keeper keeps of it is to be dropped before. */
+void ticket_free(struct redis_ticket *p);
+
+/* Its ticket hears that, later. */
+void ticket_tell(struct redis_ticket *p, struct lock_news news);
+
+/* Its keeper forgets it. */
+void ticket_unkeep(struct redis_ticket *p);
+
+/* Its ticket hears that it has neither place nor turn; `state` says what is known of that. */
+void ticket_fail(struct redis_ticket *p, enum turn_state state);
+
+/* Somebody says that it has no turn any more, which may be old news of one that it hasn't yet. */
+void ticket_lose(struct redis_ticket *p);
+
+/* An operator took it out of the line. */
+void ticket_remove(struct redis_ticket *p);
+
+/* The line is full: it doesn't join, or had lost its place and gets no other. */
+void ticket_turn_away(struct redis_ticket *p);
+
+/*
+ * It has the turn, to start in `delay_ms`, for `lease_ms` from when Redis was asked, at `sent_ms`,
+ * and is renewed `renew_in_ms` after that. Its ticket hears that.
+ */
+void ticket_hold(struct redis_ticket *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
+		 int64_t renew_in_ms);

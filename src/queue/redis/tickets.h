@@ -1,0 +1,61 @@
+/*
+ * tickets.h - this process's places and turns in Redis: what is asked about them, and what
+ * Redis says. Inside of lock_redis.c, which owns the connections.
+ */
+#pragma once
+
+#include "queue/post.h"
+#include "queue/redis/keeper.h"
+#include "queue/redis/presence.h"
+#include "queue/redis/ticket_call.h"
+#include "redis/nodes.h"
+
+struct redis_ticket;
+
+struct redis_tickets {
+	struct redis_names names;
+	struct redis_nodes *nodes;
+	struct ticket_calls calls;
+	struct redis_presence presence;
+	struct post post;
+	struct redis_ticket *by_id;
+	int64_t lost, dropped;
+	struct histogram hand_offs;
+};
+
+/* Zero it; `names` is taken over. The nodes outlive it, and are opened by the caller. */
+void redis_tickets_open(struct redis_tickets *r, struct loop *loop, struct redis_nodes *nodes,
+			struct redis_names names);
+
+/* After the nodes were closed: no place is left, no callback comes. May be called twice. */
+void redis_tickets_close(struct redis_tickets *r);
+
+/* lock_enter() and lock_give_back(). */
+void redis_tickets_enter(struct redis_tickets *r, struct lock_ticket *t);
+void redis_tickets_give_back(struct lock_ticket *t, bool completed);
+
+/* lock_holds(). */
+bool redis_tickets_holds(struct lock_ticket *t) MUST_USE;
+
+/*
+ * Gives back all there are, and asks for the job once that is known to have arrived, and that no
+ * renewal of a keeper comes behind it. On every node, so that a silent one makes it wait for the
+ * keeper's I/O timeout.
+ */
+void redis_tickets_settle(struct redis_tickets *r, struct job *when_settled);
+
+/* A message on our channel; what the keeper found out; the answer of any script of ours. */
+void redis_tickets_message(struct redis_tickets *r, struct span payload);
+void redis_tickets_keeper_news(struct redis_tickets *r, const struct keeper_news *news);
+void redis_tickets_answer(struct redis_tickets *r, const struct script_answer *answer);
+
+/*
+ * The node's link is up: retries calls, sends enters that had to wait, and has every waiter touched.
+ */
+void redis_tickets_link_up(struct redis_tickets *r, struct redis_node *node);
+
+/* It has been down for too long: its waiters fail, and until it is up, whoever enters. */
+void redis_tickets_lose_patience(struct redis_tickets *r, struct redis_node *node);
+
+/* Slots are at other nodes now: so is what is kept of their places and turns. Retries calls. */
+void redis_tickets_moved(struct redis_tickets *r);
