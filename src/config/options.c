@@ -222,7 +222,7 @@ const struct option options[] = {
 	{ "account", "source", SOURCES(account.source), .preset = "api-key", RELOADABLE,
 	  .help = "What names the account of a request; the first that yields one wins." },
 	{ "account", "trusted_proxies", RANGES(account.trusted_proxies), .preset = "", RELOADABLE,
-	  .help = "From whom the headers of account.source and queue.exempt count; empty: anybody." },
+	  .help = "From whom headers count: account.source, queue.exempt, the client's address." },
 
 	{ "redis", "url", STRING(redis.url, &form_redis_url), .preset = "", .alias = "REDIS_URL",
 	  SECRET,

@@ -334,7 +334,7 @@ static void ask_upstream(struct exchange *x)
 		.length = -1,
 	};
 
-	forward_request_fields(h, host_to_send(c), x->client_address,
+	forward_request_fields(h, host_to_send(c), x->peer_address,
 			       c->listen.tls_cert[0] ? SPAN("https") : SPAN("http"), &texts,
 			       &fields);
 	r.fields = fields.fields;
@@ -398,7 +398,7 @@ static void advance_reading(struct exchange *x)
 		return;
 	if (x->look) {
 		look_finish(x->look, x->proxy->config, http_request_headers(x->request),
-			    x->client_address, buf_span(&x->body), &x->verdict);
+			    x->peer_address, buf_span(&x->body), &x->verdict);
 		look_free(steal(&x->look));
 	}
 	if (x->verdict.gated)
@@ -545,7 +545,9 @@ struct exchange *exchange_new(struct proxy *p, struct http_request *request)
 	x->started_ms = clock_ms();
 	x->method = xstrndup(method.ptr, method.len);
 	x->path = xstrndup(target.ptr, strcspn(target.ptr, "?"));
-	snprintf(x->client_address, sizeof x->client_address, "%s", http_request_client(request));
+	snprintf(x->peer_address, sizeof x->peer_address, "%s", http_request_client(request));
+	client_find(p->config->account.trusted_proxies, http_request_headers(request),
+		    x->peer_address, x->client_address);
 	request_not_looked_at(&x->verdict);
 	snprintf(x->id, sizeof x->id, "req_%012" PRIx64 "%012" PRIx64, p->id_of_boot,
 		 ++p->requests);

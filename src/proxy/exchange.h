@@ -27,6 +27,7 @@
 #include "proxy/stats.h"
 #include "queue/queue.h"
 #include "queue/shadow.h"
+#include "request/client.h"
 #include "request/request.h"
 
 enum exchange_state {
@@ -101,7 +102,8 @@ struct exchange {
 	/* for the log */
 	char *method, *path; /* the path without its query */
 	char *error;         /* what curl says went wrong, or NULL */
-	char client_address[64];
+	char peer_address[CLIENT_ADDRESS_MAX];
+	char client_address[CLIENT_ADDRESS_MAX]; /* the peer's, or what trusted proxies say */
 	int status;
 	int64_t started_ms, moved_ms; /* moved: the last time a byte came in or went out */
 	int64_t wait_ms;              /* from joining to the upstream; -1 while that isn't over */

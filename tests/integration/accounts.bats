@@ -103,6 +103,25 @@ send() {
 	exchange_wait '.account == "somebody"'
 }
 
+@test "behind a trusted proxy the client is the nearest address that isn't trusted" {
+	start_turnstile -o account.trusted_proxies=127.0.0.1,10.0.0.0/8
+	held a k1 -H 'X-Forwarded-For: 192.0.2.1, 203.0.113.9, 10.0.0.8'
+	ask_later b k1 -H 'Forwarded: for="[2001:db8::1]:4711"'
+	in_line b k1 1
+	equal "$(http -f "$ADMIN/api/queues/$(key_account k1)" | jq -c '[.holder.client, .waiters[0].client]')" \
+		'["203.0.113.9","2001:db8::1"]'
+	relay_go
+	relay_wait seen=2
+	relay_go
+	await a b
+	exchange_wait '.client == "203.0.113.9"'
+	exchange_wait '.client == "2001:db8::1"'
+	stop_turnstile
+	start_turnstile
+	ask k1 -o /dev/null -H 'X-Forwarded-For: 203.0.113.9'
+	exchange_wait '.client == "127.0.0.1"'
+}
+
 @test "a header from anybody is warned of where anybody can send one" {
 	start_turnstile -o account.source=header:X-Account -o listen.address=0.0.0.0:0
 	log_wait '.level == "warn" and (.msg | test("takes a header from anybody"))'
