@@ -76,7 +76,7 @@ static void leave_sockets(struct server *s)
 	if (!handover_has_given(s->handover))
 		return;
 	admin_hand_over(s->admin);
-	proxy_retire(s->proxy, LOBBY_HAND_OVER, on_proxy_idle, s);
+	proxy_retire(s->proxy, CONNECTIONS_TAKEN_OVER, on_proxy_idle, s);
 }
 
 static void drain(struct server *s, const char *why)
@@ -94,7 +94,7 @@ static void drain(struct server *s, const char *why)
 	beacon_write(s->beacon);
 }
 
-static void retire(struct server *s, enum lobby_end how, const char *why)
+static void retire(struct server *s, enum connections_end how, const char *why)
 {
 	int64_t limit_ms = s->config->listen.retire_timeout_ms;
 
@@ -125,7 +125,7 @@ static void on_taken(void *arg)
 	s->succeeded = true;
 	notify_fall_silent(s->notify);
 	admin_hand_over(s->admin);
-	retire(s, LOBBY_HAND_OVER, "a successor has taken over");
+	retire(s, CONNECTIONS_TAKEN_OVER, "a successor has taken over");
 }
 
 int phases_await_successor(struct server *s, struct buf *errors)
@@ -164,7 +164,7 @@ static void on_retire(uv_signal_t *handle, int signum)
 	if (s->phase != PHASE_SERVING)
 		return;
 	notify_status(s->notify, "retiring");
-	retire(s, LOBBY_RETIRE, "SIGUSR1");
+	retire(s, CONNECTIONS_RETIRE, "SIGUSR1");
 }
 
 static void on_upgrade(uv_signal_t *handle, int signum)

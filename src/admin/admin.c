@@ -381,7 +381,7 @@ static void on_closed(void *ctx)
 }
 
 /* Who waits for the backend isn't to blame, and will be done soon. */
-static bool on_crowded(void *ctx)
+static bool on_make_room(void *ctx)
 {
 	struct admin *a = ctx;
 	struct call *c;
@@ -400,7 +400,7 @@ static void check_idle(struct job *job)
 	struct admin *a = container_of(job, struct admin, check_idle);
 	void (*stopped)(void *arg) = a->stopped;
 
-	if (!stopped || lobby_connections(http_server_lobby(a->server)))
+	if (!stopped || connections_count(http_server_connections(a->server)))
 		return;
 	a->stopped = NULL;
 	stopped(a->stopped_arg);
@@ -414,23 +414,23 @@ static const struct http_service admin_service = {
 	.gone = on_gone,
 	.done = on_done,
 	.closed = on_closed,
-	.crowded = on_crowded,
+	.make_room = on_make_room,
 };
 
 const char *admin_address(const struct admin *a)
 {
-	return a ? lobby_address(http_server_lobby(a->server)) : "";
+	return a ? connections_address(http_server_connections(a->server)) : "";
 }
 
 int admin_descriptor(const struct admin *a)
 {
-	return a ? lobby_descriptor(http_server_lobby(a->server)) : -1;
+	return a ? connections_descriptor(http_server_connections(a->server)) : -1;
 }
 
 void admin_hand_over(struct admin *a)
 {
 	if (a)
-		http_server_quiesce(a->server, LOBBY_HAND_OVER);
+		http_server_quiesce(a->server, CONNECTIONS_TAKEN_OVER);
 }
 
 void admin_stop(struct admin *a, void (*done)(void *arg), void *arg)
@@ -444,7 +444,7 @@ void admin_stop(struct admin *a, void (*done)(void *arg), void *arg)
 	a->stopped = done;
 	a->stopped_arg = arg;
 	overview_stop(a->overview);
-	http_server_quiesce(a->server, LOBBY_CUT);
+	http_server_quiesce(a->server, CONNECTIONS_CUT);
 	list_for_each (c, &a->calls, link)
 		http_request_cut(c->request);
 	http_server_cut_idle(a->server);

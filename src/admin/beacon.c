@@ -87,7 +87,7 @@ cJSON *beacon_compose(const struct beacon *n)
 	json_add(document, "waiting", gauges.waiting);
 	json_add(document, "holding", gauges.holding);
 	json_add(document, "exchanges", gauges.exchanges);
-	json_add(document, "connections", gauges.listener.lobby.door.inside);
+	json_add(document, "connections", gauges.listener.connections.acceptor.open);
 	json_add(document, "lostTurns", lock.lost);
 	add_stalled(n, document);
 	add_observed(n, document);

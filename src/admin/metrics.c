@@ -70,27 +70,28 @@
 	ONE("turnstile_buffered_bytes", "gauge", "Bytes of bodies that wait with their request.",  \
 	    s->gauges.buffered_bytes)                                                              \
 	ONE("turnstile_connections", "gauge", "Open connections of clients.",                      \
-	    s->gauges.listener.lobby.door.inside)                                                        \
+	    s->gauges.listener.connections.acceptor.open)                                          \
 	ONE("turnstile_connections_total", "counter", "Connections of clients since start.",       \
-	    s->gauges.listener.lobby.door.arrived)                                                       \
+	    s->gauges.listener.connections.acceptor.accepted)                                      \
 	ONE("turnstile_connections_refused_total", "counter",                                      \
 	    "Connections refused for listen.max_connections_per_address.",                         \
-	    s->gauges.listener.lobby.door.refused)                                                       \
+	    s->gauges.listener.connections.acceptor.refused)                                       \
 	ONE("turnstile_accept_pauses_total", "counter",                                            \
 	    "How often accepting rested: too many connections, or no descriptors.",                \
-	    s->gauges.listener.lobby.door.full + s->gauges.listener.lobby.door.out_of_resources)               \
+	    s->gauges.listener.connections.acceptor.full +                                         \
+	    s->gauges.listener.connections.acceptor.out_of_resources)                              \
 	ONE("turnstile_head_timeouts_total", "counter",                                            \
 	    "Connections closed for listen.header_timeout_ms.",                                    \
-	    s->gauges.listener.lobby.header_timeouts)                                                    \
+	    s->gauges.listener.connections.header_timeouts)                                        \
 	ONE("turnstile_idle_timeouts_total", "counter",                                            \
 	    "Connections closed for listen.idle_timeout_ms.",                                      \
-	    s->gauges.listener.lobby.idle_timeouts)                                                      \
+	    s->gauges.listener.connections.idle_timeouts)                                          \
 	ONE("turnstile_tls_handshakes_total", "counter", \
 	    "TLS handshakes of clients that were completed.", \
-	    s->gauges.listener.lobby.tls.handshakes) \
+	    s->gauges.listener.connections.tls.handshakes)                                         \
 	ONE("turnstile_tls_failures_total", "counter", \
 	    "Those that failed, plain HTTP included.", \
-	    s->gauges.listener.lobby.tls.failures) \
+	    s->gauges.listener.connections.tls.failures)                                           \
 	ONE("turnstile_log_lines_dropped_total", "counter",                                        \
 	    "Lines of the log that were dropped, as nobody read them.", log_dropped())             \
 	ONE("turnstile_draining", "gauge", "Whether this process is shutting down.",               \

@@ -179,7 +179,7 @@ static void add_exchanges(const struct proxy_gauges *gauges, cJSON *document)
 	json_add(document, "holding", gauges->holding);
 	json_add(document, "oldestWaitMs", gauges->oldest_wait_ms);
 	json_add(document, "bufferedBytes", gauges->buffered_bytes);
-	json_add(document, "connections", gauges->listener.lobby.door.inside);
+	json_add(document, "connections", gauges->listener.connections.acceptor.open);
 	cJSON_AddBoolToObject(document, "draining", gauges->draining);
 }
 

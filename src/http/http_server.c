@@ -9,8 +9,8 @@
  *  - A suspended connection doesn't notice that its client hung up, and reports "completed OK"
  *    later. So each connection's descriptor is watched for EPOLLRDHUP from accept to close by a
  *    poll of our own: one registration a connection, stopped at the first event.
- *  - MHD's own timeouts scan connections on every run. We give it none: see lobby.h. But of those
- *    without one it finds a dead one only behind older dead ones, so an idle client would keep them.
+ *  - MHD's own timeouts scan connections on every run. We give it none: see connections.h. But a
+ *    dead one without a timeout it finds only behind older dead ones: an idle client would keep it.
  *  - A response can be queued only before the body or after all of it. One that comes between is
  *    written by early.c, past MHD; MHD goes on to read and we throw away what it reads.
  *  - A reader that returns 0 without suspending is called again at once, for ever.
@@ -35,6 +35,7 @@
 #include "base/mem.h"
 #include "http/early.h"
 #include "http/server_shards.h"
+#include "net/peer.h"
 #include "net/watch.h"
 
 enum {
@@ -56,9 +57,9 @@ struct http_server {
 	struct loop *loop;
 	struct http_server_options options;
 	struct server_shards *shards; /* MHD's daemons */
-	struct lobby *lobby;
+	struct connections *connections;
 	int64_t early_responses;
-	bool opened; /* connection_opened() was called for who has arrived last */
+	bool opened; /* connection_opened() was called for the latest accepted one */
 	bool is_lax; /* MHD reads more than it should, and tells nobody */
 };
 
@@ -74,10 +75,10 @@ struct http_request {
 	struct http_server *server;
 	struct server_shard *shard;
 	struct MHD_Connection *mhd;
-	struct watch *watch; /* for a hang-up; NULL after one */
-	struct seat seat;    /* in a lounge while R_NONE; has the descriptor */
+	struct watch *watch;    /* for a hang-up; NULL after one */
+	struct idle_entry idle; /* on a list while R_NONE; has the descriptor */
 	bool hung_up;
-	char client[DOOR_ADDRESS_MAX];
+	char client[PEER_ADDRESS_MAX];
 
 	/* of the request under way */
 	enum request_state state;
@@ -125,7 +126,7 @@ void http_request_wake(struct http_request *r)
 void http_request_cut(struct http_request *r)
 {
 	r->cut = true;
-	shutdown(r->seat.fd, SHUT_RDWR);
+	shutdown(r->idle.fd, SHUT_RDWR);
 	http_request_wake(r);
 }
 
@@ -134,7 +135,7 @@ void http_request_cut(struct http_request *r)
 static void become_idle(struct http_request *r, bool is_new)
 {
 	r->state = R_NONE;
-	lobby_sit(r->server->lobby, &r->seat, is_new);
+	connections_add_idle(r->server->connections, &r->idle, is_new);
 }
 
 /* Its connection is over, or soon is: MHD closes it as it runs, among those with a timeout. */
@@ -171,10 +172,10 @@ static struct http_request *connection_opened(struct server_shard *of, struct MH
 	r->server = s;
 	r->shard = of;
 	r->mhd = mhd;
-	r->seat.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	door_name(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
-		  r->client);
-	r->watch = watch_new(s->loop, r->seat.fd, on_watched, r);
+	r->idle.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	peer_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+		     r->client);
+	r->watch = watch_new(s->loop, r->idle.fd, on_watched, r);
 	watch_for(r->watch, UV_DISCONNECT);
 	become_idle(r, true);
 	return r;
@@ -197,10 +198,10 @@ static void connection_closed(struct http_request *r)
 {
 	must(r->state == R_NONE);
 	watch_clear(&r->watch);
-	lounge_leave(&r->seat);
+	idle_entry_remove(&r->idle);
 	request_clear(r);
 	server_shard_left(r->shard);
-	lobby_leave(r->server->lobby, r->seat.fd, r->client);
+	connections_closing(r->server->connections, r->idle.fd, r->client);
 	free(r);
 }
 
@@ -263,7 +264,7 @@ static void read_head(struct http_request *r, const char *method, const char *ve
 static void begin_request(struct http_request *r, const char *method, const char *version)
 {
 	read_head(r, method, version);
-	lounge_leave(&r->seat);
+	idle_entry_remove(&r->idle);
 	r->state = R_RECEIVING;
 	r->x = r->server->options.service->begin(r->server->options.ctx, r);
 	r->began = true;
@@ -277,7 +278,8 @@ static enum MHD_Result queue_response(struct http_request *r)
 	enum MHD_Result ok;
 
 	r->state = R_SENDING;
-	if (lobby_is_ending(r->server->lobby) || (r->server->is_lax && head_is_chunked(&r->head)))
+	if (connections_are_ending(r->server->connections) ||
+	    (r->server->is_lax && head_is_chunked(&r->head)))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	ok = MHD_queue_response(r->mhd, r->status, response);
 	MHD_destroy_response(response); /* MHD has its own reference now */
@@ -354,7 +356,7 @@ static ssize_t on_read(void *cls, uint64_t at, char *to, size_t max)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == HTTP_READ_CUT) {
 		if (r->ends_by_close)
-			lobby_reset(r->server->lobby, r->seat.fd);
+			connections_reset(r->server->connections, r->idle.fd);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
 	park(r);
@@ -377,12 +379,12 @@ static void on_early(void *arg, enum early_state state)
 	struct http_request *r = arg;
 
 	if (state == EARLY_DONE) {
-		shutdown(r->seat.fd, SHUT_WR);
+		shutdown(r->idle.fd, SHUT_WR);
 		http_request_wake(r);
 	} else if (state == EARLY_BLOCKED && r->watch) {
 		watch_for(r->watch, UV_DISCONNECT | UV_WRITABLE);
 	} else if (state == EARLY_CUT) {
-		lobby_reset(r->server->lobby, r->seat.fd);
+		connections_reset(r->server->connections, r->idle.fd);
 		http_request_cut(r);
 	}
 }
@@ -416,7 +418,7 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 		r->early = early_new(
 			r->server->loop,
 			&(struct early_client){
-				.fd = r->seat.fd,
+				.fd = r->idle.fd,
 				.is_1_0 = head_is_1_0(&r->head),
 				.is_head = head_is_head(&r->head),
 				.reason = MHD_get_reason_phrase_for((unsigned)response->status),
@@ -471,10 +473,10 @@ static void *start_daemon(void *ctx, struct server_shard *shard, int *ret_fd)
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_NO_LISTEN_SOCKET | NO_THREADS,
-		0, NULL, NULL, on_request, s,                                   /**/
-		MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,                   /* first */
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,                 /* door.c has it */
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                     /**/
+		0, NULL, NULL, on_request, s,                   /**/
+		MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,   /* first */
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX, /* acceptor.c has it */
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,     /**/
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT, /**/
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u, STRICTEST,                   /**/
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,                      /**/
@@ -504,7 +506,7 @@ static int on_prepare(void *arg)
 	return server_shards_choose(s->shards) ? 0 : errno ? -errno : -ENOMEM;
 }
 
-static bool on_arrived(void *arg, int fd, const struct sockaddr *from, socklen_t len)
+static bool on_accepted(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
 	struct http_server *s = arg;
 	struct server_shard *shard = server_shards_choose(s->shards);
@@ -529,8 +531,8 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		    struct buf *errors, struct http_server **ret)
 {
 	CLEANUP(http_server_freep) struct http_server *s = xcalloc(1, sizeof *s);
-	struct lobby_options lobby = {
-		.door = {
+	struct connections_options connections = {
+		.acceptor = {
 			.name = options->name,
 			.address = options->address,
 			.inheritance = options->inheritance,
@@ -538,15 +540,15 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 			.max_per_address = options->max_per_address,
 			.refusal = options->refusal,
 			.prepare = on_prepare,
-			.arrived = on_arrived,
+			.accepted = on_accepted,
 			.arg = s,
 		},
 		.header_timeout_ms = options->header_timeout_ms,
 		.idle_timeout_ms = options->idle_timeout_ms,
 		.stall_timeout_ms = options->stall_timeout_ms,
 		.identity = options->identity,
-		.left = options->service->closed,
-		.crowded = options->service->crowded,
+		.closed = options->service->closed,
+		.make_room = options->service->make_room,
 		.arg = options->ctx,
 	};
 	int r;
@@ -554,7 +556,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	s->loop = loop;
 	s->options = *options;
 	s->is_lax = !strncmp(MHD_get_version(), "0.", 2);
-	r = lobby_open(loop, &lobby, errors, &s->lobby);
+	r = connections_open(loop, &connections, errors, &s->connections);
 	if (r)
 		return r;
 	s->shards = server_shards_new(loop, &daemons, s);
@@ -567,26 +569,26 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 	return 0;
 }
 
-struct lobby *http_server_lobby(const struct http_server *s)
+struct connections *http_server_connections(const struct http_server *s)
 {
-	return s->lobby;
+	return s->connections;
 }
 
 void http_server_stats(const struct http_server *s, struct http_server_stats *ret)
 {
-	lobby_stats(s->lobby, &ret->lobby);
+	connections_stats(s->connections, &ret->connections);
 	ret->early_responses = s->early_responses;
 }
 
-void http_server_quiesce(struct http_server *s, enum lobby_end how)
+void http_server_quiesce(struct http_server *s, enum connections_end how)
 {
-	lobby_quiesce(s->lobby, how);
+	connections_quiesce(s->connections, how);
 	server_shards_run(s->shards);
 }
 
 void http_server_cut_idle(struct http_server *s)
 {
-	lobby_cut_idle(s->lobby);
+	connections_cut_idle(s->connections);
 	server_shards_run(s->shards);
 }
 
@@ -595,6 +597,6 @@ void http_server_free(struct http_server *s)
 	if (!s)
 		return;
 	server_shards_free(s->shards);
-	lobby_free(s->lobby);
+	connections_free(s->connections);
 	free(s);
 }

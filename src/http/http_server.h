@@ -22,7 +22,7 @@
 #include "base/header.h"
 #include "base/loop.h"
 #include "http/head.h"
-#include "net/lobby.h"
+#include "net/connections.h"
 
 struct http_server;
 struct http_request; /* from begin() until done() has returned */
@@ -58,15 +58,15 @@ struct http_service {
 	/* The last call. `sent`: the whole response went to the kernel. */
 	void (*done)(void *x, bool sent);
 
-	/* A connection is closed; lobby_connections() is one less. NULL: not interested. */
+	/* A connection is closed; connections_count() is one less. NULL: not interested. */
 	void (*closed)(void *ctx);
 
 	/*
-	 * Somebody comes, all connections are taken, and none is without a request: may cut one;
-	 * returns whether it did. NULL: then idle ones aren't closed for who comes either; he waits
-	 * until one leaves.
+	 * A client waits to be accepted, all connections are taken, and none is idle: may cut one;
+	 * returns whether it did. NULL: then idle ones aren't closed either, and the client waits
+	 * until one is closed.
 	 */
-	bool (*crowded)(void *ctx);
+	bool (*make_room)(void *ctx);
 };
 
 struct http_server_options {
@@ -75,13 +75,13 @@ struct http_server_options {
 	struct inheritance *inheritance; /* outlives the server; NULL: none */
 	int64_t max_connections;
 	const int64_t *max_per_address;        /* 0: no limit */
-	struct span refusal;                   /* of who is over it, see door.h; outlives us */
+	struct span refusal;                   /* of who is over it, see acceptor.h; outlives us */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
 
 	/* From a connection's beginning to its first headers; from one request to the next's. */
 	const int64_t *header_timeout_ms, *idle_timeout_ms;
 	struct tls_identity *identity;   /* with TLS: the server's from now on; NULL: without */
-	const int64_t *stall_timeout_ms; /* with TLS: see lobby.h */
+	const int64_t *stall_timeout_ms; /* with TLS: see connections.h */
 	const struct http_service *service;
 	void *ctx;
 };
@@ -93,14 +93,14 @@ struct http_server_options {
 int http_server_new(struct loop *loop, const struct http_server_options *options,
 		    struct buf *errors, struct http_server **ret) MUST_USE;
 
-/* Its connections and its socket; for asking, and for lobby_use(). */
-struct lobby *http_server_lobby(const struct http_server *s);
+/* Its connections and its socket; for asking, and for connections_use(). */
+struct connections *http_server_connections(const struct http_server *s);
 
-/* Takes no more connections, and closes each one after its response. See lobby.h. */
-void http_server_quiesce(struct http_server *s, enum lobby_end how);
+/* Takes no more connections, and closes each one after its response. See connections.h. */
+void http_server_quiesce(struct http_server *s, enum connections_end how);
 
 struct http_server_stats {
-	struct lobby_stats lobby;
+	struct connections_stats connections;
 	int64_t early_responses; /* given before the request was in */
 };
 void http_server_stats(const struct http_server *s, struct http_server_stats *ret);

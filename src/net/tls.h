@@ -1,9 +1,9 @@
 /*
- * tls.h - TLS on a listener: who comes in over it speaks plain HTTP to the rest of us.
+ * tls.h - TLS on a listener: behind it, the rest of us speaks plain HTTP.
  *
- *      client <══ TLS ══> line: OpenSSL <── a pair of Unix sockets ──> the HTTP server
+ *      client <══ TLS ══> OpenSSL <── a pair of Unix sockets ──> the HTTP server
  *
- * A *line* is one connection. The HTTP server gets one end of a socket pair in place of the
+ * The HTTP server gets one end of a socket pair in place of the
  * client's socket, so everything that it does to a socket (writing past its library, watching for a
  * hang-up, shutting down, seeing back-pressure) means the same with TLS and without; the price is
  * one copy more through the kernel, and two descriptors. All on the loop, nothing blocks but the
@@ -36,7 +36,7 @@ struct tls_options {
 	struct tls_identity *identity;   /* owned by the tls from tls_new() on */
 	const int64_t *stall_timeout_ms; /* for what the server has written, when it has left */
 
-	/* A line is over, whose server had left by tls_server_left(); `address` is from there. */
+	/* A connection is over whose server had left; `address` is from tls_server_left(). */
 	void (*over)(void *arg, const char *address);
 	void *arg;
 };
@@ -47,27 +47,27 @@ struct tls *tls_new(struct loop *loop, const struct tls_options *options) MUST_U
 void tls_use(struct tls *t, struct tls_identity *identity);
 
 /*
- * Sets aside the descriptors for the next line; nothing if that is done. 0, or -errno. Asked before
- * a client is accepted, so that none is that couldn't have a line.
+ * Reserves the descriptors for the next connection; nothing if that is done. 0, or -errno. Called
+ * before a client is accepted, so that none is that couldn't be served.
  */
 int tls_prepare(struct tls *t) MUST_USE;
 
 /*
- * A line for the client at `fd`, non-blocking, whose the descriptor is from now on; tls_prepare()
- * has returned 0. Returns the server's end of it, non-blocking and the caller's.
+ * A connection for the client at `fd`, non-blocking and ours from now on; tls_prepare() has
+ * returned 0. Returns the server's end of it, non-blocking and the caller's.
  */
-int tls_line_new(struct tls *t, int fd) MUST_USE;
+int tls_connection_new(struct tls *t, int fd) MUST_USE;
 
 /*
  * The server closes its end, `fd`, before the loop goes on. What it has written still goes to the
- * client before the line is over.
+ * client before the connection is over.
  */
 void tls_server_left(struct tls *t, int fd, const char *address);
 
 /* Resets the client's connection, so that what was sent can't be taken for all. Not yet left. */
-void tls_line_reset(struct tls *t, int fd);
+void tls_connection_reset(struct tls *t, int fd);
 
-/* From now on, a line is over as soon as its server has left. */
+/* From now on, a connection is over as soon as its server has left. */
 void tls_hurry(struct tls *t);
 
 struct tls_stats {
@@ -75,5 +75,5 @@ struct tls_stats {
 };
 void tls_stats(const struct tls *t, struct tls_stats *ret);
 
-/* All servers must have left, and all lines be over. Takes NULL. */
+/* All connections must be over. Takes NULL. */
 void tls_free(struct tls *t);

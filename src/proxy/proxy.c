@@ -24,7 +24,7 @@ static void check_idle(struct job *job)
 	struct proxy *p = container_of(job, struct proxy, check_idle);
 	void (*idle)(void *arg) = p->idle;
 
-	if (!idle || proxy_exchanges(p) || lobby_connections(http_server_lobby(p->server)))
+	if (!idle || proxy_exchanges(p) || connections_count(http_server_connections(p->server)))
 		return;
 	p->idle = NULL;
 	shadows_clear(p->shadows);
@@ -41,7 +41,7 @@ static void finish_all(struct proxy *p, enum exchange_state from, enum exchange_
 	}
 }
 
-static void end(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), void *arg)
+static void end(struct proxy *p, enum connections_end how, void (*idle)(void *arg), void *arg)
 {
 	p->ending = true;
 	p->idle = idle;
@@ -50,7 +50,7 @@ static void end(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), vo
 	loop_defer(p->loop, &p->check_idle);
 }
 
-void proxy_retire(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), void *arg)
+void proxy_retire(struct proxy *p, enum connections_end how, void (*idle)(void *arg), void *arg)
 {
 	end(p, how, idle, arg);
 }
@@ -58,7 +58,7 @@ void proxy_retire(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), 
 void proxy_drain(struct proxy *p, void (*idle)(void *arg), void *arg)
 {
 	p->draining = true;
-	end(p, LOBBY_CUT, idle, arg);
+	end(p, CONNECTIONS_CUT, idle, arg);
 	finish_all(p, X_READING, X_PACING);
 }
 
@@ -162,12 +162,12 @@ size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, 
 
 const char *proxy_address(const struct proxy *p)
 {
-	return lobby_address(http_server_lobby(p->server));
+	return connections_address(http_server_connections(p->server));
 }
 
 int proxy_descriptor(const struct proxy *p)
 {
-	return lobby_descriptor(http_server_lobby(p->server));
+	return connections_descriptor(http_server_connections(p->server));
 }
 
 int proxy_identity(const struct config *config, struct buf *errors, struct tls_identity **ret)
@@ -182,7 +182,7 @@ int proxy_identity(const struct config *config, struct buf *errors, struct tls_i
 void proxy_use(struct proxy *p, struct tls_identity *identity)
 {
 	if (identity)
-		lobby_use(http_server_lobby(p->server), identity);
+		connections_use(http_server_connections(p->server), identity);
 }
 
 /* For connections of which nothing was read: the listener writes it as it is. */

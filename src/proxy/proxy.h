@@ -1,5 +1,5 @@
 /*
- * proxy.h - the proxy as a whole: listener, exchanges, upstream. The door to the room.
+ * proxy.h - the proxy as a whole: listener, exchanges, upstream.
  */
 #pragma once
 
@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "net/connections.h"
 #include "net/inheritance.h"
-#include "net/lobby.h"
 #include "queue/queue.h"
 
 struct proxy;
@@ -27,11 +27,11 @@ const char *proxy_address(const struct proxy *p);
 int proxy_descriptor(const struct proxy *p);
 
 /*
- * Shutdown without loss: no new connections (LOBBY_RETIRE, LOBBY_HAND_OVER), but all that came is
- * served, waiters in their turn. `idle` is called once when no connection is left, from the loop;
- * proxy_drain() or proxy_cut() may hurry it.
+ * Shutdown without loss: no new connections (CONNECTIONS_RETIRE, CONNECTIONS_TAKEN_OVER), but all
+ * that came is served, waiters in their turn. `idle` is called once when no connection is left,
+ * from the loop; proxy_drain() or proxy_cut() may hurry it.
  */
-void proxy_retire(struct proxy *p, enum lobby_end how, void (*idle)(void *arg), void *arg);
+void proxy_retire(struct proxy *p, enum connections_end how, void (*idle)(void *arg), void *arg);
 
 /*
  * Shutdown, softly: no new connections; who waits for a turn is told that we are shutting down;

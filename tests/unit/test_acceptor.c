@@ -1,5 +1,5 @@
-/* The door rests while who comes can't be served; so does the one for successors (handover.c). */
-#include "net/door.h"
+/* Accepting rests while connections can't be served; so it does for successors (handover.c). */
+#include "net/acceptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 enum { CLIENTS = 5, TURNS = 20 };
 
-static char path[] = "/tmp/test_door.XXXXXX/socket";
+static char path[] = "/tmp/test_acceptor.XXXXXX/socket";
 
 static int connect_client(int type)
 {
@@ -37,12 +37,12 @@ static bool serve_nobody(void *arg, int fd, const struct sockaddr *from, socklen
 
 struct bench {
 	struct loop loop;
-	struct door *door;
-	struct door_stats stats;
+	struct acceptor *acceptor;
+	struct acceptor_stats stats;
 };
 
 /* Of `options`, those are set that are the same for all. */
-static void open_bench(struct bench *b, struct door_options *options)
+static void open_bench(struct bench *b, struct acceptor_options *options)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	CLEANUP(freep) char *address = xasprintf("unix:%s", path);
@@ -52,12 +52,12 @@ static void open_bench(struct bench *b, struct door_options *options)
 	options->address = address;
 	options->max_per_address = &no_limit;
 	loop_open(&b->loop);
-	must(!door_open(&b->loop, options, &errors, &b->door));
+	must(!acceptor_open(&b->loop, options, &errors, &b->acceptor));
 }
 
 static void close_bench(struct bench *b)
 {
-	door_free(b->door);
+	acceptor_free(b->acceptor);
 	loop_close(&b->loop);
 }
 
@@ -66,20 +66,20 @@ static void settle(struct bench *b)
 {
 	for (int i = 0; i < TURNS; i++)
 		uv_run(&b->loop.uv, UV_RUN_NOWAIT);
-	door_stats(b->door, &b->stats);
+	acceptor_stats(b->acceptor, &b->stats);
 }
 
 static void rest_until(struct bench *b, int64_t rests)
 {
 	while (b->stats.out_of_resources < rests) {
 		uv_run(&b->loop.uv, UV_RUN_ONCE);
-		door_stats(b->door, &b->stats);
+		acceptor_stats(b->acceptor, &b->stats);
 	}
 }
 
 static void test_not_served(void)
 {
-	struct door_options options = { .max_connections = CLIENTS, .arrived = serve_nobody };
+	struct acceptor_options options = { .max_connections = CLIENTS, .accepted = serve_nobody };
 	struct bench b = { 0 };
 	int clients[CLIENTS];
 
@@ -88,10 +88,10 @@ static void test_not_served(void)
 		clients[i] = connect_client(SOCK_STREAM);
 	settle(&b);
 	CHECK_INT(b.stats.out_of_resources, 1); /* the others wait */
-	CHECK_INT(b.stats.arrived, 1);
-	CHECK_INT(b.stats.inside, 0);
+	CHECK_INT(b.stats.accepted, 1);
+	CHECK_INT(b.stats.open, 0);
 	rest_until(&b, 2);
-	CHECK_INT(b.stats.arrived, 2);
+	CHECK_INT(b.stats.accepted, 2);
 	for (int i = 0; i < CLIENTS; i++)
 		close(clients[i]);
 	close_bench(&b);
@@ -103,12 +103,12 @@ static int lack(void *arg)
 	return -EMFILE;
 }
 
-/* Who couldn't be served stays outside, and isn't thrown out. */
+/* A connection that couldn't be served stays in the kernel's queue, and isn't closed. */
 static void test_not_prepared(void)
 {
-	struct door_options options = { .max_connections = CLIENTS,
-					.prepare = lack,
-					.arrived = serve_nobody };
+	struct acceptor_options options = { .max_connections = CLIENTS,
+					    .prepare = lack,
+					    .accepted = serve_nobody };
 	struct bench b = { 0 };
 	int client;
 	char byte;
@@ -116,43 +116,43 @@ static void test_not_prepared(void)
 	open_bench(&b, &options);
 	client = connect_client(SOCK_STREAM);
 	rest_until(&b, 2);
-	CHECK_INT(b.stats.arrived, 0);
+	CHECK_INT(b.stats.accepted, 0);
 	CHECK_INT(recv(client, &byte, 1, MSG_DONTWAIT), -1); /* not closed */
 	close(client);
 	close_bench(&b);
 }
 
-struct guests {
+struct server {
 	int fds[CLIENTS]; /* in order of arrival */
-	int arrived, asked, left;
+	int accepted, asked, closed;
 };
 
-static bool let_in(void *arg, int fd, const struct sockaddr *from, socklen_t len)
+static bool serve(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
-	struct guests *g = arg;
+	struct server *s = arg;
 
 	(void)from, (void)len;
-	g->fds[g->arrived++] = fd;
+	s->fds[s->accepted++] = fd;
 	return true;
 }
 
-/* The first time nobody can be asked. */
+/* The first time none can be asked. */
 static bool ask_first(void *arg)
 {
-	struct guests *g = arg;
+	struct server *s = arg;
 
-	if (!g->asked++)
+	if (!s->asked++)
 		return false;
-	close(g->fds[g->left++]);
+	close(s->fds[s->closed++]);
 	return true;
 }
 
-/* Nobody is asked to leave for nobody, and whoever can't be asked at once is asked later. */
+/* None is asked to close for nobody, and where none can be asked at once, it is tried again. */
 static void test_full(void)
 {
-	struct guests guests = { 0 };
-	struct door_options options = {
-		.max_connections = 2, .arrived = let_in, .full = ask_first, .arg = &guests
+	struct server server = { 0 };
+	struct acceptor_options options = {
+		.max_connections = 2, .accepted = serve, .make_room = ask_first, .arg = &server
 	};
 	struct bench b = { 0 };
 	int clients[3];
@@ -161,21 +161,21 @@ static void test_full(void)
 	for (int i = 0; i < 2; i++)
 		clients[i] = connect_client(SOCK_STREAM);
 	settle(&b);
-	CHECK_INT(guests.arrived, 2);
-	CHECK_INT(guests.asked, 0);
+	CHECK_INT(server.accepted, 2);
+	CHECK_INT(server.asked, 0);
 	clients[2] = connect_client(SOCK_STREAM);
-	while (!guests.left)
+	while (!server.closed)
 		uv_run(&b.loop.uv, UV_RUN_ONCE);
-	CHECK_INT(guests.asked, 2);
-	door_left(b.door, "");
-	while (guests.arrived < 3)
+	CHECK_INT(server.asked, 2);
+	acceptor_closed(b.acceptor, "");
+	while (server.accepted < 3)
 		uv_run(&b.loop.uv, UV_RUN_ONCE);
-	CHECK_INT(guests.asked, 2);
+	CHECK_INT(server.asked, 2);
 	for (int i = 0; i < 3; i++)
 		close(clients[i]);
-	for (; guests.left < guests.arrived; guests.left++) {
-		close(guests.fds[guests.left]);
-		door_left(b.door, "");
+	for (; server.closed < server.accepted; server.closed++) {
+		close(server.fds[server.closed]);
+		acceptor_closed(b.acceptor, "");
 	}
 	close_bench(&b);
 }

@@ -1,12 +1,12 @@
-/* net/lounge.c: who overstays is shut out, also by a limit that was lowered meanwhile. */
+/* net/idle.c: what is idle for too long is shut down, also by a limit that was lowered. */
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
-#include "net/lounge.h"
+#include "net/idle.h"
 
 struct pair {
-	struct seat seat;
+	struct idle_entry idle;
 	int peer;
 };
 
@@ -27,8 +27,8 @@ static bool is_shut(const struct pair *p)
 
 static void close_pair(struct pair *p)
 {
-	lounge_leave(&p->seat);
-	close(p->seat.fd);
+	idle_entry_remove(&p->idle);
+	close(p->idle.fd);
 	close(p->peer);
 }
 
@@ -37,30 +37,30 @@ static void test_limits(void)
 	struct loop loop;
 	struct pair a, b, c;
 	int64_t limit_ms = 60000, start_ms;
-	struct lounge *l;
+	struct idle_list *l;
 
 	loop_open(&loop);
-	l = lounge_new(&loop, &limit_ms);
+	l = idle_list_new(&loop, &limit_ms);
 	open_pair(&a), open_pair(&b), open_pair(&c);
-	lounge_enter(l, &a.seat);
+	idle_list_add(l, &a.idle);
 	RUN_FOR(&loop, 50);
 	CHECK(!is_shut(&a));
 	limit_ms = 100; /* lower: heard of when the next one comes */
 	start_ms = clock_ms();
-	lounge_enter(l, &b.seat);
+	idle_list_add(l, &b.idle);
 	CHECK(RUN_UNTIL(&loop, is_shut(&b), 2000));
 	CHECK(clock_ms() - start_ms >= 100);
 	CHECK(is_shut(&a));
 	limit_ms = 60000;
-	lounge_enter(l, &c.seat);
-	CHECK(lounge_oldest(l) == &c.seat);
+	idle_list_add(l, &c.idle);
+	CHECK(idle_list_oldest(l) == &c.idle);
 	RUN_FOR(&loop, 200);
 	CHECK(!is_shut(&c));
-	CHECK_INT(lounge_timeouts(l), 2);
-	lounge_clear(l);
+	CHECK_INT(idle_list_timeouts(l), 2);
+	idle_list_shutdown(l);
 	CHECK(is_shut(&c));
 	close_pair(&a), close_pair(&b), close_pair(&c);
-	lounge_free(l);
+	idle_list_free(l);
 	loop_close(&loop);
 }
 
