@@ -82,6 +82,10 @@ static void answered(void *arg, const redisReply *reply)
 	struct redis_call *c = arg;
 
 	list_remove(&c->link);
+	if (reply && !redis_reply_fits(reply, c->form)) {
+		redis_link_reset(c->node->link, "an answer that makes no sense");
+		reply = NULL;
+	}
 	if (reply && reply->type == REDIS_REPLY_ERROR && follow(c, reply->str))
 		return;
 	if (redis_is_error(reply, "NOSCRIPT") && !c->by_text) {

@@ -27,7 +27,11 @@ struct redis_call {
 	struct redis_caller *caller;
 	const struct redis_script *script; /* NULL: `command` is a plain command */
 	struct redis_command command;
-	/* The answer, or NULL if the link went down. Owns the call from now on. */
+	redis_form_fn form; /* of the answer; NULL: any */
+	/*
+	 * The answer, an error or of the form that it must have; or NULL if the link went down, as it
+	 * does upon one of another form. Owns the call from now on.
+	 */
 	void (*done)(struct redis_call *call, const redisReply *reply);
 	/*
 	 * Whether it is to be sent again: as text to a server that didn't know it, or to another

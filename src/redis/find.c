@@ -3,6 +3,8 @@
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 
+#include "redis/guard.h"
+
 enum { CONNECT_TIMEOUT_MIN_MS = 50 };
 
 /* While its work runs, the pool's thread has all of it but `fn` and `arg`, which are the loop's. */
@@ -111,9 +113,12 @@ static bool ask_sentinel(struct redis_find *f, const struct redis_host *at)
 	int64_t ms = one_of_ms(f, f->address.sentinel_count);
 	struct timeval io = { ms / 1000, ms % 1000 * 1000 };
 	redisContext *c = redisConnectWithTimeout(at->name, at->port, io);
+	struct redis_guard guard = { .replies = 1 };
 	redisReply *r = NULL;
 	bool found = false;
 
+	if (c && !c->err)
+		redis_guard_start(&guard, c);
 	if (c && !c->err && redisSetTimeout(c, io) == REDIS_OK)
 		r = redisCommand(c, "SENTINEL get-master-addr-by-name %s", f->address.master);
 	if (r) {
@@ -139,6 +144,14 @@ static void search(uv_work_t *work)
 		if (ask_sentinel(f, &a->sentinels[(f->attempt + i) % a->sentinel_count]))
 			return;
 	}
+}
+
+char *redis_endpoint_text(const struct redis_address *a, const struct redis_endpoint *to)
+{
+	if (a->path || (a->master && !to->port))
+		return xstrdup(a->path ? a->path : a->master);
+	return to->port ? xasprintf("%s:%d", to->ip, to->port)
+			: xasprintf("%s:%d", a->host, a->port);
 }
 
 /* --- on the loop ------------------------------------------------------------------------- */

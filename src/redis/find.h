@@ -23,6 +23,10 @@ struct redis_endpoint {
 	int port;            /* 0: not known */
 };
 
+/* For people: where that address led to. The caller frees. */
+char *redis_endpoint_text(const struct redis_address *address,
+			  const struct redis_endpoint *endpoint);
+
 /* Called once, from the loop; `endpoint` lives during the call. An error: `error` says what, `endpoint` is
  * NULL. */
 typedef void (*redis_found_fn)(void *arg, const char *error, const struct redis_endpoint *endpoint);

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "redis/abort.h"
 #include "redis/command.h"
+#include "redis/guard.h"
 #include "redis/reply.h"
 
 enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 500, RECHECK_MS = 1000, HEARS_EVERY_TIMEOUTS = 5 };
@@ -42,6 +43,7 @@ struct wire {
 	uv_poll_t poll;
 	struct redis_link *owner; /* NULL once the connection is gone */
 	redisAsyncContext *ac;    /* as above */
+	struct redis_guard guard;
 	int events;
 	bool flushing; /* hiredis is writing: if it asks for more, the socket is full */
 };
@@ -108,17 +110,6 @@ static void drop_pending(struct redis_link *l, bool tell)
 	}
 }
 
-/* For people; the caller frees. */
-static char *where(const struct redis_link *l)
-{
-	const struct redis_address *a = l->terms.address;
-
-	if (a->path || (a->master && !l->endpoint.port))
-		return xstrdup(a->path ? a->path : a->master);
-	return l->endpoint.port ? xasprintf("%s:%d", l->endpoint.ip, l->endpoint.port)
-				: xasprintf("%s:%d", a->host, a->port);
-}
-
 /* One outage is one line: the listening link keeps quiet, unless it is forbidden to listen. */
 static void complain(struct redis_link *l)
 {
@@ -127,7 +118,7 @@ static void complain(struct redis_link *l)
 
 	if (l->complained || (l->channel && !forbidden))
 		return;
-	at = where(l);
+	at = redis_endpoint_text(l->terms.address, &l->endpoint);
 	log_warn(forbidden ? "redis forbids to listen: turns are handed over by touches only"
 			   : "redis is unreachable",
 		 LOG_STR("link", l->name), LOG_STR("at", at), LOG_STR("cause", l->cause));
@@ -254,6 +245,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	/* An error is found by reading, whatever hiredis was waiting for. */
 	if (w->ac && (status < 0 || (events & UV_READABLE)))
 		redisAsyncHandleRead(w->ac);
+	if (w->ac && redis_guard_is_full(&w->guard, &w->ac->c))
+		break_link(w->owner, w->guard.refusal);
 	if (w->ac && (events & UV_WRITABLE)) {
 		w->flushing = true;
 		redisAsyncHandleWrite(w->ac);
@@ -320,11 +313,13 @@ static void wire_free(uv_handle_t *poll)
 	free(container_of((uv_poll_t *)poll, struct wire, poll));
 }
 
-/* Why a connection ended; hiredis knows less of a certificate than we do. */
+/* Why a connection ended; hiredis knows less of a certificate, or of nonsense, than we do. */
 static const char *cause_of(const struct redis_link *l, const redisAsyncContext *ac)
 {
 	const char *refusal = l->terms.tls ? redis_tls_refusal(l->terms.tls) : NULL;
 
+	if (l->wire && l->wire->guard.refusal)
+		refusal = l->wire->guard.refusal;
 	return refusal ? refusal : ac->c.errstr;
 }
 
@@ -360,6 +355,8 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *arg)
 		p->fn(p->arg, reply);
 	else if (redis_is_unusable(reply) || redis_is_error(reply, "DB index"))
 		break_link(l, ((redisReply *)reply)->str);
+	else if (!redis_reply_fits(reply, redis_is_status))
+		break_link(l, "an answer that makes no sense");
 	else if (list_empty(&l->pending) && l->state == GREETING && !l->channel)
 		link_is_up(l);
 	free(p);
@@ -371,20 +368,20 @@ static void on_push(redisAsyncContext *ac, void *reply, void *arg)
 	struct redis_link *l = arg;
 
 	(void)ac;
-	if (!r || r->type != REDIS_REPLY_ARRAY || r->elements < 3 ||
-	    r->element[0]->type != REDIS_REPLY_STRING)
-		return;
-	if (!strcmp(r->element[0]->str, "subscribe") && l->state == GREETING)
-		link_is_up(l);
-	else if (!strcmp(r->element[0]->str, "subscribe") && l->state == UP)
-		is_heard(l);
-	else if (!strcmp(r->element[0]->str, "message") && l->state == UP)
+	if (!r || r->type != REDIS_REPLY_ARRAY)
+		return; /* the guard has looked at what is in it */
+	if (r->element[2]->type == REDIS_REPLY_STRING && l->state == UP)
 		l->terms.on_message(l->terms.arg,
 				    (struct span){ r->element[2]->str, r->element[2]->len });
+	else if (l->state == GREETING)
+		link_is_up(l);
+	else if (l->state == UP)
+		is_heard(l);
 }
 
 static void subscribe(struct redis_link *l)
 {
+	redis_guard_subscribe(&l->wire->guard);
 	redisAsyncCommand(l->wire->ac, on_push, l, "SUBSCRIBE %s", l->channel);
 }
 
@@ -396,6 +393,7 @@ static int submit(struct redis_link *l, struct span command, redis_reply_fn fn, 
 
 	if (redisAsyncFormattedCommand(l->wire->ac, on_reply, l, command.ptr, command.len))
 		return -ENOTCONN; /* it is being torn down */
+	l->wire->guard.replies++;
 	p = xcalloc(1, sizeof *p);
 	p->fn = fn;
 	p->arg = arg;
@@ -452,21 +450,17 @@ static void attach(struct redis_link *l, redisAsyncContext *ac)
 {
 	struct wire *w;
 
-	if (!ac || ac->err) {
-		break_link(l, ac ? ac->errstr : "out of memory");
+	if (!ac || ac->err || (l->terms.tls && redis_tls_start(l->terms.tls, &ac->c) < 0)) {
+		break_link(l, !ac ? "out of memory" : ac->err ? ac->errstr : cause_of(l, ac));
 		if (ac)
 			redisAsyncFree(ac);
-		return;
-	}
-	if (l->terms.tls && redis_tls_start(l->terms.tls, &ac->c) < 0) {
-		break_link(l, cause_of(l, ac));
-		redisAsyncFree(ac);
 		return;
 	}
 	l->wire = w = xcalloc(1, sizeof *w);
 	w->owner = l;
 	w->ac = ac;
 	ac->data = w;
+	redis_guard_start(&w->guard, &ac->c);
 	must(uv_poll_init(&l->loop->uv, &w->poll, ac->c.fd) == 0);
 	ac->ev.data = w;
 	ac->ev.addRead = add_read;
@@ -540,6 +534,8 @@ static void probed(void *arg, const redisReply *reply)
 {
 	if (redis_is_unusable(reply))
 		break_link(arg, reply->str);
+	else if (reply && !redis_reply_fits(reply, redis_is_status))
+		break_link(arg, "an answer that makes no sense");
 }
 
 /* Answers come in order: nothing that was sent before may take longer than the probe, either. */

@@ -335,6 +335,8 @@ static void slots_told(void *arg, const redisReply *reply)
 	bool changes = false;
 
 	n->asking = false;
+	if (reply && !redis_reply_fits(reply, redis_is_array))
+		redis_link_reset(from->link, "an answer that makes no sense");
 	if (reply && reply->type == REDIS_REPLY_ERROR && !n->complained) {
 		log_warn("redis doesn't tell the slots of a cluster", LOG_STR("cause", reply->str));
 		n->complained = true;

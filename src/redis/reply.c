@@ -5,6 +5,45 @@
 #include "base/mem.h"
 #include "base/span.h"
 
+bool redis_reply_fits(const redisReply *reply, redis_form_fn form)
+{
+	return !form || reply->type == REDIS_REPLY_ERROR || form(reply);
+}
+
+bool redis_is_str(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_STRING;
+}
+
+bool redis_is_int(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_INTEGER;
+}
+
+bool redis_is_status(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_STATUS;
+}
+
+bool redis_is_array(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_ARRAY;
+}
+
+bool redis_are_all(const redisReply *array, size_t from, redis_form_fn form)
+{
+	for (size_t i = from; i < array->elements; i++) {
+		if (!form(array->element[i]))
+			return false;
+	}
+	return true;
+}
+
+bool redis_is_texts(const redisReply *r)
+{
+	return redis_is_array(r) && redis_are_all(r, 0, redis_is_str);
+}
+
 bool redis_is_error(const redisReply *reply, const char *kind)
 {
 	return reply && reply->type == REDIS_REPLY_ERROR && strstr(reply->str, kind);

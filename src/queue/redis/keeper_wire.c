@@ -5,15 +5,19 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "queue/redis/keeper.h"
 #include "redis/abort.h"
+#include "redis/guard.h"
 
 struct keeper_wire {
 	const struct redis_address *address;
 	struct redis_tls *tls;
 	char *live_key;
 	redisContext *redis; /* the keeper thread's own */
-	bool live;           /* the live key is refreshed in this round */
+	struct redis_guard guard;
+	bool live;       /* the live key is refreshed in this round */
+	bool complained; /* of nonsense, until a whole round makes sense */
 
 	pthread_mutex_t mutex;
 	struct redis_endpoint endpoint;
@@ -21,8 +25,18 @@ struct keeper_wire {
 	bool cut;
 };
 
+static void complain(struct keeper_wire *w)
+{
+	if (!w->complained)
+		log_warn("redis answers a renewal with nonsense",
+			 LOG_STR("cause", w->guard.refusal));
+	w->complained = true;
+}
+
 static void disconnect(struct keeper_wire *w)
 {
+	if (w->guard.refusal)
+		complain(w);
 	pthread_mutex_lock(&w->mutex);
 	w->fd = -1; /* before it is closed, and maybe another's */
 	pthread_mutex_unlock(&w->mutex);
@@ -30,17 +44,33 @@ static void disconnect(struct keeper_wire *w)
 		redis_abort(w->redis);
 	if (w->redis)
 		redisFree(steal(&w->redis));
+	w->guard = (struct redis_guard){ 0 };
 }
 
-/* Whether the server took the command; the answer itself doesn't matter. */
-static bool ask(struct keeper_wire *w, int argc, const char **argv)
+/* False: it makes no sense, and the connection is of no use any more. */
+static bool has_form(struct keeper_wire *w, const redisReply *reply, redis_form_fn form)
 {
-	redisReply *reply = redisCommandArgv(w->redis, argc, argv, NULL);
-	bool ok = reply && !redis_is_unusable(reply);
+	bool ok = redis_reply_fits(reply, form);
+
+	if (!ok)
+		w->guard.refusal = "an answer that makes no sense";
+	return ok;
+}
+
+/* Frees it. Whether the server took the command; the answer itself doesn't matter. */
+static bool is_taken(struct keeper_wire *w, redisReply *reply)
+{
+	bool ok = reply && has_form(w, reply, redis_is_status) && !redis_is_unusable(reply);
 
 	if (reply)
 		freeReplyObject(reply);
 	return ok;
+}
+
+static bool ask(struct keeper_wire *w, int argc, const char **argv)
+{
+	w->guard.replies++;
+	return is_taken(w, redisCommandArgv(w->redis, argc, argv, NULL));
 }
 
 static bool greet(struct keeper_wire *w)
@@ -74,6 +104,7 @@ static bool connect_redis(struct keeper_wire *w, int64_t timeout_ms)
 		disconnect(w);
 		return false;
 	}
+	redis_guard_start(&w->guard, w->redis);
 	pthread_mutex_lock(&w->mutex);
 	w->fd = w->redis->fd;
 	if (w->cut)
@@ -102,11 +133,35 @@ static void put_live(struct keeper_wire *w, struct buf *out)
 	redis_command_encode(&c, out);
 }
 
+static bool send_all(struct keeper_wire *w)
+{
+	int done = 0;
+
+	while (!done) {
+		if (redisBufferWrite(w->redis, &done) != REDIS_OK)
+			return false;
+	}
+	return true;
+}
+
 static redisReply *next_reply(struct keeper_wire *w)
 {
 	void *reply = NULL;
 
-	return redisGetReply(w->redis, &reply) == REDIS_OK ? reply : NULL;
+	while (redisGetReplyFromReader(w->redis, &reply) == REDIS_OK && !reply) {
+		if (redis_guard_is_full(&w->guard, w->redis) ||
+		    redisBufferRead(w->redis) != REDIS_OK)
+			return NULL;
+	}
+	return reply;
+}
+
+/* Nobody asked for what is left over: the next round would take it for its own. */
+static bool is_quiet(struct keeper_wire *w)
+{
+	if (w->redis->reader->pos < w->redis->reader->len)
+		w->guard.refusal = "an answer that nobody asked for";
+	return !w->guard.refusal;
 }
 
 /* The answer to one call; false if the connection is of no use any more. */
@@ -118,6 +173,10 @@ static bool take_reply(struct keeper_wire *w, struct keeper_call *c, int64_t sen
 
 	if (!reply)
 		return false;
+	if (!has_form(w, reply, script_form(c->script))) {
+		freeReplyObject(reply);
+		return false;
+	}
 	*c->refusal = '\0'; /* what another try was told */
 	c->by_text = redis_is_error(reply, "NOSCRIPT");
 	c->answered = script_answer_read(reply, &answer);
@@ -135,24 +194,26 @@ static bool exchange(struct keeper_wire *w, struct list *calls, keeper_answer_fn
 	CLEANUP(buf_clear) struct buf out = { 0 };
 	int64_t sent_ms = clock_ms();
 	struct keeper_call *c;
-	redisReply *reply;
 	bool ok;
 
 	put_live(w, &out);
+	w->guard.replies++;
 	list_for_each (c, calls, link) {
-		if (!c->answered)
-			redis_script_encode(script_get(c->script), c->by_text, &c->command, &out);
+		if (c->answered)
+			continue;
+		redis_script_encode(script_get(c->script), c->by_text, &c->command, &out);
+		w->guard.replies++;
 	}
-	if (redisAppendFormattedCommand(w->redis, out.data, out.len) != REDIS_OK ||
-	    !(reply = next_reply(w)))
+	if (redisAppendFormattedCommand(w->redis, out.data, out.len) != REDIS_OK || !send_all(w))
 		return false;
-	ok = !redis_is_unusable(reply);
-	freeReplyObject(reply);
+	ok = is_taken(w, next_reply(w));
+	if (!ok && (w->redis->err || w->guard.refusal))
+		return false;
 	list_for_each (c, calls, link) {
 		if (!c->answered && !take_reply(w, c, sent_ms, fn, arg))
 			return false;
 	}
-	return ok;
+	return is_quiet(w) && ok;
 }
 
 static bool must_send_texts(const struct list *calls)
@@ -185,8 +246,10 @@ bool keeper_wire_talk(struct keeper_wire *w, int64_t timeout_ms, bool live, stru
 {
 	w->live = live;
 	if (exchange_on_any(w, timeout_ms, calls, fn, arg) &&
-	    (!must_send_texts(calls) || exchange(w, calls, fn, arg)))
+	    (!must_send_texts(calls) || exchange(w, calls, fn, arg))) {
+		w->complained = false;
 		return true;
+	}
 	disconnect(w);
 	return false;
 }

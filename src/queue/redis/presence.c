@@ -78,6 +78,7 @@ static void show_life(struct redis_presence *p, int64_t now)
 		return;
 	p->live_at_ms = now;
 	call = xcalloc(1, sizeof *call);
+	call->form = redis_is_status;
 	call->done = answered;
 	redis_presence_live_command(p->names, &call->command);
 	send_off(p, call);
@@ -91,6 +92,7 @@ static struct mention *new_mention(struct redis_presence *p, enum script script,
 
 	m->presence = p;
 	m->call.script = script_get(script);
+	m->call.form = script_form(script);
 	m->call.done = done;
 	snprintf(m->account, sizeof m->account, "%s", account);
 	return m;
@@ -171,7 +173,7 @@ static void make_room(struct redis_presence *p, const redisReply *name)
 {
 	struct mention *m;
 
-	if (name->type != REDIS_REPLY_STRING || name->len >= LOCK_ACCOUNT_MAX)
+	if (name->len >= LOCK_ACCOUNT_MAX)
 		return;
 	drop_name(p, name->str); /* if it is used again from now on, it is listed */
 	m = new_mention(p, SCRIPT_FORGET, name->str, forgotten);

@@ -85,7 +85,17 @@ static struct query_call *new_call(struct query_run *run, enum script script,
 
 	c->run = run;
 	c->call.script = script_get(script);
+	c->call.form = script_form(script);
 	c->call.done = done;
+	return c;
+}
+
+static struct query_call *new_command(struct query_run *run, redis_form_fn form,
+				      void (*done)(struct redis_call *, const redisReply *))
+{
+	struct query_call *c = new_call(run, SCRIPT_NONE, done);
+
+	c->call.form = form;
 	return c;
 }
 
@@ -216,7 +226,7 @@ static void index_read(struct redis_call *call, const redisReply *reply)
 
 static void send_list(struct query_run *run)
 {
-	struct query_call *c = new_call(run, SCRIPT_NONE, index_read);
+	struct query_call *c = new_command(run, redis_is_texts, index_read);
 	CLEANUP(freep) char *index = xasprintf("%s_index", run->owner->names->prefix);
 
 	redis_arg_str(&c->call.command, "ZREVRANGE");
@@ -274,7 +284,7 @@ static void counted(struct redis_call *call, const redisReply *reply)
 
 static void send_count(struct query_run *run)
 {
-	struct query_call *c = new_call(run, SCRIPT_NONE, counted);
+	struct query_call *c = new_command(run, redis_is_int, counted);
 	CLEANUP(freep) char *index = xasprintf("%s_index", run->owner->names->prefix);
 
 	redis_arg_str(&c->call.command, "ZCARD");
@@ -354,7 +364,7 @@ static void pulse(void *arg);
 static void send_settings(struct query_run *run, const struct lock_query *q, bool deleted)
 {
 	CLEANUP(freep) char *key = xasprintf("%s_config", run->owner->names->prefix);
-	struct query_call *c = new_call(run, SCRIPT_NONE, stored);
+	struct query_call *c = new_command(run, redis_is_int, stored);
 	size_t n = 0;
 
 	redis_arg_str(&c->call.command, deleted ? "HDEL" : "HSET");
@@ -423,7 +433,7 @@ static void pulse(void *arg)
 	if (a->pulsing)
 		return;
 	run = new_run(a, NULL);
-	c = new_call(run, SCRIPT_NONE, pulse_answered);
+	c = new_command(run, redis_is_texts, pulse_answered);
 	redis_arg_str(&c->call.command, "HGETALL");
 	redis_arg_key(&c->call.command, key);
 	a->pulsed_us = clock_us();

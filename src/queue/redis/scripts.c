@@ -49,16 +49,6 @@ void script_account_key(struct redis_command *c, const struct redis_names *names
 	c->slot = redis_account_slot(names, account);
 }
 
-static bool is_str(const redisReply *r)
-{
-	return r->type == REDIS_REPLY_STRING;
-}
-
-static bool is_int(const redisReply *r)
-{
-	return r->type == REDIS_REPLY_INTEGER;
-}
-
 bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 {
 	redisReply **e;
@@ -66,7 +56,8 @@ bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 5)
 		return false;
 	e = reply->element;
-	if (!is_str(e[0]) || !is_int(e[1]) || !is_str(e[2]) || !is_int(e[3]) || !is_int(e[4]))
+	if (!redis_is_str(e[0]) || !redis_is_int(e[1]) || !redis_is_str(e[2]) ||
+	    !redis_is_int(e[3]) || !redis_is_int(e[4]))
 		return false;
 	*ret = (struct script_answer){
 		.what = { e[0]->str, e[0]->len },
@@ -78,4 +69,88 @@ bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 		.more_count = reply->elements - 5,
 	};
 	return true;
+}
+
+/* --- forms ----------------------------------------------------------------------------------- */
+
+static bool is_str_or_int(const redisReply *r)
+{
+	return redis_is_str(r) || redis_is_int(r);
+}
+
+static bool is_answer(const redisReply *r)
+{
+	struct script_answer a;
+
+	return script_answer_read(r, &a) && redis_are_all(r, 5, is_str_or_int);
+}
+
+/* Behind it two numbers and names of owners. */
+static bool is_swept(const redisReply *r)
+{
+	return is_answer(r) && r->elements >= 7 && redis_is_int(r->element[5]) &&
+	       redis_is_int(r->element[6]) && redis_are_all(r, 7, redis_is_str);
+}
+
+/* look.lua */
+static bool is_view(const redisReply *r)
+{
+	static const redis_form_fn forms[] = {
+		redis_is_str, redis_is_int, redis_is_str,   redis_is_str,   redis_is_int,
+		redis_is_str, redis_is_int, redis_is_texts, redis_is_texts,
+	};
+
+	if (!redis_is_array(r) || r->elements != ARRAY_SIZE(forms))
+		return false;
+	for (size_t i = 0; i < r->elements; i++) {
+		if (!forms[i](r->element[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool are_pairs(const redisReply *r, redis_form_fn first, redis_form_fn second)
+{
+	if (!redis_is_array(r) || r->elements % 2)
+		return false;
+	for (size_t i = 0; i < r->elements; i += 2) {
+		if (!first(r->element[i]) || !second(r->element[i + 1]))
+			return false;
+	}
+	return true;
+}
+
+static bool is_survey(const redisReply *r)
+{
+	return redis_is_array(r) && r->elements == 3 && redis_is_int(r->element[0]) &&
+	       are_pairs(r->element[1], redis_is_str, is_view) &&
+	       are_pairs(r->element[2], redis_is_int, redis_is_str);
+}
+
+/* index.lua: whether it is noted, and who was pushed out. */
+static bool is_indexed(const redisReply *r)
+{
+	return redis_is_array(r) && r->elements && redis_is_int(r->element[0]) &&
+	       redis_are_all(r, 1, redis_is_str);
+}
+
+redis_form_fn script_form(enum script script)
+{
+	switch (script) {
+	case SCRIPT_SWEEP:
+		return is_swept;
+	case SCRIPT_LOOK:
+		return is_view;
+	case SCRIPT_SURVEY:
+		return is_survey;
+	case SCRIPT_INDEX:
+		return is_indexed;
+	case SCRIPT_UNINDEX:
+	case SCRIPT_BEACON:
+		return redis_is_int;
+	case SCRIPT_NONE:
+		return NULL;
+	default:
+		return is_answer;
+	}
 }

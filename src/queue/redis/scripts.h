@@ -38,6 +38,9 @@ enum script {
 	SCRIPT_NONE = SCRIPT_COUNT, /* a plain command */
 };
 
+/* What a script answers; NULL for SCRIPT_NONE. */
+redis_form_fn script_form(enum script script);
+
 /* Lives as long as the program; NULL for SCRIPT_NONE. */
 const struct redis_script *script_get(enum script script);
 

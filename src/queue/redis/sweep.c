@@ -110,6 +110,7 @@ static struct visit *new_visit(struct sweep *s, enum script script, const struct
 	v->sweep = s;
 	v->target = *target;
 	v->call.script = script_get(script);
+	v->call.form = script_form(script);
 	v->call.done = done;
 	return v;
 }
@@ -171,7 +172,7 @@ static void swept(struct redis_call *call, const redisReply *reply)
 
 	if (!s)
 		return;
-	if (script_answer_read(reply, &a) && a.more_count >= 2) {
+	if (script_answer_read(reply, &a)) {
 		s->orphans += a.more[0]->integer;
 		s->released += a.more[1]->integer;
 		for (size_t i = 2; i < a.more_count; i++)
@@ -223,6 +224,7 @@ static void look_up_live_key(struct sweep *s, const struct target *target)
 	struct visit *v = new_visit(s, SCRIPT_NONE, target, live_key_looked_up);
 	CLEANUP(freep) char *key = xasprintf("%s_live:%s", s->names->prefix, target->owner);
 
+	v->call.form = redis_is_int;
 	redis_arg_str(&v->call.command, "EXISTS");
 	redis_arg_key(&v->call.command, key);
 	send_visit(v);
@@ -269,12 +271,13 @@ static void second_round(void *arg)
 
 /* --- runs -------------------------------------------------------------------------------- */
 
-static struct visit *new_look(struct sweep *s, const char *verb,
+static struct visit *new_look(struct sweep *s, const char *verb, redis_form_fn form,
 			      void (*done)(struct redis_call *, const redisReply *))
 {
 	struct visit *v = new_visit(s, SCRIPT_NONE, &(struct target){ 0 }, done);
 	CLEANUP(freep) char *index = xasprintf("%s_index", s->names->prefix);
 
+	v->call.form = form;
 	redis_arg_str(&v->call.command, verb);
 	redis_arg_key(&v->call.command, index);
 	return v;
@@ -290,7 +293,7 @@ static void page_read(struct redis_call *call, const redisReply *reply)
 	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
 		const redisReply *name = reply->element[i];
 
-		if (name->type == REDIS_REPLY_STRING && name->len < LOCK_ACCOUNT_MAX)
+		if (name->len < LOCK_ACCOUNT_MAX)
 			add_stop(&s->stops, name->str, "");
 	}
 	pump(s);
@@ -298,7 +301,7 @@ static void page_read(struct redis_call *call, const redisReply *reply)
 
 static void read_page(struct sweep *s)
 {
-	struct visit *v = new_look(s, "ZRANGE", page_read);
+	struct visit *v = new_look(s, "ZRANGE", redis_is_texts, page_read);
 	int64_t end = s->unread;
 
 	s->unread = MAX(end - PAGE, 0);
@@ -323,7 +326,7 @@ static void begin(struct sweep *s, enum run run)
 {
 	s->run = run;
 	s->again = false;
-	send_visit(new_look(s, "ZCARD", index_counted));
+	send_visit(new_look(s, "ZCARD", redis_is_int, index_counted));
 	pump(s);
 }
 

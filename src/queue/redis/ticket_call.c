@@ -11,6 +11,7 @@ static struct ticket_call *new_call(struct ticket_calls *all, enum script script
 	struct ticket_call *e = xcalloc(1, sizeof *e);
 
 	e->call.script = script_get(script);
+	e->call.form = script_form(script);
 	e->call.done = done;
 	e->calls = all;
 	memcpy(e->account, t->account, sizeof e->account);
