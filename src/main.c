@@ -1,5 +1,5 @@
 /*
- * main.c - the table of contents: arguments, configuration, parts, run. How it ends: phases.c.
+ * main.c - the table of contents: arguments, configuration, parts, run. How it ends: lifecycle.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,9 +21,9 @@
 #include "health.h"
 #include "http/server_shards.h"
 #include "http/upstream.h"
-#include "net/inheritance.h"
+#include "lifecycle.h"
+#include "net/takeover_client.h"
 #include "request/account.h"
-#include "server.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -187,8 +187,8 @@ static void raise_descriptor_limit(const struct config *c)
 /* Operators have set something at run time, here or in another process. */
 static void on_settings(void *arg, const struct runtime_setting *settings, size_t count)
 {
-	struct server *s = arg;
-	size_t strange = runtime_replace(s->runtime, settings, count);
+	struct process *p = arg;
+	size_t strange = runtime_replace(p->runtime, settings, count);
 
 	if (strange)
 		log_warn("settings made at run time that aren't understood are left out",
@@ -198,12 +198,12 @@ static void on_settings(void *arg, const struct runtime_setting *settings, size_
 			 LOG_INT("count", (int64_t)(count - strange)));
 }
 
-static void log_advice(const struct server *s)
+static void log_advice(const struct process *p)
 {
 	CLEANUP(buf_clear) struct buf advice = { 0 };
 	struct span rest, line;
 
-	config_advise(s->config, &s->sources, &advice);
+	config_advise(p->config, &p->sources, &advice);
 	rest = buf_span(&advice);
 	while (span_next(&rest, '\n', &line)) {
 		CLEANUP(freep) char *text = xstrndup(line.ptr, line.len);
@@ -214,12 +214,12 @@ static void log_advice(const struct server *s)
 }
 
 /* What a start would say, and no more. Files are looked into as well. */
-static void check(const struct server *s)
+static void check(const struct process *p)
 {
 	CLEANUP(buf_clear) struct buf advice = { 0 };
 	struct span rest, line;
 
-	config_advise(s->config, &s->sources, &advice);
+	config_advise(p->config, &p->sources, &advice);
 	rest = buf_span(&advice);
 	while (span_next(&rest, '\n', &line)) {
 		if (line.len)
@@ -228,35 +228,35 @@ static void check(const struct server *s)
 	puts(advice.len ? "configuration is fine, but for the warnings" : "configuration is fine");
 }
 
-static int start_parts(struct server *s, struct buf *errors)
+static int start_parts(struct process *p, struct buf *errors)
 {
-	struct admin_parts parts = { .loop = &s->loop,
-				     .config = s->config,
-				     .inheritance = s->inheritance };
-	int r = queue_new(&s->loop, s->config, errors, &s->queue);
+	struct admin_parts parts = { .loop = &p->loop,
+				     .config = p->config,
+				     .takeover = p->takeover_client };
+	int r = queue_new(&p->loop, p->config, errors, &p->queue);
 
 	if (r < 0)
 		return r;
-	queue_watch_settings(s->queue, on_settings, s);
-	r = proxy_new(&s->loop, s->config, s->queue, s->inheritance, errors, &s->proxy);
+	queue_watch_settings(p->queue, on_settings, p);
+	r = proxy_new(&p->loop, p->config, p->queue, p->takeover_client, errors, &p->proxy);
 	if (r < 0)
 		return r;
-	parts.queue = s->queue;
-	parts.proxy = s->proxy;
-	parts.beacon = s->beacon =
-		beacon_new(&(struct beacon_parts){ &s->loop, s->config, s->queue, s->proxy });
-	return admin_new(&parts, errors, &s->admin);
+	parts.queue = p->queue;
+	parts.proxy = p->proxy;
+	parts.beacon = p->beacon =
+		beacon_new(&(struct beacon_parts){ &p->loop, p->config, p->queue, p->proxy });
+	return admin_new(&parts, errors, &p->admin);
 }
 
 /*
  * We serve already: a predecessor that is stuck, or a path that can't be had, is no reason to stop.
  */
-static void succeed(struct server *s)
+static void finish_takeover(struct process *p)
 {
 	int r;
 
-	notify_ready(s->notify, "serving", true); /* before its main process may end */
-	r = inheritance_accept(s->inheritance);
+	notify_ready(p->notify, "serving", true); /* before its main process may end */
+	r = takeover_client_finish(p->takeover_client);
 	if (r < 0)
 		log_warn("the former process doesn't say that it retires; see whether it still "
 			 "serves",
@@ -265,72 +265,72 @@ static void succeed(struct server *s)
 		log_info("took over from the former process");
 }
 
-static int start(struct server *s, struct buf *errors)
+static int start(struct process *p, struct buf *errors)
 {
 	int r = 0;
 
-	if (s->config->listen.takeover[0])
-		r = inheritance_ask(s->config->listen.takeover, errors, &s->inheritance);
+	if (p->config->listen.takeover[0])
+		r = takeover_client_ask(p->config->listen.takeover, errors, &p->takeover_client);
 	if (!r)
-		r = start_parts(s, errors);
+		r = start_parts(p, errors);
 	if (r < 0)
 		return r;
-	if (s->inheritance)
-		succeed(s);
-	r = phases_await_successor(s, errors);
-	if (r < 0 && !s->inheritance)
+	if (p->takeover_client)
+		finish_takeover(p);
+	r = lifecycle_await_successor(p, errors);
+	if (r < 0 && !p->takeover_client)
 		return r;
-	server_log_errors(errors);
-	log_info("listening", LOG_STR("address", proxy_address(s->proxy)),
-		 LOG_STR("admin", admin_address(s->admin)),
-		 LOG_STR("upstream", s->config->upstream.url),
-		 LOG_STR("backend", queue_backend_name(s->queue)),
-		 LOG_BOOL("queue", s->config->queue.enabled),
+	process_log_errors(errors);
+	log_info("listening", LOG_STR("address", proxy_address(p->proxy)),
+		 LOG_STR("admin", admin_address(p->admin)),
+		 LOG_STR("upstream", p->config->upstream.url),
+		 LOG_STR("backend", queue_backend_name(p->queue)),
+		 LOG_BOOL("queue", p->config->queue.enabled),
 		 LOG_STR("version", TURNSTILE_VERSION));
-	if (!s->inheritance)
-		notify_ready(s->notify, "serving", false);
+	if (!p->takeover_client)
+		notify_ready(p->notify, "serving", false);
 	return 0;
 }
 
 /* False: a resolver is still at work, see loop_finish(). */
-static bool stop(struct server *s)
+static bool stop(struct process *p)
 {
 	bool finished;
 
-	admin_free(s->admin);
-	beacon_free(s->beacon);
-	proxy_free(s->proxy);
-	queue_free(s->queue);
-	inheritance_free(s->inheritance);
-	phases_end(s);
-	notify_free(s->notify);
-	finished = loop_finish(&s->loop, RESOLVER_PATIENCE_MS);
-	runtime_free(s->runtime);
+	admin_free(p->admin);
+	beacon_free(p->beacon);
+	proxy_free(p->proxy);
+	queue_free(p->queue);
+	takeover_client_free(p->takeover_client);
+	lifecycle_end(p);
+	notify_free(p->notify);
+	finished = loop_finish(&p->loop, RESOLVER_PATIENCE_MS);
+	runtime_free(p->runtime);
 	return finished;
 }
 
-static int run(struct server *s)
+static int run(struct process *p)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	int r;
 
-	log_setup(s->config->log.level, s->config->log.format);
-	raise_descriptor_limit(s->config);
+	log_setup(p->config->log.level, p->config->log.format);
+	raise_descriptor_limit(p->config);
 	tune_allocator();
-	log_advice(s);
-	loop_open(&s->loop);
-	s->runtime = runtime_new(s->config);
-	s->notify = notify_new(&s->loop);
-	phases_begin(s);
-	r = start(s, &errors);
+	log_advice(p);
+	loop_open(&p->loop);
+	p->runtime = runtime_new(p->config);
+	p->notify = notify_new(&p->loop);
+	lifecycle_begin(p);
+	r = start(p, &errors);
 	if (r < 0) {
-		server_log_errors(&errors);
+		process_log_errors(&errors);
 	} else {
-		uv_run(&s->loop.uv, UV_RUN_DEFAULT);
+		uv_run(&p->loop.uv, UV_RUN_DEFAULT);
 		log_info("stopped");
 	}
-	r = r < 0 || s->cut ? EXIT_CUT : 0;
-	if (!stop(s))
+	r = r < 0 || p->cut ? EXIT_CUT : 0;
+	if (!stop(p))
 		_exit(r);
 	return r;
 }
@@ -347,16 +347,16 @@ static void tell(const struct buf *errors)
 }
 
 /* Everything that can be wrong without starting anything; what is, is told on stderr. */
-static int load(struct server *s)
+static int load(struct process *p)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	struct tls_identity *identity = NULL;
-	int r = config_load(&s->sources, &errors, &s->config);
+	int r = config_load(&p->sources, &errors, &p->config);
 
 	if (!r)
-		r = proxy_identity(s->config, &errors, &identity);
+		r = proxy_identity(p->config, &errors, &identity);
 	if (!r)
-		r = queue_check(s->config, &errors);
+		r = queue_check(p->config, &errors);
 	tls_identity_free(identity);
 	if (r < 0)
 		tell(&errors);
@@ -365,20 +365,20 @@ static int load(struct server *s)
 
 static int load_and_run(const struct arguments *a)
 {
-	struct server s = { .sources = { a->file, a->overrides, environ }, .arguments = a->all };
-	int r = load(&s);
+	struct process p = { .sources = { a->file, a->overrides, environ }, .arguments = a->all };
+	int r = load(&p);
 
 	if (r < 0)
 		r = a->health ? EXIT_CUT : EXIT_USAGE; /* health knows two answers only */
 	else if (a->health)
-		r = health_ask(s.config, a->health);
+		r = health_ask(p.config, a->health);
 	else if (a->print)
-		config_print(s.config, stdout);
+		config_print(p.config, stdout);
 	else if (a->check)
-		check(&s);
+		check(&p);
 	else
-		r = run(&s);
-	config_free(s.config);
+		r = run(&p);
+	config_free(p.config);
 	return r;
 }
 

@@ -1,15 +1,15 @@
 /*
  * successor.h - starts our own successor: the program as it is on disk now, with our arguments.
  *
- * It takes over by listen.takeover (net/inheritance.h) like one that was started by hand. For
+ * It takes over by listen.takeover (net/takeover_client.h) like one that was started by hand. For
  * where nobody else can start it: in a service, as another process of the same unit.
  */
 #pragma once
 
-#include "server.h"
+#include "lifecycle.h"
 
 /* Starts it; why that can't be, or why it ended, is logged. */
-void successor_start(struct server *s);
+void successor_start(struct process *p);
 
 /* It goes its own way. For the end. */
-void successor_forget(struct server *s);
+void successor_forget(struct process *p);

@@ -427,7 +427,7 @@ int admin_descriptor(const struct admin *a)
 	return a ? connections_descriptor(http_server_connections(a->server)) : -1;
 }
 
-void admin_hand_over(struct admin *a)
+void admin_taken_over(struct admin *a)
 {
 	if (a)
 		http_server_quiesce(a->server, CONNECTIONS_TAKEN_OVER);
@@ -463,7 +463,7 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 	struct http_server_options options = {
 		.name = "admin.address",
 		.address = parts->config->admin.address,
-		.inheritance = parts->inheritance,
+		.takeover = parts->takeover,
 		.max_connections = CONNECTIONS_MAX,
 		.max_per_address = &no_limit,
 		.max_header_bytes = HEADER_BYTES_MAX,

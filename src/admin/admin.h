@@ -23,7 +23,7 @@ struct admin_parts {
 	struct queue *queue;
 	struct proxy *proxy;
 	struct beacon *beacon;
-	struct inheritance *inheritance; /* outlives the admin; NULL: none */
+	struct takeover_client *takeover; /* outlives the admin; NULL: none */
 };
 
 /*
@@ -39,7 +39,7 @@ const char *admin_address(const struct admin *a);
 int admin_descriptor(const struct admin *a);
 
 /* Others listen on the socket from now on: serves those only who are here already. Takes NULL. */
-void admin_hand_over(struct admin *a);
+void admin_taken_over(struct admin *a);
 
 /*
  * Cuts every connection. `done` is called once, from the loop, never from within the call; after it

@@ -535,7 +535,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		.acceptor = {
 			.name = options->name,
 			.address = options->address,
-			.inheritance = options->inheritance,
+			.takeover = options->takeover,
 			.max_connections = options->max_connections,
 			.max_per_address = options->max_per_address,
 			.refusal = options->refusal,

@@ -72,7 +72,7 @@ struct http_service {
 struct http_server_options {
 	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
-	struct inheritance *inheritance; /* outlives the server; NULL: none */
+	struct takeover_client *takeover; /* outlives the server; NULL: none */
 	int64_t max_connections;
 	const int64_t *max_per_address;        /* 0: no limit */
 	struct span refusal;                   /* of who is over it, see acceptor.h; outlives us */

@@ -45,7 +45,7 @@ struct acceptor {
 	struct acceptor_stats stats;
 	enum acceptor_state state;
 	int fd;
-	bool inherited;
+	bool is_taken;
 	char *address;
 	struct watch *poll;
 	struct timer *rest;
@@ -263,7 +263,7 @@ void acceptor_take_backlog(struct acceptor *a)
 /* A socket that isn't ours alone (yet): the other process needs its path. */
 static bool is_shared(const struct acceptor *a)
 {
-	return a->inherited && !inheritance_accepted(a->options.inheritance);
+	return a->is_taken && !takeover_client_is_finished(a->options.takeover);
 }
 
 void acceptor_stop(struct acceptor *a, bool taken_over)
@@ -285,11 +285,11 @@ int acceptor_open(struct loop *loop, const struct acceptor_options *options, str
 		  struct acceptor **ret)
 {
 	char *address = NULL;
-	int fd = inheritance_take(options->inheritance, options->name, options->address);
-	bool inherited = fd >= 0;
+	int fd = takeover_client_take(options->takeover, options->name, options->address);
+	bool is_taken = fd >= 0;
 	struct acceptor *a;
 
-	if (inherited)
+	if (is_taken)
 		address = listener_address(fd, options->address);
 	else
 		fd = listener_open(options->name, options->address, errors, &address);
@@ -299,7 +299,7 @@ int acceptor_open(struct loop *loop, const struct acceptor_options *options, str
 	a->loop = loop;
 	a->options = *options;
 	a->fd = fd;
-	a->inherited = inherited;
+	a->is_taken = is_taken;
 	a->address = address;
 	a->rest = timer_new(loop, on_rested, a);
 	a->poll = watch_new(loop, fd, on_ready, a);

@@ -13,14 +13,14 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
-#include "net/inheritance.h"
+#include "net/takeover_client.h"
 
 struct acceptor;
 
 struct acceptor_options {
 	const char *name;    /* of the option that the address is from */
 	const char *address; /* "host:port", "[v6]:port", "unix:PATH"; port 0: any free one */
-	struct inheritance *inheritance; /* may have our socket, and outlives us; or NULL */
+	struct takeover_client *takeover; /* may have our socket, and outlives us; or NULL */
 	int64_t max_connections;
 	const int64_t *max_per_address; /* 0: no limit; read at each accept */
 
@@ -74,7 +74,7 @@ void acceptor_take_backlog(struct acceptor *a);
 
 /*
  * Accepts no more, and the kernel refuses new connections; unless the socket was `taken_over` and
- * another process listens on it, or it is inherited from a process that still does. May be called
+ * another process listens on it, or it was taken over from a process that still does. May be called
  * twice.
  */
 void acceptor_stop(struct acceptor *a, bool taken_over);

@@ -206,13 +206,13 @@ static void proxy_freep(struct proxy **p)
 }
 
 int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
-	      struct inheritance *inheritance, struct buf *errors, struct proxy **ret)
+	      struct takeover_client *takeover, struct buf *errors, struct proxy **ret)
 {
 	CLEANUP(proxy_freep) struct proxy *p = xcalloc(1, sizeof *p);
 	struct http_server_options options = {
 		.name = "listen.address",
 		.address = config->listen.address,
-		.inheritance = inheritance,
+		.takeover = takeover,
 		.max_connections = config->listen.max_connections,
 		.max_per_address = &config->listen.max_connections_per_address,
 		.max_header_bytes = config->listen.max_header_bytes,

@@ -9,18 +9,18 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "net/connections.h"
-#include "net/inheritance.h"
+#include "net/takeover_client.h"
 #include "queue/queue.h"
 
 struct proxy;
 
 /*
- * Listens on listen.address, with the socket that `inheritance` has for it, if any. 0, or -errno
+ * Listens on listen.address, with the socket that `takeover` has for it, if any. 0, or -errno
  * and a line in `errors` that says what to do. `config` is read at any time (reload); it, `loop`,
- * `queue` and `inheritance` outlive the proxy.
+ * `queue` and `takeover` outlive the proxy.
  */
 int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
-	      struct inheritance *inheritance, struct buf *errors, struct proxy **ret) MUST_USE;
+	      struct takeover_client *takeover, struct buf *errors, struct proxy **ret) MUST_USE;
 
 /* Where it listens, with the real port; and the socket, -1 when it doesn't any more. */
 const char *proxy_address(const struct proxy *p);

@@ -1,4 +1,4 @@
-/* Accepting rests while connections can't be served; so it does for successors (handover.c). */
+/* Accepting rests while connections can't be served; also for successors (takeover_server.c). */
 #include "net/acceptor.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "net/handover.h"
 #include "net/listener.h"
+#include "net/takeover_server.h"
 
 enum { CLIENTS = 5, TURNS = 20 };
 
@@ -122,14 +122,14 @@ static void test_not_prepared(void)
 	close_bench(&b);
 }
 
-struct server {
+struct process {
 	int fds[CLIENTS]; /* in order of arrival */
 	int accepted, asked, closed;
 };
 
 static bool serve(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
-	struct server *s = arg;
+	struct process *s = arg;
 
 	(void)from, (void)len;
 	s->fds[s->accepted++] = fd;
@@ -139,7 +139,7 @@ static bool serve(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 /* The first time none can be asked. */
 static bool ask_first(void *arg)
 {
-	struct server *s = arg;
+	struct process *s = arg;
 
 	if (!s->asked++)
 		return false;
@@ -150,7 +150,7 @@ static bool ask_first(void *arg)
 /* None is asked to close for nobody, and where none can be asked at once, it is tried again. */
 static void test_full(void)
 {
-	struct server server = { 0 };
+	struct process server = { 0 };
 	struct acceptor_options options = {
 		.max_connections = 2, .accepted = serve, .make_room = ask_first, .arg = &server
 	};
@@ -194,18 +194,18 @@ static void on_enough(void *arg)
 static void test_no_successor(void)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
-	struct handover_options options = { .path = path,
-					    .sockets = { { "x", "y", 0 } },
-					    .count = 1 };
+	struct takeover_server_options options = { .path = path,
+						   .sockets = { { "x", "y", 0 } },
+						   .count = 1 };
 	struct rlimit limit, none;
-	struct handover *h;
+	struct takeover_server *h;
 	struct loop loop;
 	struct timer *enough;
 	uv_check_t check;
 	int client, turns = 0;
 
 	loop_open(&loop);
-	must(!handover_new(&loop, &options, &errors, &h));
+	must(!takeover_server_new(&loop, &options, &errors, &h));
 	client = connect_client(SOCK_SEQPACKET);
 	enough = timer_new(&loop, on_enough, &loop.uv);
 	timer_start(enough, 150);
@@ -221,7 +221,7 @@ static void test_no_successor(void)
 	uv_close((uv_handle_t *)&check, NULL);
 	timer_clear(&enough);
 	close(client);
-	handover_free(h);
+	takeover_server_free(h);
 	loop_close(&loop);
 }
 
@@ -230,7 +230,7 @@ static void give_unnamed(int door, int given)
 {
 	char text[64];
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof given)] = { 0 };
-	struct iovec data = { HANDOVER_SOCKETS, strlen(HANDOVER_SOCKETS) };
+	struct iovec data = { TAKEOVER_SOCKETS, strlen(TAKEOVER_SOCKETS) };
 	struct msghdr message = { .msg_iov = &data,
 				  .msg_iovlen = 1,
 				  .msg_control = control,
@@ -250,7 +250,7 @@ static void give_unnamed(int door, int given)
 static void test_unnamed_descriptor(void)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
-	struct inheritance *i = NULL;
+	struct takeover_client *i = NULL;
 	int ends[2], status, door = listener_open_packets(path);
 	char byte;
 	pid_t child;
@@ -261,7 +261,7 @@ static void test_unnamed_descriptor(void)
 	if (!child)
 		give_unnamed(door, ends[1]);
 	close(ends[1]);
-	CHECK_INT(inheritance_ask(path, &errors, &i), -EPROTO);
+	CHECK_INT(takeover_client_ask(path, &errors, &i), -EPROTO);
 	must(waitpid(child, &status, 0) == child);
 	CHECK_INT(status, 0);
 	CHECK_INT(read(ends[0], &byte, 1), 0); /* nobody has the other end any more */

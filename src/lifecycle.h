@@ -1,5 +1,5 @@
 /*
- * server.h - the running process: its parts, and the phases that it goes through.
+ * lifecycle.h - the running process: its parts, and the phases that it goes through.
  *
  *      SERVING ──SIGUSR1, or a successor──> RETIRING ──SIGTERM, or listen.retire_timeout_ms──┐
  *         └──────────────────────────────SIGTERM, SIGINT─────────────────────────────> DRAINING
@@ -19,13 +19,14 @@
 #include "base/notify.h"
 #include "config/config.h"
 #include "config/runtime.h"
-#include "net/handover.h"
+#include "net/takeover_client.h"
+#include "net/takeover_server.h"
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 
 enum phase { PHASE_SERVING, PHASE_RETIRING, PHASE_DRAINING, PHASE_CUTTING, PHASE_STOPPING };
 
-struct server {
+struct process {
 	struct loop loop;
 	struct config *config;
 	struct config_sources sources;
@@ -36,26 +37,26 @@ struct server {
 	struct admin *admin;
 	struct runtime *runtime;
 	struct notify *notify;
-	struct inheritance *inheritance; /* what we have from a former process; or NULL */
-	struct handover *handover;       /* NULL without listen.takeover, and when it was taken */
-	uv_process_t *successor;         /* one that we have started; or NULL */
+	struct takeover_client *takeover_client; /* the former process's sockets; or NULL */
+	struct takeover_server *takeover_server; /* NULL without listen.takeover, and when taken */
+	uv_process_t *successor;                 /* one that we have started; or NULL */
 	uv_signal_t terminate, interrupt, hang_up, retire, upgrade;
 	struct timer *limit; /* of the phase */
 	enum phase phase;
-	bool succeeded; /* a successor has taken over: it is the service manager's main process */
-	bool cut;       /* something had to be */
+	bool taken_over; /* a successor has taken over: it is the service manager's main process */
+	bool cut;        /* something had to be */
 };
 
 /* One log line a line of `errors`. */
-void server_log_errors(struct buf *errors);
+void process_log_errors(struct buf *errors);
 
 /* From now on signals move it from phase to phase; in the end the loop is stopped. */
-void phases_begin(struct server *s);
+void lifecycle_begin(struct process *p);
 
 /*
  * Waits at listen.takeover for a successor, if that is set. 0, or -errno and a line in `errors`.
  */
-int phases_await_successor(struct server *s, struct buf *errors) MUST_USE;
+int lifecycle_await_successor(struct process *p, struct buf *errors) MUST_USE;
 
-/* Frees what phases_begin() made. */
-void phases_end(struct server *s);
+/* Frees what lifecycle_begin() made. */
+void lifecycle_end(struct process *p);
