@@ -12,7 +12,7 @@
  *  - MHD's own timeouts scan connections on every run. We give it none: see connections.h. But a
  *    dead one without a timeout it finds only behind older dead ones: an idle client would keep it.
  *  - A response can be queued only before the body or after all of it. One that comes between is
- *    written by early.c, past MHD; MHD goes on to read and we throw away what it reads.
+ *    written by early_response.c, past MHD; MHD goes on to read and we throw away what it reads.
  *  - A reader that returns 0 without suspending is called again at once, for ever.
  *  - A cut of a connection that MHD isn't about to look at takes a shutdown() of its socket.
  *  - Before 1.0, MHD drops what follows a NUL, unfolds folded lines, takes a bare LF for a line's end
@@ -33,7 +33,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/early.h"
+#include "http/early_response.h"
 #include "http/server_shards.h"
 #include "net/peer.h"
 #include "net/watch.h"
@@ -91,8 +91,8 @@ struct http_request {
 	struct header *fields;
 	struct MHD_Response *response; /* given by respond(), not yet queued */
 	unsigned status;
-	bool ends_by_close;  /* the response does: a cut must not look like its end */
-	struct early *early; /* given while the body was still coming */
+	bool ends_by_close;           /* the response does: a cut must not look like its end */
+	struct early_response *early; /* given while the body was still coming */
 };
 
 /* --- running MHD ------------------------------------------------------------------------------ */
@@ -115,7 +115,7 @@ static void park(struct http_request *r)
 
 void http_request_wake(struct http_request *r)
 {
-	early_wake(r->early);
+	early_response_wake(r->early);
 	if (!r->parked)
 		return;
 	r->parked = false;
@@ -188,7 +188,7 @@ static void request_clear(struct http_request *r)
 	free(steal(&r->fields));
 	if (r->response)
 		MHD_destroy_response(steal(&r->response));
-	early_free(steal(&r->early));
+	early_response_free(steal(&r->early));
 	r->head = (struct request_head){ 0 };
 	r->x = NULL;
 	r->began = r->parked = r->cut = r->refused = false;
@@ -317,7 +317,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 	}
 	if (r->response)
 		return queue_response(r);
-	if (early_done(r->early))
+	if (early_response_done(r->early))
 		return MHD_NO; /* closes */
 	park(r);
 	return MHD_YES;
@@ -333,7 +333,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	*context = NULL;
 	if (!r || r->state == R_NONE)
 		return;
-	sent = early_done(r->early) ||
+	sent = early_response_done(r->early) ||
 	       (r->state == R_SENDING && !r->cut && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	r->server->options.service->done(r->x, sent);
 	request_clear(r);
@@ -374,16 +374,16 @@ static void add_response_field(struct MHD_Response *response, const struct heade
 		log_debug("a response field was left out", LOG_STR("name", name));
 }
 
-static void on_early(void *arg, enum early_state state)
+static void on_early(void *arg, enum early_response_state state)
 {
 	struct http_request *r = arg;
 
-	if (state == EARLY_DONE) {
+	if (state == EARLY_RESPONSE_DONE) {
 		shutdown(r->idle.fd, SHUT_WR);
 		http_request_wake(r);
-	} else if (state == EARLY_BLOCKED && r->watch) {
+	} else if (state == EARLY_RESPONSE_BLOCKED && r->watch) {
 		watch_for(r->watch, UV_DISCONNECT | UV_WRITABLE);
-	} else if (state == EARLY_CUT) {
+	} else if (state == EARLY_RESPONSE_CUT) {
 		connections_reset(r->server->connections, r->idle.fd);
 		http_request_cut(r);
 	}
@@ -415,9 +415,9 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 	if (r->state == R_RECEIVING && head_has_body(&r->head) && !r->refused &&
 	    !(!r->began && head_expects_continue(&r->head))) {
 		r->server->early_responses++;
-		r->early = early_new(
+		r->early = early_response_new(
 			r->server->loop,
-			&(struct early_client){
+			&(struct early_response_client){
 				.fd = r->idle.fd,
 				.is_1_0 = head_is_1_0(&r->head),
 				.is_head = head_is_head(&r->head),

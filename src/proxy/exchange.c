@@ -28,8 +28,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/front.h"
-#include "proxy/record.h"
+#include "proxy/access_log.h"
+#include "proxy/reply.h"
 
 #define TO(state) (1u << (state))
 
@@ -212,9 +212,9 @@ static void tell_client(struct exchange *x, bool responded)
 	if (x->client == CLIENT_GONE || !outcome_info[x->outcome].type)
 		http_request_cut(x->request);
 	else if (responded)
-		http_request_wake(x->request); /* takes what is there, then is cut: front.c */
+		http_request_wake(x->request); /* takes what is there, then is cut: reply.c */
 	else
-		front_respond_error(x);
+		reply_with_error(x);
 }
 
 void exchange_finish(struct exchange *x, enum outcome outcome)
@@ -240,7 +240,7 @@ static void exchange_free(struct exchange *x)
 {
 	struct proxy *p = x->proxy;
 
-	record_end(x);
+	access_log_exchange(x);
 	list_remove(&x->link);
 	p->count_in_state[x->state]--;
 	job_cancel(&x->advance);
@@ -479,7 +479,7 @@ static void advance_forwarding(struct exchange *x)
 	move(x, X_STREAMING);
 	if (x->terms.release_on == RELEASE_ON_HEADERS)
 		give_back(x);
-	front_respond(x);
+	reply_with_response(x);
 }
 
 static void advance_streaming(struct exchange *x)

@@ -41,7 +41,7 @@ enum exchange_state {
 	X_STATE_COUNT,
 };
 
-/* What the client has done so far: facts, recorded by front.c. */
+/* What the client has done so far: facts, recorded by intake.c. */
 enum client_state {
 	CLIENT_SENDING, /* its body isn't all here */
 	CLIENT_WAITING, /* its request is complete */

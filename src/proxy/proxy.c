@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "proxy/exchange.h"
-#include "proxy/front.h"
+#include "proxy/intake.h"
 
 int64_t proxy_exchanges(const struct proxy *p)
 {
@@ -220,7 +220,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 		.header_timeout_ms = &config->listen.header_timeout_ms,
 		.idle_timeout_ms = &config->listen.idle_timeout_ms,
 		.stall_timeout_ms = &config->listen.stall_timeout_ms,
-		.service = &front_service,
+		.service = &intake_service,
 		.ctx = p,
 	};
 	int r;

@@ -1,5 +1,5 @@
 /*
- * early.h - a response to a client that is still sending its request.
+ * early_response.h - a response to a client that is still sending its request.
  *
  * libmicrohttpd answers when it has read a request to its end. An upstream that answers before
  * (413) should be heard at once, and a client that sends 30 MiB in vain should know. So such a
@@ -13,16 +13,16 @@
 
 #include "http/http_server.h"
 
-struct early;
+struct early_response;
 
-enum early_state {
-	EARLY_DONE,    /* all of it is with the kernel */
-	EARLY_BLOCKED, /* the client must read: go on when the socket can be written */
-	EARLY_WAITING, /* read() has nothing now: go on when it has */
-	EARLY_CUT,     /* it can't be completed */
+enum early_response_state {
+	EARLY_RESPONSE_DONE,    /* all of it is with the kernel */
+	EARLY_RESPONSE_BLOCKED, /* the client must read: go on when the socket can be written */
+	EARLY_RESPONSE_WAITING, /* read() has nothing now: go on when it has */
+	EARLY_RESPONSE_CUT,     /* it can't be completed */
 };
 
-struct early_client {
+struct early_response_client {
 	int fd;
 	bool is_1_0; /* understands no chunks */
 	bool is_head;
@@ -31,20 +31,21 @@ struct early_client {
 	void *x;
 
 	/* From a job: what the writing has come to. The callee may free the response. */
-	void (*changed)(void *owner, enum early_state state);
+	void (*changed)(void *owner, enum early_response_state state);
 	void *owner;
 };
 
 /* Copies what it needs of `response` and begins to write it in a job. */
-struct early *early_new(struct loop *loop, const struct early_client *client,
-			const struct http_response *response) MUST_USE;
-void early_free(struct early *e); /* takes NULL */
+struct early_response *early_response_new(struct loop *loop,
+					  const struct early_response_client *client,
+					  const struct http_response *response) MUST_USE;
+void early_response_free(struct early_response *e); /* takes NULL */
 
 /*
  * There is something to read(), or the socket can be written: goes on in a job. Takes NULL, and
- * does nothing behind EARLY_DONE and EARLY_CUT.
+ * does nothing behind EARLY_RESPONSE_DONE and EARLY_RESPONSE_CUT.
  */
-void early_wake(struct early *e);
+void early_response_wake(struct early_response *e);
 
 /* Whether it was given and all of it is with the kernel. Takes NULL. */
-bool early_done(const struct early *e);
+bool early_response_done(const struct early_response *e);

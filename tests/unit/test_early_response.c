@@ -1,5 +1,5 @@
 /* An early response: written past libmicrohttpd, and what its owner hears of it. */
-#include "http/early.h"
+#include "http/early_response.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 
 struct owner {
 	struct loop loop;
-	struct early *early;
+	struct early_response *early;
 	int fds[2]; /* the server's end, the client's */
 	const char *text;
 	ssize_t then; /* what read() says behind the text */
@@ -27,19 +27,19 @@ static ssize_t on_read(void *x, char *to, size_t max)
 }
 
 /* As the HTTP server does: who ends a request wakes all that belongs to it. */
-static void on_changed(void *owner, enum early_state state)
+static void on_changed(void *owner, enum early_response_state state)
 {
 	struct owner *o = owner;
 
 	o->heard[state]++;
-	if (state == EARLY_DONE || state == EARLY_CUT)
-		early_wake(o->early);
+	if (state == EARLY_RESPONSE_DONE || state == EARLY_RESPONSE_CUT)
+		early_response_wake(o->early);
 }
 
 static void begin_with(struct owner *o, int status, const char *text, ssize_t then)
 {
 	struct http_response response = { .status = status, .streamed = true, .length = -1 };
-	struct early_client client = {
+	struct early_response_client client = {
 		.reason = "Reason", .read = on_read, .x = o, .changed = on_changed, .owner = o
 	};
 
@@ -47,7 +47,7 @@ static void begin_with(struct owner *o, int status, const char *text, ssize_t th
 	loop_open(&o->loop);
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, o->fds) == 0);
 	client.fd = o->fds[0];
-	o->early = early_new(&o->loop, &client, &response);
+	o->early = early_response_new(&o->loop, &client, &response);
 	for (int i = 0; i < 10; i++)
 		uv_run(&o->loop.uv, UV_RUN_NOWAIT);
 }
@@ -59,7 +59,7 @@ static void begin(struct owner *o, const char *text, ssize_t then)
 
 static void end(struct owner *o)
 {
-	early_free(o->early);
+	early_response_free(o->early);
 	close(o->fds[0]);
 	close(o->fds[1]);
 	loop_close(&o->loop);
@@ -71,8 +71,8 @@ static void test_whole(void)
 	char got[512] = "";
 
 	begin(&o, "abc", HTTP_READ_END);
-	CHECK_INT(o.heard[EARLY_DONE], 1);
-	CHECK(early_done(o.early));
+	CHECK_INT(o.heard[EARLY_RESPONSE_DONE], 1);
+	CHECK(early_response_done(o.early));
 	CHECK(recv(o.fds[1], got, sizeof got - 1, MSG_DONTWAIT) > 0);
 	CHECK_STR(got, "HTTP/1.1 413 Reason\r\nConnection: close\r\n"
 		       "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
@@ -85,9 +85,9 @@ static void test_cut(void)
 	struct owner o;
 
 	begin(&o, "abc", HTTP_READ_CUT);
-	CHECK_INT(o.heard[EARLY_CUT], 1);
-	CHECK_INT(o.heard[EARLY_DONE], 0);
-	CHECK(!early_done(o.early));
+	CHECK_INT(o.heard[EARLY_RESPONSE_CUT], 1);
+	CHECK_INT(o.heard[EARLY_RESPONSE_DONE], 0);
+	CHECK(!early_response_done(o.early));
 	end(&o);
 }
 
@@ -96,12 +96,12 @@ static void test_waiting(void)
 	struct owner o;
 
 	begin(&o, "abc", 0);
-	CHECK_INT(o.heard[EARLY_WAITING], 1);
+	CHECK_INT(o.heard[EARLY_RESPONSE_WAITING], 1);
 	o.text = "d";
 	o.then = HTTP_READ_END;
-	early_wake(o.early);
+	early_response_wake(o.early);
 	uv_run(&o.loop.uv, UV_RUN_NOWAIT);
-	CHECK_INT(o.heard[EARLY_DONE], 1);
+	CHECK_INT(o.heard[EARLY_RESPONSE_DONE], 1);
 	end(&o);
 }
 
@@ -121,7 +121,7 @@ static void test_without_body(void)
 		char got[512] = "";
 
 		begin_with(&o, cases[i].status, "", HTTP_READ_END);
-		CHECK_INT(o.heard[EARLY_DONE], 1);
+		CHECK_INT(o.heard[EARLY_RESPONSE_DONE], 1);
 		CHECK(recv(o.fds[1], got, sizeof got - 1, MSG_DONTWAIT) > 0);
 		CHECK_STR(got, cases[i].head);
 		end(&o);

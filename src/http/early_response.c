@@ -1,4 +1,4 @@
-#include "http/early.h"
+#include "http/early_response.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -7,18 +7,18 @@
 
 enum { PIECE = 16 * 1024 };
 
-struct early {
-	struct early_client client;
+struct early_response {
+	struct early_response_client client;
 	struct loop *loop;
 	struct job job;
 	struct buf out;
 	size_t sent; /* of `out` */
 	bool chunked, ended;
-	enum early_state state;
+	enum early_response_state state;
 };
 
 /* Puts the next piece of the body into the empty `out`. */
-static ssize_t refill(struct early *e)
+static ssize_t refill(struct early_response *e)
 {
 	char piece[PIECE];
 	ssize_t n = e->client.read(e->client.x, piece, sizeof piece);
@@ -37,7 +37,7 @@ static ssize_t refill(struct early *e)
 }
 
 /* Writes as much as goes. */
-static enum early_state go_on(struct early *e)
+static enum early_response_state go_on(struct early_response *e)
 {
 	for (;;) {
 		ssize_t n;
@@ -46,50 +46,52 @@ static enum early_state go_on(struct early *e)
 			n = send(e->client.fd, e->out.data + e->sent, e->out.len - e->sent,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
 			if (n < 0)
-				return errno == EAGAIN ? EARLY_BLOCKED : EARLY_CUT;
+				return errno == EAGAIN ? EARLY_RESPONSE_BLOCKED
+						       : EARLY_RESPONSE_CUT;
 			e->sent += (size_t)n;
 		}
 		if (e->ended)
-			return EARLY_DONE;
+			return EARLY_RESPONSE_DONE;
 		n = refill(e);
 		if (n == HTTP_READ_CUT)
-			return EARLY_CUT;
+			return EARLY_RESPONSE_CUT;
 		if (!n)
-			return EARLY_WAITING;
+			return EARLY_RESPONSE_WAITING;
 	}
 }
 
 static void run_job(struct job *job)
 {
-	struct early *e = container_of(job, struct early, job);
+	struct early_response *e = container_of(job, struct early_response, job);
 
 	e->state = go_on(e);
 	e->client.changed(e->client.owner, e->state);
 }
 
 /* Who hears of the end, and ends the request, wakes all that belongs to it: also this. */
-void early_wake(struct early *e)
+void early_response_wake(struct early_response *e)
 {
-	if (e && e->state != EARLY_DONE && e->state != EARLY_CUT)
+	if (e && e->state != EARLY_RESPONSE_DONE && e->state != EARLY_RESPONSE_CUT)
 		loop_defer(e->loop, &e->job);
 }
 
-bool early_done(const struct early *e)
+bool early_response_done(const struct early_response *e)
 {
-	return e && e->state == EARLY_DONE;
+	return e && e->state == EARLY_RESPONSE_DONE;
 }
 
-struct early *early_new(struct loop *loop, const struct early_client *client,
-			const struct http_response *r)
+struct early_response *early_response_new(struct loop *loop,
+					  const struct early_response_client *client,
+					  const struct http_response *r)
 {
-	struct early *e = xcalloc(1, sizeof *e);
+	struct early_response *e = xcalloc(1, sizeof *e);
 	int64_t length = r->streamed ? r->length : (int64_t)r->body.len;
 	bool bare = client->is_head || r->status == 204 || r->status == 304; /* RFC 9110 6.4.1 */
 
 	e->client = *client;
 	e->loop = loop;
 	e->job.run = run_job;
-	e->state = EARLY_WAITING;
+	e->state = EARLY_RESPONSE_WAITING;
 	e->chunked = length < 0 && !client->is_1_0 && !bare;
 	e->ended = !r->streamed || bare;
 	buf_printf(&e->out, "HTTP/1.1 %d %s\r\nConnection: close\r\n", r->status, client->reason);
@@ -107,7 +109,7 @@ struct early *early_new(struct loop *loop, const struct early_client *client,
 	return e;
 }
 
-void early_free(struct early *e)
+void early_response_free(struct early_response *e)
 {
 	if (!e)
 		return;

@@ -1,5 +1,5 @@
-/* record.c - one line in the log, and every counter that an exchange counts in. */
-#include "proxy/record.h"
+/* access_log.c - one line in the log, and every counter that an exchange counts in. */
+#include "proxy/access_log.h"
 
 #include <stdio.h>
 
@@ -12,7 +12,7 @@ static bool has_account(const struct exchange *x)
 	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
 }
 
-static void note_refusal(const struct exchange *x, int64_t wait_ms)
+static void keep_refusal(const struct exchange *x, int64_t wait_ms)
 {
 	struct refusal r = {
 		.at_ms = clock_wall_ms(),
@@ -37,7 +37,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 	c->reasons[x->verdict.why]++;
 	c->bytes_in += x->bytes_in;
 	c->bytes_out += x->bytes_out;
-	note_refusal(x, wait_ms);
+	keep_refusal(x, wait_ms);
 	if (!gated)
 		return;
 	histogram_add(&c->wait, wait_ms * 1000);
@@ -54,7 +54,7 @@ static struct log_field known(const char *key, int64_t n)
 }
 
 /* One line an exchange, when all is over: so the bytes are those that really went out. */
-void record_end(const struct exchange *x)
+void access_log_exchange(const struct exchange *x)
 {
 	const struct queue_place *p = &x->place;
 	bool gated = p->joined_ms != 0;

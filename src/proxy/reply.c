@@ -1,0 +1,104 @@
+/*
+ * reply.c - the response goes out: what the client is told, and when.
+ */
+#include "proxy/reply.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "http/response_head.h"
+
+/* Our own fields come on top of the upstream's. */
+_Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
+
+ssize_t reply_read(void *arg, char *to, size_t max)
+{
+	struct exchange *x = arg;
+	size_t room = pipe_room(&x->download);
+	size_t n = pipe_read(&x->download, to, max);
+
+	if (n) {
+		x->bytes_out += (int64_t)n;
+		exchange_moved(x);
+		if (room < UPSTREAM_GIVE_MAX && pipe_room(&x->download) >= UPSTREAM_GIVE_MAX)
+			transfer_resume(x->transfer);
+		return (ssize_t)n;
+	}
+	if (x->state == X_DYING)
+		return HTTP_READ_CUT; /* what came is delivered; it isn't all */
+	return x->state == X_DRAINING ? HTTP_READ_END : 0;
+}
+
+/* How long it waited for its turn (W3C Server Timing); nothing for what was never in line. */
+static void add_timing(struct exchange *x, struct buf *text, struct field_list *fields)
+{
+	int64_t waited = x->wait_ms;
+
+	if (!x->place.joined_ms)
+		return;
+	if (waited < 0)
+		waited = clock_ms() - x->place.joined_ms;
+	buf_printf(text, "queue;dur=%lld", (long long)waited);
+	field_list_add(fields, SPAN("server-timing"), buf_span(text));
+}
+
+/* The body of a response that is all here already: it can go out with its head in one piece. */
+static struct buf whole_response(struct exchange *x, int64_t length)
+{
+	struct buf body = { 0 };
+
+	if (length > 0 && (size_t)length == x->download.len &&
+	    transfer_state(x->transfer) == TRANSFER_ENDED &&
+	    transfer_error(x->transfer) == UPSTREAM_OK) {
+		body.len =
+			pipe_read(&x->download, buf_reserve(&body, (size_t)length), (size_t)length);
+		x->bytes_out += length;
+	}
+	return body;
+}
+
+void reply_with_response(struct exchange *x)
+{
+	const struct headers *from = transfer_fields(x->transfer);
+	int64_t length = headers_content_length(from);
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	CLEANUP(buf_clear) struct buf timing = { 0 };
+	CLEANUP(buf_clear) struct buf body = whole_response(x, length);
+
+	forward_response_fields(from, &fields);
+	add_timing(x, &timing, &fields);
+	http_request_respond(x->request, &(struct http_response){
+						 .status = x->status,
+						 .fields = fields.fields,
+						 .count = fields.count,
+						 .body = buf_span(&body),
+						 .streamed = !body.len,
+						 .length = length,
+					 });
+}
+
+void reply_with_error(struct exchange *x)
+{
+	const struct outcome_info *o = &outcome_info[x->outcome];
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	CLEANUP(buf_clear) struct buf timing = { 0 }, retry = { 0 }, body = { 0 };
+
+	outcome_body(x->outcome, x->id, &body);
+	field_list_add(&fields, SPAN("content-type"), SPAN("application/json"));
+	field_list_add(&fields, SPAN("request-id"), span_of(x->id));
+	add_timing(x, &timing, &fields);
+	if (o->flags & OUTCOME_QUEUE)
+		field_list_add(&fields, SPAN("x-user-message-queue-error"), span_of(o->type));
+	if (o->flags & OUTCOME_RETRY) {
+		buf_printf(&retry, "%d", queue_retry_after_s(x->proxy->queue, &x->place));
+		field_list_add(&fields, SPAN("retry-after"), buf_span(&retry));
+		field_list_add(&fields, SPAN("x-should-retry"), SPAN("true"));
+	}
+	x->bytes_out += (int64_t)body.len;
+	http_request_respond(x->request, &(struct http_response){
+						 .status = o->status,
+						 .fields = fields.fields,
+						 .count = fields.count,
+						 .body = buf_span(&body),
+						 .refuses = o->flags & OUTCOME_CLOSE,
+					 });
+}
