@@ -351,13 +351,12 @@ static int load(struct process *p)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	struct tls_identity *identity = NULL;
-	int r = config_load(&p->sources, &errors, &p->config);
+	int r = config_read(&p->sources, &errors, &p->config);
+	int identity_r = proxy_identity(p->config, &errors, &identity);
+	int queue_r = queue_check(p->config, &errors);
 
-	if (!r)
-		r = proxy_identity(p->config, &errors, &identity);
-	if (!r)
-		r = queue_check(p->config, &errors);
 	tls_identity_free(identity);
+	r = r < 0 ? r : identity_r < 0 ? identity_r : queue_r;
 	if (r < 0)
 		tell(&errors);
 	return r;

@@ -136,11 +136,10 @@ struct account_section *accounts_begin(struct load *l, const char *place, struct
 			l, place,
 			"[account \"…\"] names no account; allowed: 1 to 128 of letters, digits, "
 			"\"._-@:\", and no API key (see turnstile hash-key)");
-		return NULL;
-	}
-	if (s) {
+		name = SPAN("…");
+	} else if (s) {
 		load_error(l, place, "[account \"%s\"] is there already: %s", s->name, s->place);
-		return NULL;
+		return s;
 	}
 	s = xcalloc(1, sizeof *s);
 	s->name = xstrndup(name.ptr, name.len);
@@ -262,7 +261,8 @@ void accounts_check(struct load *l)
 {
 	for (struct account_section **s = l->config->account.sections; s && *s; s++) {
 		check_keys(l, *s);
-		if ((*s)->keys && !has_source(l->config, ACCOUNT_API_KEY))
+		if ((*s)->keys && LOAD_RIGHT(l, &l->config->account.source) &&
+		    !has_source(l->config, ACCOUNT_API_KEY))
 			load_error(l, (*s)->place,
 				   "has keys, but account.source has no api-key: they would never "
 				   "count");

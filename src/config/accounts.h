@@ -51,8 +51,9 @@ struct load;
 struct account_section;
 
 /*
- * Begins the section of that name, or adds an error and returns NULL. Owned by the configuration.
- * `place` is that of the section: "FILE:LINE".
+ * Begins the section of that name. Owned by the configuration. `place` is that of the section:
+ * "FILE:LINE". If the name is bad or taken, that is an error, and the section's keys are checked all
+ * the same.
  */
 struct account_section *accounts_begin(struct load *l, const char *place, struct span name);
 

@@ -53,9 +53,28 @@ void load_value(struct load *l, const char *place, const struct option *o, struc
 	l->given[option_index(o)] = !derived;
 	if (derived || o->type->parse(o, text, option_slot(o, l->config), &why) == 0)
 		return;
+	l->wrong[option_index(o)] = true;
 	buf_puts(&why, "; allowed: ");
 	o->type->allowed(o, &why);
 	load_error(l, place, "%s", buf_str(&why));
+}
+
+static bool is_right(const struct load *l, const void *member)
+{
+	size_t i = 0;
+
+	while (option_slot(&options[i], l->config) != member)
+		must(++i < options_count);
+	return !l->wrong[i];
+}
+
+bool load_right(const struct load *l, const void *const *members)
+{
+	for (; *members; members++) {
+		if (!is_right(l, *members))
+			return false;
+	}
+	return true;
 }
 
 static void load_override(struct load *l, const char *text)
@@ -99,43 +118,65 @@ static void derive(struct load *l)
 	}
 }
 
-/* What no single option can check. Only for values that are right by themselves. */
+/* What no single option can check. Nothing is concluded from a value that is wrong by itself. */
+static void check_listen(struct load *l)
+{
+	const struct config *c = l->config;
+
+	if (LOAD_RIGHT(l, &c->listen.tls_cert, &c->listen.tls_key) &&
+	    !c->listen.tls_cert[0] != !c->listen.tls_key[0])
+		load_error(l, c->listen.tls_cert[0] ? "listen.tls_key" : "listen.tls_cert",
+			   "is empty; TLS needs a certificate and its key");
+	if (LOAD_RIGHT(l, &c->listen.max_buffered_bytes, &c->listen.max_body_bytes) &&
+	    c->listen.max_buffered_bytes < c->listen.max_body_bytes)
+		load_error(l, "listen.max_buffered_bytes",
+			   "%" PRId64 " bytes are less than listen.max_body_bytes, %" PRId64,
+			   c->listen.max_buffered_bytes, c->listen.max_body_bytes);
+}
+
+static void check_admin(struct load *l)
+{
+	const struct config *c = l->config;
+
+	bool right = LOAD_RIGHT(l, &c->admin.token, &c->admin.tokens);
+
+	if (right && LOAD_RIGHT(l, &c->admin.address) && c->admin.address[0] &&
+	    !c->admin.token[0] && !c->admin.tokens->name &&
+	    !form_is_loopback(span_of(c->admin.address)))
+		load_error(l, "admin.token",
+			   "is empty, but others can reach admin.address; set a token, or an "
+			   "address on loopback such as 127.0.0.1:8081");
+	for (const struct admin_token *t = c->admin.tokens; right && t->name; t++) {
+		if (!strcmp(t->secret, c->admin.token))
+			load_error(l, "admin.tokens",
+				   "%s has admin.token's secret; give it one of its own", t->name);
+	}
+	if (LOAD_RIGHT(l, &c->admin.address, &c->listen.address) &&
+	    !strcmp(c->listen.address, c->admin.address) &&
+	    !span_ends(span_of(c->listen.address), SPAN(":0")))
+		load_error(l, "admin.address", "is listen.address too; give it one of its own");
+}
+
 static void check_together(struct load *l)
 {
 	const struct config *c = l->config;
 
 	accounts_check(l);
-	if (!c->listen.tls_cert[0] != !c->listen.tls_key[0])
-		load_error(l, c->listen.tls_cert[0] ? "listen.tls_key" : "listen.tls_cert",
-			   "is empty; TLS needs a certificate and its key");
-	if (c->listen.max_buffered_bytes < c->listen.max_body_bytes)
-		load_error(l, "listen.max_buffered_bytes",
-			   "%" PRId64 " bytes are less than listen.max_body_bytes, %" PRId64,
-			   c->listen.max_buffered_bytes, c->listen.max_body_bytes);
-	if (c->admin.address[0] && !c->admin.token[0] && !c->admin.tokens->name &&
-	    !form_is_loopback(span_of(c->admin.address)))
-		load_error(l, "admin.token",
-			   "is empty, but others can reach admin.address; set a token, or an "
-			   "address on loopback such as 127.0.0.1:8081");
-	for (const struct admin_token *t = c->admin.tokens; t->name; t++) {
-		if (!strcmp(t->secret, c->admin.token))
-			load_error(l, "admin.tokens",
-				   "%s has admin.token's secret; give it one of its own", t->name);
-	}
-	if (!strcmp(c->listen.address, c->admin.address) &&
-	    !span_ends(span_of(c->listen.address), SPAN(":0")))
-		load_error(l, "admin.address", "is listen.address too; give it one of its own");
-	if (c->redis.cluster && !form_suits_cluster(span_of(c->redis.url)))
+	check_listen(l);
+	check_admin(l);
+	if (LOAD_RIGHT(l, &c->redis.cluster, &c->redis.url) && c->redis.cluster &&
+	    !form_suits_cluster(span_of(c->redis.url)))
 		load_error(l, "redis.cluster",
 			   "is on, but redis.url names a database or sentinels, and a cluster has "
 			   "neither");
 }
 
-int config_load(const struct config_sources *sources, struct buf *errors, struct config **ret)
+int config_read(const struct config_sources *sources, struct buf *errors, struct config **ret)
 {
-	CLEANUP(config_freep) struct config *c = xcalloc(1, sizeof *c);
+	struct config *c = *ret = xcalloc(1, sizeof *c);
 	CLEANUP(freep) bool *given = xcalloc(options_count, sizeof *given);
-	struct load l = { .config = c, .errors = errors, .given = given };
+	CLEANUP(freep) bool *wrong = xcalloc(options_count, sizeof *wrong);
+	struct load l = { .config = c, .errors = errors, .given = given, .wrong = wrong };
 	int r = 0;
 
 	load_presets(&l);
@@ -146,12 +187,18 @@ int config_load(const struct config_sources *sources, struct buf *errors, struct
 	if (sources->overrides)
 		load_overrides(&l, sources->overrides);
 	derive(&l);
-	if (!l.failed)
-		check_together(&l);
-	if (l.failed)
-		return r < 0 ? r : -EINVAL;
-	*ret = steal(&c);
-	return 0;
+	check_together(&l);
+	return r < 0 ? r : l.failed ? -EINVAL : 0;
+}
+
+int config_load(const struct config_sources *sources, struct buf *errors, struct config **ret)
+{
+	CLEANUP(config_freep) struct config *c = NULL;
+	int r = config_read(sources, errors, &c);
+
+	if (!r)
+		*ret = steal(&c);
+	return r;
 }
 
 static bool differs(const struct option *o, const struct config *a, const struct config *b)

@@ -145,6 +145,13 @@ int config_load(const struct config_sources *sources, struct buf *errors, struct
 	MUST_USE;
 
 /*
+ * The same, but `*ret` is always a configuration: where it isn't 0, one that keeps defaults in place of
+ * what is wrong. For looking at the rest of it, never for running with it.
+ */
+int config_read(const struct config_sources *sources, struct buf *errors, struct config **ret)
+	MUST_USE;
+
+/*
  * Makes `*live` carry the values of `*fresh` in place, so that whoever has a pointer to `live` sees
  * them. All or nothing: where an option differs that can't change at run time, nothing is changed,
  * `errors` names each such option, and it is -EINVAL. Consumes `fresh` either way.

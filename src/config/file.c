@@ -27,7 +27,8 @@ struct ini_file {
 	int number;          /* of the line given last, from 1 */
 	bool expected;       /* that line has a key, and the handler hasn't seen it yet */
 	bool in_section;     /* there was a [section] already */
-	const char *section; /* the one we are in; NULL: an unknown one, whose keys are skipped */
+	const char *section; /* the one we are in, or seem to be in; NULL: none of the table */
+	char *unknown;       /* … but this one, that is like none of them; ours */
 	struct account_section *account; /* … or the [account "NAME"] */
 	int *first;                      /* for each row: the line that set it, or 0 */
 	int result;                      /* -errno if reading failed */
@@ -42,47 +43,84 @@ static void file_error(struct ini_file *f, const char *about, const char *messag
 	load_error(f->load, place, "%s", message);
 }
 
-/* [account "NAME"]; false if it is something else. */
+/*
+ * [account "NAME"]; false if it is something else. What is meant so but written otherwise is an error,
+ * and its keys are those of an account all the same.
+ */
 static bool begin_account(struct ini_file *f, struct span name)
 {
 	const struct span word = SPAN("account");
 	CLEANUP(freep) char *place = xasprintf("%s:%d", f->path, f->number);
+	struct span rest;
+	bool plural, quoted;
 
 	if (!span_starts(name, word))
 		return false;
-	name = span_trim((struct span){ name.ptr + word.len, name.len - word.len });
-	if (name.len < 2 || name.ptr[0] != '"' || name.ptr[name.len - 1] != '"')
+	rest = (struct span){ name.ptr + word.len, name.len - word.len };
+	plural = rest.len && rest.ptr[0] == 's';
+	rest = span_trim((struct span){ rest.ptr + plural, rest.len - plural });
+	quoted = rest.len >= 2 && rest.ptr[0] == '"' && rest.ptr[rest.len - 1] == '"';
+	if (!rest.len || (!quoted && !strchr(" \t", rest.ptr[-1])))
 		return false;
-	f->account = accounts_begin(f->load, place, (struct span){ name.ptr + 1, name.len - 2 });
+	if (quoted)
+		rest = (struct span){ rest.ptr + 1, rest.len - 2 };
+	if (plural || !quoted)
+		load_error(f->load, place,
+			   "[%.*s]: there is no such section; did you mean [account \"%.*s\"]?",
+			   SPAN_ARG(name), SPAN_ARG(rest));
+	f->account = accounts_begin(f->load, place, rest);
 	return true;
 }
 
+static void unknown_section(struct ini_file *f, struct span name)
+{
+	CLEANUP(buf_clear) struct buf about = { 0 }, message = { 0 };
+
+	buf_printf(&about, "[%.*s]", SPAN_ARG(name));
+	buf_puts(&message, "there is no such section");
+	f->section = option_section_near(name);
+	if (f->section)
+		buf_printf(&message, "; did you mean [%s]?", f->section);
+	else
+		f->unknown = xstrndup(name.ptr, name.len);
+	file_error(f, buf_str(&about), buf_str(&message));
+}
+
+/* Whatever is wrong with its name, what is in it is told as well. */
 static void begin_section(struct ini_file *f, struct span line)
 {
 	const char *end = memchr(line.ptr, ']', line.len);
-	CLEANUP(buf_clear) struct buf about = { 0 }, message = { 0 };
-	struct span name, rest;
+	struct span name = { line.ptr + 1, (end ? (size_t)(end - line.ptr) : line.len) - 1 };
+	struct span rest = { NULL, 0 };
 
 	f->in_section = true;
 	f->section = NULL;
 	f->account = NULL;
-	if (!end) {
+	free(steal(&f->unknown));
+	if (end)
+		rest = span_trim((struct span){ end + 1, line.len - (size_t)(end + 1 - line.ptr) });
+	else
 		file_error(f, "", "the section's name has no \"]\"");
-		return;
-	}
-	rest = span_trim((struct span){ end + 1, line.len - (size_t)(end + 1 - line.ptr) });
-	if (rest.len && !strchr(";#", rest.ptr[0])) {
+	if (rest.len && !strchr(";#", rest.ptr[0]))
 		file_error(f, "", "there is more than a comment behind the section's name");
-		return;
-	}
-	name = span_trim((struct span){ line.ptr + 1, (size_t)(end - line.ptr) - 1 });
+	name = span_trim(name);
 	f->section = option_section(name);
-	if (f->section || begin_account(f, name))
-		return;
-	buf_printf(&about, "[%.*s]", SPAN_ARG(name));
-	buf_puts(&message, "there is no such section");
-	option_suggest_section(name, &message);
-	file_error(f, buf_str(&about), buf_str(&message));
+	if (!f->section && !begin_account(f, name))
+		unknown_section(f, name);
+}
+
+/* In a section of an unknown name: only what a hint can be given for is told. */
+static void unknown_key(struct ini_file *f, const char *name)
+{
+	CLEANUP(buf_clear) struct buf full = { 0 }, message = { 0 };
+	size_t plain;
+
+	buf_printf(&full, "%s.%s", f->unknown, name);
+	buf_puts(&message, "there is no such option");
+	plain = message.len;
+	option_suggest(OPTION_DOTTED, buf_span(&full), &message);
+	if (message.len > plain)
+		file_error(f, buf_str(&full), buf_str(&message));
 }
 
 static void set_option(struct ini_file *f, const struct option *o, const char *name,
@@ -113,6 +151,8 @@ static int on_key(void *user, const char *section, const char *name, const char 
 
 		accounts_set(f->load, f->account, at, name, span_trim(span_of(value)));
 	}
+	if (f->unknown)
+		unknown_key(f, name);
 	if (!f->section)
 		return 1;
 	buf_printf(&full, "%s.%s", f->section, name);
@@ -213,6 +253,7 @@ int load_file(struct load *l, const char *path)
 	} else {
 		f.result = -errno;
 	}
+	free(f.unknown);
 	if (f.result < 0)
 		load_error(l, path, "%s", strerror(-f.result));
 	return f.result;

@@ -14,6 +14,7 @@ struct load {
 	struct buf *errors;    /* the caller's */
 	bool failed;           /* something was added to `errors` */
 	bool *given;           /* for each row: a source has set it, so it isn't derived */
+	bool *wrong;           /* for each row: what a source has said of it is an error */
 };
 
 /* Adds a line to the errors: "PLACE: MESSAGE". Places come from outside and are escaped. */
@@ -24,6 +25,13 @@ void load_escape(struct span s, struct buf *to);
 
 /* Sets an option, or adds an error. The default as written ("(host name)") sets the default. */
 void load_value(struct load *l, const char *place, const struct option *o, struct span text);
+
+/*
+ * Whether the options of these members of l->config are right by themselves, so that something may be
+ * concluded from them together. The list ends with NULL.
+ */
+bool load_right(const struct load *l, const void *const *members);
+#define LOAD_RIGHT(l, ...) load_right(l, (const void *const[]){ __VA_ARGS__, NULL })
 
 /* Reads the file; 0 also if there are errors in it, -errno (and an error) if it can't be read. */
 int load_file(struct load *l, const char *path) MUST_USE;

@@ -382,7 +382,7 @@ void option_suggest(enum option_naming naming, struct span name, struct buf *to)
 	buf_clear(&own);
 }
 
-void option_suggest_section(struct span name, struct buf *to)
+const char *option_section_near(struct span name)
 {
 	const char *nearest = NULL;
 	int least = near_enough(name) + 1;
@@ -395,6 +395,5 @@ void option_suggest_section(struct span name, struct buf *to)
 			nearest = options[i].section;
 		}
 	}
-	if (nearest)
-		buf_printf(to, "; did you mean [%s]?", nearest);
+	return nearest;
 }

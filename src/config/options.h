@@ -54,12 +54,14 @@ const struct option *option_find(enum option_naming naming, struct span name);
 /* The table's own copy of a section's name, or NULL if there is no such section. */
 const char *option_section(struct span name);
 
+/* The section that is called nearly so (see below), or NULL. The table's own copy. */
+const char *option_section_near(struct span name);
+
 /*
- * Appends "; did you mean …?" if an option (or, for the second function, a section) is called
- * nearly so: a few letters more, less, different or swapped, or the same key in another section.
+ * Appends "; did you mean …?" if an option is called nearly so: a few letters more, less, different or
+ * swapped, or the same key in another section.
  */
 void option_suggest(enum option_naming naming, struct span name, struct buf *to);
-void option_suggest_section(struct span name, struct buf *to);
 
 /* Where the value of `o` is in `c`. */
 static inline void *option_slot(const struct option *o, const struct config *c)

@@ -173,7 +173,7 @@ int proxy_descriptor(const struct proxy *p)
 int proxy_identity(const struct config *config, struct buf *errors, struct tls_identity **ret)
 {
 	*ret = NULL;
-	if (!config->listen.tls_cert[0])
+	if (!config->listen.tls_cert[0] || !config->listen.tls_key[0])
 		return 0;
 	return tls_identity_new("listen.tls", config->listen.tls_cert, config->listen.tls_key,
 				errors, ret);

@@ -87,6 +87,20 @@ quiet() {
 	has 'TURNSTILE_QUEUE_DELAYMS: there is no such option; did you mean' "$output"
 }
 
+@test "what is wrong is told at once: values, what they have to do with each other, and what is in files" {
+	echo nonsense >x.pem
+	printf '[quue]\ndelay_ms = soon\n' >turnstile.ini
+	run run_turnstile --config turnstile.ini --check -o listen.tls_cert=x.pem -o listen.tls_key=x.pem \
+		-o redis.url=rediss://localhost -o redis.ca_file=x.pem -o admin.address=0.0.0.0:1
+	equal "$status" 2
+	has 'turnstile.ini:1: [quue]: there is no such section' "$output"
+	has 'turnstile.ini:2: queue.delay_ms: "soon"' "$output"
+	has 'admin.token: is empty' "$output"
+	has 'listen.tls_cert: ' "$output"
+	has redis. "$output" # the file, or that this build has no TLS to Redis
+	equal "${#lines[@]}" 5
+}
+
 @test "a start warns of the same, in its log" {
 	start_relay
 	start_turnstile -o queue.timeout_ms=300000

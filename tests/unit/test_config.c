@@ -61,7 +61,15 @@ static void test_unknown(void)
 		  "t.ini:2: listen.max_waiting: there is no such option; "
 		  "did you mean queue.max_waiting?\n" },
 		{ "[quue]\ndelay_ms = 1\nx = 2\n", NULL, NULL,
-		  "t.ini:1: [quue]: there is no such section; did you mean [queue]?\n" },
+		  "t.ini:1: [quue]: there is no such section; did you mean [queue]?\n"
+		  "t.ini:3: queue.x: there is no such option\n" },
+		{ "[quue]\ndelay_ms = soon\n", NULL, NULL,
+		  "t.ini:1: [quue]: there is no such section; did you mean [queue]?\n"
+		  "t.ini:2: queue.delay_ms: \"soon\" is not a whole number; allowed: 0 to 10000\n" },
+		{ "[frobnication]\nx = 1\ndelay_ms = 1\n", NULL, NULL,
+		  "t.ini:1: [frobnication]: there is no such section\n"
+		  "t.ini:3: frobnication.delay_ms: there is no such option; "
+		  "did you mean queue.delay_ms?\n" },
 		{ "[\x1b]\n", NULL, NULL, "t.ini:1: [\\u001b]: there is no such section\n" },
 		{ "delay_ms = 1\n", NULL, NULL,
 		  "t.ini:1: delay_ms: stands before the first [section]\n" },
@@ -104,6 +112,7 @@ static void test_all_errors(void)
 			      "[listen\n"
 			      "lost = 1\n"
 			      "[log] level = debug\n"
+			      "format = xml\n"
 			      "[ queue ] ; comment\n"
 			      "  timeout_ms = 5 ; too little\n"
 			      "\n"
@@ -118,11 +127,13 @@ static void test_all_errors(void)
 		  "t.ini:2: queue.delay_ms: \"soon\" is not a whole number; allowed: 0 to 10000\n"
 		  "t.ini:3: the line is neither \"key = value\" nor [section] nor a comment\n"
 		  "t.ini:4: the section's name has no \"]\"\n"
+		  "t.ini:5: listen.lost: there is no such option\n"
 		  "t.ini:6: there is more than a comment behind the section's name\n"
-		  "t.ini:8: queue.timeout_ms: \"5\" is out of range; allowed: 1000 to 300000\n"
-		  "t.ini:10: queue.delay_ms: is set twice, first in line 2\n"
-		  "t.ini:11: the line is neither \"key = value\" nor [section] nor a comment\n"
+		  "t.ini:7: log.format: \"xml\" is none of them; allowed: text, json\n"
+		  "t.ini:9: queue.timeout_ms: \"5\" is out of range; allowed: 1000 to 300000\n"
+		  "t.ini:11: queue.delay_ms: is set twice, first in line 2\n"
 		  "t.ini:12: the line is neither \"key = value\" nor [section] nor a comment\n"
+		  "t.ini:13: the line is neither \"key = value\" nor [section] nor a comment\n"
 		  "REQUEST_TIMEOUT: \"ten\" is not a whole number; allowed: 100 to 86400000\n"
 		  "TURNSTILE_LOG_LEVEL: \"loud\" is none of them; "
 		  "allowed: error, warn, info, debug\n"
@@ -139,6 +150,44 @@ static void test_together(void)
 	CHECK_INT(run.result, -EINVAL);
 	CHECK_STR(buf_str(&run.errors), "listen.max_buffered_bytes: 1048576 bytes are less than "
 					"listen.max_body_bytes, 2097152\n");
+	end(&run);
+}
+
+/* What options have to do with each other is told with what is wrong about others. */
+static void test_together_with_others(void)
+{
+	struct run run = load("[queue]\ndelay_ms = soon\n", NULL,
+			      OVER("admin.address=0.0.0.0:1", "listen.tls_cert=/dev/null",
+				   "listen.address=0.0.0.0:1"));
+
+	CHECK_STR(buf_str(&run.errors),
+		  "t.ini:2: queue.delay_ms: \"soon\" is not a whole number; allowed: 0 to 10000\n"
+		  "listen.tls_key: is empty; TLS needs a certificate and its key\n"
+		  "admin.token: is empty, but others can reach admin.address; set a token, or an "
+		  "address on loopback such as 127.0.0.1:8081\n"
+		  "admin.address: is listen.address too; give it one of its own\n");
+	end(&run);
+
+	/* But nothing is concluded from a value that is wrong by itself. */
+	run = load(NULL, NULL,
+		   OVER("listen.max_body_bytes=1GiB", "listen.max_buffered_bytes=much",
+			"admin.address=0.0.0.0:1", "admin.token=short", "listen.tls_cert=/dev/null",
+			"listen.tls_key=/none"));
+	CHECK_STR(
+		buf_str(&run.errors),
+		"-o listen.max_buffered_bytes: \"much\" is not a whole number of bytes, KiB, MiB "
+		"or GiB; allowed: 1KiB to 1024GiB\n"
+		"-o admin.token: is too short or too long; allowed: empty, or 16 to 256 of letters, digits, \"-._~+/=\"\n"
+		"-o listen.tls_key: can't be read: No such file or directory; allowed: "
+		"empty, or a file that can be read\n");
+	end(&run);
+
+	run = load("[account]\nsource = nonsense\n[account \"a\"]\nkeys = key-0123456789abcdef\n"
+		   "[account \"b\"]\nkeys = key-0123456789abcdef\n",
+		   NULL, NULL);
+	CHECK(strstr(buf_str(&run.errors), "t.ini:2: account.source: \"nonsense\" is none of"));
+	CHECK(strstr(buf_str(&run.errors), "key-0123456789abcdef belongs to another account"));
+	CHECK(!strstr(buf_str(&run.errors), "has no api-key"));
 	end(&run);
 }
 
@@ -412,6 +461,7 @@ int main(int argc, char **argv)
 	test_unknown();
 	test_all_errors();
 	test_together();
+	test_together_with_others();
 	test_cluster_urls();
 	test_file_shapes();
 	test_bad_files();

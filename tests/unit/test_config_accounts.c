@@ -137,13 +137,20 @@ static const struct {
 		"max_waiting, release_on\n" },
 	{ "[account \"\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"..\"]\n", "t.ini:1: " BAD_NAME },
-	{ "[account \"a b\"]\ndelay_ms = x\n", "t.ini:1: " BAD_NAME },
+	{ "[account \"a b\"]\ndelay_ms = x\n",
+	  "t.ini:1: " BAD_NAME "t.ini:2: [account \"…\"] delay_ms: \"x\" is not a whole number; "
+	  "allowed: 0 to 10000\n" },
 	{ "[account \"sk-ant-api03-secret\"]\n", "t.ini:1: " BAD_NAME },
-	{ "[account \"a\"]\n[account \"a\"]\n",
-	  "t.ini:2: [account \"a\"] is there already: t.ini:1: [account \"a\"]\n" },
+	{ "[account \"a\"]\n[account \"a\"]\ndelay_ms = x\n",
+	  "t.ini:2: [account \"a\"] is there already: t.ini:1: [account \"a\"]\n"
+	  "t.ini:3: [account \"a\"] delay_ms: \"x\" is not a whole number; allowed: 0 to "
+	  "10000\n" },
 	{ "[account a]\n",
-	  "t.ini:1: [account a]: there is no such section; did you mean [account]?\n" },
-	{ "[accounts \"a\"]\n", "t.ini:1: [accounts \"a\"]: there is no such section\n" },
+	  "t.ini:1: [account a]: there is no such section; did you mean [account \"a\"]?\n" },
+	{ "[accounts \"a\"]\nx = 1\n",
+	  "t.ini:1: [accounts \"a\"]: there is no such section; did you mean [account \"a\"]?\n"
+	  "t.ini:2: [account \"a\"] x: there is no such option; allowed: keys, enabled, delay_ms, "
+	  "timeout_ms, max_waiting, release_on\n" },
 	{ "[account \"a\"]\nkeys = " KEY_1 "\n[account \"b\"]\nkeys = " KEY_2 ", " KEY_1 "\n",
 	  "t.ini:3: [account \"b\"]: " KEY_1
 	  " belongs to another account already: t.ini:1: [account \"a\"]\n" },
