@@ -42,7 +42,7 @@ HEALTHCHECK --interval=5s --timeout=3s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.
 ENTRYPOINT ["/usr/local/bin/fake_relay", "--address", "0.0.0.0", "--port", "3000"]
 
 FROM libraries AS turnstile
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="turnstile" \
 	org.opencontainers.image.description="Queues the user messages of a Claude account in front of a relay" \

@@ -288,7 +288,29 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	echo '# mine' >"root$ini"
 	install
 	equal "$(cat "root$ini")" '# mine'
-	[[ -s root$prefix/share/doc/turnstile/LICENSE ]]
+	[[ -s root$prefix/share/doc/turnstile/LICENSE && -s root$prefix/share/bash-completion/completions/turnstile ]]
+}
+
+# completed WORD...: what is offered for the last one; "=" is a word, as bash cuts them.
+completed() {
+	bash -c 'source "$0/config/turnstile.bash"
+		COMP_WORDS=(turnstile "${@:2}") COMP_CWORD=$(($# - 1))
+		_turnstile "$1" "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+		printf "%s\n" "${COMPREPLY[@]}"' "$ROOT" "$TURNSTILE" "$@" | paste -s -d ' '
+}
+
+@test "completion of bash offers what the program tells of itself" {
+	equal "$(completed --pr)" --print-config
+	equal "$(completed -o queue.mo)" queue.mode=
+	equal "$(completed -o queue.mode =)" 'enforce observe off'
+	equal "$(completed -o queue.mode = obs)" observe
+	equal "$(completed -o queue.enabled = '')" 'true false'
+	equal "$(completed -o queue.enabled = f)" false
+	equal "$(completed hash)" hash-key
+	equal "$(completed explain --from)" --from-log
+	touch x.ini
+	equal "$(completed --config x)" x.ini
+	equal "$(completed -o '' | wc -w)" "$("$TURNSTILE" --help | grep -cE '^  [a-z]+\.[a-z_]+ =')"
 }
 
 # page NAME: the man page as text, if it is without mistakes.
