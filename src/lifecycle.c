@@ -12,11 +12,11 @@
 #include "lifecycle.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "startup.h"
 #include "successor.h"
 
 void process_log_errors(struct buf *errors)
@@ -175,6 +175,12 @@ static void on_upgrade(uv_signal_t *handle, int signum)
 	successor_start(handle->data);
 }
 
+static void on_child(uv_signal_t *handle, int signum)
+{
+	(void)signum;
+	successor_reap(handle->data);
+}
+
 /* All that may fail comes first. */
 static int reload(struct process *p, struct buf *errors)
 {
@@ -238,22 +244,23 @@ static void watch_signal(struct process *p, uv_signal_t *handle, uv_signal_cb fn
 void lifecycle_begin(struct process *p)
 {
 	p->limit = timer_new(&p->loop, on_limit, p);
-	signal(SIGPIPE, SIG_IGN);
 	watch_signal(p, &p->terminate, on_terminate, SIGTERM);
 	watch_signal(p, &p->interrupt, on_terminate, SIGINT);
 	watch_signal(p, &p->hang_up, on_hang_up, SIGHUP);
 	watch_signal(p, &p->retire, on_retire, SIGUSR1);
 	watch_signal(p, &p->upgrade, on_upgrade, SIGUSR2);
+	watch_signal(p, &p->child, on_child, SIGCHLD);
+	startup_done();
 }
 
 void lifecycle_end(struct process *p)
 {
 	takeover_server_free(steal(&p->takeover_server));
-	successor_forget(p);
 	timer_clear(&p->limit);
 	uv_close((uv_handle_t *)&p->terminate, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->hang_up, NULL);
 	uv_close((uv_handle_t *)&p->retire, NULL);
 	uv_close((uv_handle_t *)&p->upgrade, NULL);
+	uv_close((uv_handle_t *)&p->child, NULL);
 }

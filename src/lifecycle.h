@@ -39,8 +39,8 @@ struct process {
 	struct notify *notify;
 	struct takeover_client *takeover_client; /* the former process's sockets; or NULL */
 	struct takeover_server *takeover_server; /* NULL without listen.takeover, and when taken */
-	uv_process_t *successor;                 /* one that we have started; or NULL */
-	uv_signal_t terminate, interrupt, hang_up, retire, upgrade;
+	pid_t successor; /* one that we have started; 0: none, or it has ended */
+	uv_signal_t terminate, interrupt, hang_up, retire, upgrade, child;
 	struct timer *limit; /* of the phase */
 	enum phase phase;
 	bool taken_over; /* a successor has taken over: it is the service manager's main process */

@@ -24,6 +24,7 @@
 #include "lifecycle.h"
 #include "net/takeover_client.h"
 #include "request/account.h"
+#include "startup.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -386,6 +387,7 @@ int main(int argc, char **argv)
 	struct arguments a = { .all = argv };
 	int r;
 
+	startup_begin();
 	if (argc > 1 && !strcmp(argv[1], "hash-key"))
 		return hash_key(argc > 2);
 	if (argc > 1 && !strcmp(argv[1], "explain"))

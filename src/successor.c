@@ -2,29 +2,29 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-
-static void on_closed(uv_handle_t *process)
-{
-	free(process);
-}
+#include "startup.h"
 
 /* Before it took over; or later, while we still serve those who were here then. */
-static void on_ended(uv_process_t *process, int64_t status, int signum)
+void successor_reap(struct process *p)
 {
-	struct process *p = process->data;
+	int status;
 
-	log_at(status || signum ? LOG_ERROR : LOG_INFO, "the successor has ended",
-	       LOG_INT("status", status), LOG_INT("signal", signum));
-	if ((status || signum) && p->taken_over && p->phase == PHASE_RETIRING)
+	if (!p->successor || waitpid(p->successor, &status, WNOHANG) != p->successor)
+		return;
+	p->successor = 0;
+	log_at(status ? LOG_ERROR : LOG_INFO, "the successor has ended",
+	       LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
+	       LOG_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+	if (status && p->taken_over && p->phase == PHASE_RETIRING)
 		notify_successor_lost(p->notify);
-	p->successor = NULL;
-	uv_close((uv_handle_t *)process, on_closed);
 }
 
 /* For kernels before 5.11, and sandboxes that don't know the call. */
@@ -62,43 +62,44 @@ static const char *what_hinders(const struct process *p)
 	return p->takeover_server ? NULL : "listen.takeover couldn't be opened";
 }
 
+/*
+ * Not by uv_spawn(), which unblocks all signals: a SIGHUP would end the process that is still being
+ * loaded.
+ */
+static int spawn(pid_t *ret_pid, char **arguments)
+{
+	posix_spawnattr_t attributes;
+	sigset_t kept, all;
+	int r;
+
+	startup_signals(&kept);
+	sigfillset(&all);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &kept);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	r = posix_spawnp(ret_pid, arguments[0], NULL, &attributes, arguments, environ);
+	posix_spawnattr_destroy(&attributes);
+	return r;
+}
+
 void successor_start(struct process *p)
 {
-	uv_stdio_container_t descriptors[] = {
-		{ .flags = UV_INHERIT_FD, .data.fd = 0 },
-		{ .flags = UV_INHERIT_FD, .data.fd = 1 },
-		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
-	};
-	uv_process_options_t options = {
-		.exit_cb = on_ended,
-		.file = p->arguments[0],
-		.args = p->arguments,
-		.stdio = descriptors,
-		.stdio_count = ARRAY_SIZE(descriptors),
-	};
 	const char *why = what_hinders(p);
+	pid_t pid;
 	int r;
 
 	if (why) {
 		log_warn("no successor is started", LOG_STR("why", why));
 		return;
 	}
-	p->successor = xcalloc(1, sizeof *p->successor);
-	p->successor->data = p;
 	keep_descriptors();
-	r = uv_spawn(&p->loop.uv, p->successor, &options);
-	if (r < 0) {
-		log_error("can't start a successor", LOG_STR("program", options.file),
-			  LOG_STR("error", uv_strerror(r)));
-		uv_close((uv_handle_t *)steal(&p->successor), on_closed);
+	r = spawn(&pid, p->arguments);
+	if (r) {
+		log_error("can't start a successor", LOG_STR("program", p->arguments[0]),
+			  LOG_STR("error", strerror(r)));
 		return;
 	}
-	log_info("starting a successor", LOG_INT("pid", p->successor->pid));
-	uv_unref((uv_handle_t *)p->successor);
-}
-
-void successor_forget(struct process *p)
-{
-	if (p->successor)
-		uv_close((uv_handle_t *)steal(&p->successor), on_closed);
+	p->successor = pid;
+	log_info("starting a successor", LOG_INT("pid", pid));
 }

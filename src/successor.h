@@ -11,5 +11,5 @@
 /* Starts it; why that can't be, or why it ended, is logged. */
 void successor_start(struct process *p);
 
-/* It goes its own way. For the end. */
-void successor_forget(struct process *p);
+/* A child has ended: if it is the successor, it is logged why. */
+void successor_reap(struct process *p);

@@ -15,15 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "config/accounts.h"
 #include "config/load.h"
 
 struct ini_file {
 	struct load *load;
 	const char *path;
-	FILE *in;
-	char *line; /* getline()'s */
-	size_t cap;
+	struct span rest;    /* what hasn't been read yet */
 	int number;          /* of the line given last, from 1 */
 	bool expected;       /* that line has a key, and the handler hasn't seen it yet */
 	bool in_section;     /* there was a [section] already */
@@ -31,7 +30,6 @@ struct ini_file {
 	char *unknown;       /* … but this one, that is like none of them; ours */
 	struct account_section *account; /* … or the [account "NAME"] */
 	int *first;                      /* for each row: the line that set it, or 0 */
-	int result;                      /* -errno if reading failed */
 };
 
 /* An error in the current line, about `about` if that isn't empty. */
@@ -170,19 +168,10 @@ static int on_key(void *user, const char *section, const char *name, const char 
 /* The next line, trimmed, without a byte order mark; false at the end of the file. */
 static bool next_line(struct ini_file *f, struct span *ret)
 {
-	ssize_t n;
-
-	n = getline(&f->line, &f->cap, f->in);
-	if (n < 0) {
-		f->result = ferror(f->in) ? -errno : 0;
-		return false;
-	}
+	if (!f->number && span_starts(f->rest, SPAN("\xef\xbb\xbf")))
+		f->rest = (struct span){ f->rest.ptr + 3, f->rest.len - 3 };
 	f->number++;
-	*ret = (struct span){ f->line, (size_t)n };
-	if (f->number == 1 && span_starts(*ret, SPAN("\xef\xbb\xbf")))
-		*ret = (struct span){ ret->ptr + 3, ret->len - 3 };
-	*ret = span_trim(*ret);
-	return true;
+	return span_next(&f->rest, '\n', ret);
 }
 
 /* Whether inih may have this line; if it may not, the error is told. */
@@ -239,22 +228,19 @@ static char *read_line(char *str, int num, void *stream)
 
 int load_file(struct load *l, const char *path)
 {
+	CLEANUP(buf_clear) struct buf text = { 0 }, why = { 0 };
 	CLEANUP(freep) int *first = xcalloc(options_count, sizeof *first);
 	struct ini_file f = { .load = l, .path = path, .first = first };
+	int r = file_read(path, &text, &why);
 
-	f.in = fopen(path, "re");
-	if (f.in) {
-		/* Its result is the first line with an error: miss_key() has told that, and others.
-		 */
-		(void)ini_parse_stream(read_line, &f, on_key, &f);
-		miss_key(&f);
-		fclose(f.in);
-		free(f.line);
-	} else {
-		f.result = -errno;
+	if (r < 0) {
+		load_error(l, path, "%s", buf_str(&why));
+		return r;
 	}
+	f.rest = buf_span(&text);
+	/* Its result is the first line with an error: miss_key() has told that, and others. */
+	(void)ini_parse_stream(read_line, &f, on_key, &f);
+	miss_key(&f);
 	free(f.unknown);
-	if (f.result < 0)
-		load_error(l, path, "%s", strerror(-f.result));
-	return f.result;
+	return 0;
 }

@@ -19,8 +19,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/un.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "config/redis_address.h"
 
 /* A URL's parts (RFC 3986, section 3); what is absent has a NULL ptr. */
@@ -380,11 +380,12 @@ static int check_sent_host(struct span *s, struct buf *why)
 static int check_file(struct span *s, struct buf *why)
 {
 	CLEANUP(freep) char *path = xstrndup(s->ptr, s->len);
+	CLEANUP(buf_clear) struct buf text = { 0 }, cause = { 0 };
+	int r = s->len ? file_read(path, &text, &cause) : 0;
 
-	if (!s->len || !access(path, R_OK))
-		return 0;
-	buf_printf(why, "can't be read: %s", strerror(errno));
-	return -EINVAL;
+	if (r < 0)
+		buf_printf(why, "can't be read: %s", buf_str(&cause));
+	return r < 0 ? -EINVAL : 0;
 }
 
 static int check_key_prefix(struct span *s, struct buf *why)

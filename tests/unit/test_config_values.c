@@ -237,8 +237,8 @@ static void test_tls(void)
 {
 	static const char *const first[] = { "listen.tls_cert=/dev/null",
 					     "listen.tls_key=/dev/null", NULL };
-	static const char *const second[] = { "listen.tls_cert=/dev/zero",
-					      "listen.tls_key=/dev/zero", NULL };
+	static const char *const second[] = { "listen.tls_cert=/proc/self/status",
+					      "listen.tls_key=/proc/self/status", NULL };
 	static const struct {
 		const char *const *from, *const *to;
 		bool is_fine;
