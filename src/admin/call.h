@@ -126,6 +126,8 @@ void serve_overview(struct call *c); /* overview.c */
 
 void serve_changes(struct call *c); /* changes.c */
 
+void serve_history(struct call *c); /* history.c */
+
 void serve_page(struct call *c); /* dashboard.c */
 void serve_asset(struct call *c);
 

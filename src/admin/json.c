@@ -8,20 +8,23 @@ void json_add(cJSON *object, const char *name, int64_t number)
 	cJSON_AddNumberToObject(object, name, (double)number);
 }
 
-void json_add_time(cJSON *object, const char *name, int64_t wall_ms)
+void json_time_text(int64_t wall_ms, struct buf *to)
 {
 	time_t seconds = wall_ms / 1000;
-	struct tm tm;
 	char text[40];
-	size_t n;
+	struct tm tm;
 
-	if (!wall_ms || !gmtime_r(&seconds, &tm)) {
-		cJSON_AddNullToObject(object, name);
-		return;
-	}
-	n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof text - n, ".%03dZ", (int)(wall_ms % 1000));
-	cJSON_AddStringToObject(object, name, text);
+	if (gmtime_r(&seconds, &tm) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
+		buf_printf(to, "%s.%03dZ", text, (int)(wall_ms % 1000));
+}
+
+void json_add_time(cJSON *object, const char *name, int64_t wall_ms)
+{
+	CLEANUP(buf_clear) struct buf text = { 0 };
+
+	if (wall_ms)
+		json_time_text(wall_ms, &text);
+	json_add_text(object, name, text.len ? buf_str(&text) : NULL);
 }
 
 void json_add_text(cJSON *object, const char *name, const char *text)

@@ -29,6 +29,21 @@ static void keep_refusal(const struct exchange *x, int64_t wait_ms)
 	refusals_add(&x->proxy->refusals, &r);
 }
 
+static void remember(const struct exchange *x, int64_t wait_ms)
+{
+	bool refused = outcome_info[x->outcome].type;
+	enum history_end end = x->hold_ms >= 0 ? HISTORY_TURN
+			       : refused       ? HISTORY_REFUSED
+					       : HISTORY_LEFT;
+
+	history_add(x->proxy->history, &(struct history_event){ .at_ms = clock_wall_ms(),
+								.account = x->verdict.account,
+								.share = "",
+								.end = end,
+								.wait_ms = wait_ms,
+								.hold_ms = x->hold_ms });
+}
+
 static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 {
 	struct proxy_counters *c = &x->proxy->counters;
@@ -43,6 +58,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 	histogram_add(&c->wait, wait_ms * 1000);
 	if (x->hold_ms >= 0)
 		histogram_add(&c->hold, x->hold_ms * 1000);
+	remember(x, wait_ms);
 	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
 		  x->hold_ms < 0 ? -1 : x->hold_ms * 1000);
 }

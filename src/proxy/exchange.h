@@ -66,6 +66,7 @@ struct proxy {
 	int64_t waiting_bytes;  /* of those that are in line */
 	struct proxy_counters counters;
 	struct tally *tally;
+	struct history *history;
 	struct refusals refusals;
 	struct buf too_many; /* what connections hear that are one too many of their address */
 	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */

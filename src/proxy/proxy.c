@@ -95,6 +95,11 @@ const struct refusals *proxy_refusals(const struct proxy *p)
 	return &p->refusals;
 }
 
+const struct history *proxy_history(const struct proxy *p)
+{
+	return p->history;
+}
+
 const struct tally *proxy_tally(const struct proxy *p)
 {
 	return p->tally;
@@ -231,6 +236,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	p->check_idle.run = check_idle;
 	p->counters.wait.scale = p->counters.hold.scale = &histogram_waits;
 	p->tally = tally_new(config->admin.metrics_accounts);
+	p->history = history_new();
 	must(getrandom(&p->id_of_boot, sizeof p->id_of_boot, 0) == sizeof p->id_of_boot);
 	p->id_of_boot >>= 16; /* 12 hex digits */
 	for (int state = 0; state < X_STATE_COUNT; state++)
@@ -259,6 +265,7 @@ void proxy_free(struct proxy *p)
 	job_cancel(&p->check_idle);
 	discard_free(p->discard);
 	tally_free(p->tally);
+	history_free(p->history);
 	buf_clear(&p->too_many);
 	free(p);
 }

@@ -11,6 +11,7 @@
 
 #include "base/histogram.h"
 #include "http/http_server.h"
+#include "proxy/history.h"
 #include "proxy/outcome.h"
 #include "proxy/refusals.h"
 #include "proxy/tally.h"
@@ -60,6 +61,9 @@ const struct refusals *proxy_refusals(const struct proxy *p);
 
 /* By account, as far as admin.metrics_accounts allows. Lives as long as the proxy. */
 const struct tally *proxy_tally(const struct proxy *p);
+
+/* Of the last hours and days. Lives as long as the proxy. */
+const struct history *proxy_history(const struct proxy *p);
 
 void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret);
 

@@ -324,6 +324,33 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 	lacks "$(key_account k1)" metrics
 }
 
+@test "history: turns, waits and refusals by step, account and share, as JSON and CSV" {
+	start_all -o queue.max_waiting=1
+	ask k1 -o /dev/null
+	ask k1 -o /dev/null
+	turn a k2
+	ask_later b k2
+	in_line b k2 1
+	waiting k2 1
+	equal "$(ask k2 -o /dev/null -w '%{http_code}')" 503
+	hang_up b
+	exchange_wait '.outcome == "client_gone"'
+	hang_up a
+	exchange_wait '.outcome == "client_gone"' 2
+	equal "$(admin /api/history '[.stepMs, .by, ([.rows[] | .turns] | add), ([.rows[] | .refused] | add), ([.rows[] | .left] | add)]')" '[60000,"total",3,1,1]'
+	equal "$(admin '/api/history?hours=192&by=account' ".rows | map(select(.accountId == \"$(key_account k1)\") | .turns) | add")" 2
+	equal "$(admin "/api/history?hours=8&account=$(key_account k2)" '[.stepMs, ([.rows[] | .turns] | add), (.rows[0] | .waitP95Ms != null), (.rows[0].observed.turns)]')" '[900000,1,true,0]'
+	equal "$(admin '/api/history?account=nobody' .rows)" '[]'
+	http -f -D head "$ADMIN/api/history?format=csv&by=share" >csv
+	equal "$(header content-type head)" 'text/csv; charset=utf-8'
+	equal "$(head -1 csv | tr -d '\r' | cut -d, -f1-9)" at,account,share,turns,refused,left,held_ms,wait_p50_ms,wait_p95_ms
+	equal "$(awk -F, 'NR > 1 { n += $4 } END { print n }' csv)" 3
+	local bad
+	for bad in hours=0 hours=193 by=day format=xml account=%zz; do
+		equal "$(status "$ADMIN/api/history?$bad") $bad" "400 $bad"
+	done
+}
+
 @test "the dashboard's files are open, kept by their tag, packed for those who take it" {
 	start_all -o admin.token=$TOKEN
 	equal "$(status -D head "$ADMIN/")" 200
