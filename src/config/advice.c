@@ -84,6 +84,12 @@ static void about_upstream(const struct config *c, struct buf *to)
 			buf_printf(to, "upstream.%s leads to our own %s: set it to the relay\n",
 				   path[0] ? "unix_socket" : "url", own[i].name);
 	}
+	if (span_ends(span_of(c->upstream.url), SPAN("/v1")) ||
+	    span_ends(span_of(c->upstream.url), SPAN("/v1/messages")))
+		buf_puts(
+			to,
+			"upstream.url ends with a part of the API's own path, which is appended to "
+			"it: leave /v1 and what is behind it away\n");
 	if (!strncasecmp(c->upstream.url, "https:", 6) && !c->upstream.tls_verify)
 		buf_puts(to, "upstream.tls_verify = false: whoever is on the way can read keys and "
 			     "prompts; set upstream.ca_file instead\n");

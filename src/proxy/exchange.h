@@ -68,6 +68,7 @@ struct proxy {
 	struct tally *tally;
 	struct history *history;
 	struct refusals refusals;
+	int64_t relay_queue_quiet_until_ms; /* no warning of a queue in the relay before this */
 	struct buf too_many; /* what connections hear that are one too many of their address */
 	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */
 	bool ending, draining;         /* takes nobody new; and refuses who has no turn yet */

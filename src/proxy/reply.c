@@ -4,6 +4,7 @@
 #include "proxy/reply.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "http/response_head.h"
 
@@ -56,6 +57,24 @@ static struct buf whole_response(struct exchange *x, int64_t length)
 	return body;
 }
 
+enum { RELAY_QUEUES_EVERY_MS = 60 * 1000 };
+
+/* The relay refused it by a queue of its own, which stands behind ours: that is hardly meant. */
+static void warn_of_relay_queue(struct exchange *x, const struct headers *from)
+{
+	struct span error = headers_get(from, SPAN("x-user-message-queue-error"));
+	struct proxy *p = x->proxy;
+
+	if (!error.ptr || clock_ms() < p->relay_queue_quiet_until_ms)
+		return;
+	p->relay_queue_quiet_until_ms = clock_ms() + RELAY_QUEUES_EVERY_MS;
+	log_warn(
+		"the relay queues user messages by itself and refused one: switch its queue off, so "
+		"that nobody waits twice",
+		LOG_SPAN("error", error), LOG_INT("status", x->status),
+		LOG_STR("account", x->verdict.account), LOG_STR("request_id", x->id));
+}
+
 void reply_with_response(struct exchange *x)
 {
 	const struct headers *from = transfer_fields(x->transfer);
@@ -64,6 +83,7 @@ void reply_with_response(struct exchange *x)
 	CLEANUP(buf_clear) struct buf timing = { 0 };
 	CLEANUP(buf_clear) struct buf body = whole_response(x, length);
 
+	warn_of_relay_queue(x, from);
 	forward_response_fields(from, &fields);
 	add_timing(x, &timing, &fields);
 	http_request_respond(x->request, &(struct http_response){

@@ -32,6 +32,12 @@ quiet() {
 	quiet redis.instance=web1 redis.url=redis://localhost
 }
 
+@test "an upstream.url with the API's own path behind it" {
+	warns 'upstream.url ends with a part of' upstream.url=http://relay:3000/v1
+	warns 'upstream.url ends with a part of' upstream.url=http://relay:3000/api/v1/messages
+	quiet upstream.url=http://relay:3000/api
+}
+
 @test "an upstream that is turnstile itself" {
 	local here
 	for here in 127.0.0.1:8080 localhost:8080 '[::1]:8080'; do

@@ -37,6 +37,18 @@ is_not_retried() {
 # told NAME [CURL ARGUMENT...]: asks and keeps what came.
 told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 
+@test "a relay that queues by itself is told of, once a minute" {
+	start_all
+	local i
+	for i in 1 2; do
+		equal "$(ask k1 -o /dev/null -w '%{http_code}' -H 'X-Relay-Status: 503' \
+			-H 'X-Relay-Header: x-user-message-queue-error: queue_timeout')" 503
+	done
+	log_wait '.msg | test("the relay queues user messages by itself")'
+	equal "$(log_lines 'select(.msg | test("relay queues")) | [.level, .error, .status]')" '["warn","queue_timeout",503]'
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 200
+}
+
 @test "queue timeout" {
 	start_turnstile -o queue.timeout_ms=1000
 	turn a k1
