@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { WAIT_MS = 10000, WAIT_MAX_MS = 600000 };
+enum { WAIT_MS = 10000, WAIT_MAX_MS = 86400000 };
 
 static bool read_number(struct span s, int64_t *ret)
 {

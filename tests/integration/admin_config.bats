@@ -117,13 +117,13 @@ config() { admin /api/config "${1:-.}"; }
 	there=$ADMIN ADMIN=$here
 	equal "$(order PUT /api/config '{"delayMs":77}')" 200
 	ADMIN=$there
-	wait_for "[[ \$(config .delayMs) == 77 ]]" $((1 + ${SLOWER_MS:-700} / 700))
+	wait_for "[[ \$(config .delayMs) == 77 ]]" 2
 	stop_turnstile
 	start_turnstile -o redis.instance=third
 	wait_for "[[ \$(config .delayMs) == 77 ]]"
 	# nothing but the hash itself tells of it: there is no message to be lost
 	redis hset user_msg_queue_config delayMs 78 "$K/delayMs" 79 nonsense 1 >/dev/null
-	wait_for "[[ \$(config '[.delayMs, .accounts[\"$K\"].delayMs]') == '[78,79]' ]]" $((1 + ${SLOWER_MS:-700} / 700))
+	wait_for "[[ \$(config '[.delayMs, .accounts[\"$K\"].delayMs]') == '[78,79]' ]]" 2
 	log_wait '.msg | startswith("settings made at run time that aren")'
 }
 

@@ -55,22 +55,24 @@ state() {
 }
 
 @test "a turn that may not begin yet is pacing, then running from its start on" {
-	equal "$(order PUT /api/config '{"delayMs":3000}')" 200
+	local delay
+	delay=$(scaled 3000 10000) # there is no longer one
+	equal "$(order PUT /api/config "{\"delayMs\":$delay}")" 200
 	wait_for "passed; [[ \$(log_lines 'select(.msg | startswith(\"settings made\"))' | wc -l) -ge 1 ]]"
 	ask k1 -o /dev/null
 	ask_later b k1 -H 'X-Relay-Interval-Ms: 3600000'
 	wait_for 'state pacing'
 	queue k1 >seen
-	jq -e '.isLocked and .holder.heldMs == 0 and .holder.waitedMs > 0 and .holder.waitedMs <= 3000' seen
+	jq -e ".isLocked and .holder.heldMs == 0 and .holder.waitedMs > 0 and .holder.waitedMs <= $delay" seen
 	equal "$(relay_stats .accounts.k1.seen)" 1
 	relay_wait tag=b phase=headers
 	wait_for 'state running'
 	queue k1 >later
-	jq -e '.holder.heldMs < 3000' later # not from when it was handed over
+	jq -e ".holder.heldMs < $delay" later # not from when it was handed over
 	equal "$(jq .holder.waitedMs later)" "$(jq .holder.waitedMs seen)"
 	relay_go
 	await b
-	exchange_wait '.hold_ms < 3000 and .wait_ms > 0'
+	exchange_wait ".hold_ms < $delay and .wait_ms > 0"
 }
 
 @test "percentiles of recent turns" {

@@ -16,7 +16,7 @@ start_node() {
 		listen=(--port "$PORT")
 		[[ -z ${CLI[*]} ]] || listen=(--port 0 --tls-port "$PORT")
 		redis-server "${listen[@]}" --cluster-port $((PORT - 10000)) --bind 127.0.0.1 --dir "$DIR/$PORT" --save '' \
-			--cluster-enabled yes --cluster-node-timeout 1000 --cluster-require-full-coverage no "$@" \
+			--cluster-enabled yes --cluster-node-timeout "$(scaled 1000)" --cluster-require-full-coverage no "$@" \
 			>"$DIR/$PORT.out" 2>&1 3>&- &
 		NODE_PID[$PORT]=$!
 		wait_for "is_redis ${NODE_PID[$PORT]} $PORT ${CLI[*]} || ! running ${NODE_PID[$PORT]}"
@@ -71,7 +71,7 @@ start_two() {
 	local name
 	declare -gA URL_OF LOG_OF ADMIN_OF
 	for name in a b; do
-		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o redis.command_timeout_ms=1000 "$@"
+		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o "redis.command_timeout_ms=$(scaled 1000)" "$@"
 		URL_OF[$name]=$URL LOG_OF[$name]=$LOG ADMIN_OF[$name]=$ADMIN
 		[[ $name != a ]] || PID_A=$TURNSTILE_PID
 		wait_for "[[ \$(connections $name) -ge 3 ]]"

@@ -21,7 +21,7 @@ import urllib.parse
 
 BODY = json.dumps({"model": "claude-x", "max_tokens": 16, "stream": True,
                    "messages": [{"role": "user", "content": "hello"}]}).encode()
-LIMIT_S = 100
+LIMIT_S = 600
 
 
 def request(key, tag, headers):

@@ -26,14 +26,24 @@ class Proxy:
         self.open.set()
         self.writers = set()
 
-    async def carry(self, reader, writer, from_target):
+    async def read(self, reader, pieces, from_target):
+        """Puts what comes into `pieces`, each with the time at which it may go on; its end is an empty one."""
+        loop, data = asyncio.get_running_loop(), b"x"
+        while data:
+            try:
+                data = await reader.read(65536)
+            except OSError:
+                data = b""
+            late = self.number / 1000 if self.mode == "delay" and from_target else 0
+            await pieces.put((loop.time() + late, data))
+
+    async def write(self, writer, pieces, from_target):
         left = None
         while True:
-            data = await reader.read(65536)
+            due, data = await pieces.get()
             if not data:
                 return
-            if self.mode == "delay" and from_target:
-                await asyncio.sleep(self.number / 1000)
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
             await self.open.wait()
             if self.mode == "close" and from_target:
                 left = self.number if left is None else left
@@ -45,6 +55,14 @@ class Proxy:
                 left = None
                 writer.write(data)
             await writer.drain()
+
+    async def carry(self, reader, writer, from_target):
+        pieces = asyncio.Queue(100)
+        reading = asyncio.ensure_future(self.read(reader, pieces, from_target))
+        try:
+            await self.write(writer, pieces, from_target)
+        finally:
+            reading.cancel()
 
     async def accept(self, reader, writer):
         writers = [writer]

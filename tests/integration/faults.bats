@@ -3,10 +3,9 @@
 # queue.on_backend_error; what the log says; how it recovers.
 load helpers
 
-TIMEOUT_MS=1000
-
 setup() {
 	prepare
+	TIMEOUT_MS=$(scaled 1000)
 	start_relay
 	start_redis
 }
@@ -44,7 +43,7 @@ start_three() {
 
 at() { URL=${URL_OF[$1]} LOG=${LOG_OF[$1]}; }
 
-status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time 8; }
+status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; }
 
 # stream_each, streams_go_on: a response that streams while the fault lasts, in each process; it has
 # no turn, so that it shows only whether the loop goes on.
@@ -53,7 +52,7 @@ stream_each() {
 	for policy in reject forward local; do
 		at "$policy"
 		post "t-$policy" "$(tool_result_body)"
-		curl "${POST[@]}" --max-time 60 -H "X-Relay-Tag: s_$policy" -H 'X-Relay-Events: 40' \
+		curl "${POST[@]}" --max-time $((3 * LIMIT)) -H "X-Relay-Tag: s_$policy" -H 'X-Relay-Events: 40' \
 			-H 'X-Relay-Interval-Ms: 50' -o "$DIR/s_$policy.body" -w '%{http_code}' \
 			>"$DIR/s_$policy.outcome" 2>/dev/null 3>&- &
 		CLIENTS+=($!)
@@ -99,8 +98,8 @@ others_pass() {
 		gets
 		before=$late late=
 		for policy in $before; do
-			(($(nth 20 "$policy") < 2 * $(nth 20 alone) + ${SLOWER_MS:-700} * 1000 / 700 &&
-				$(nth 40 "$policy") < $(nth 40 alone) + ${SLOWER_MS:-700} * 50000 / 700)) || late+=" $policy"
+			(($(nth 20 "$policy") < 2 * $(nth 20 alone) + $(scaled 1000) &&
+				$(nth 40 "$policy") < $(nth 40 alone) + $(scaled 50000))) || late+=" $policy"
 		done
 		[[ $late ]] || return 0
 	done
@@ -116,10 +115,10 @@ newcomers_fail() {
 	local policy status took
 	for policy in reject forward local; do
 		at "$policy"
-		read -r status took < <(ask k2 -o /dev/null -w '%{http_code} %{time_total}\n' --max-time 8)
+		read -r status took < <(ask k2 -o /dev/null -w '%{http_code} %{time_total}\n' --max-time "$(scaled 8)")
 		equal "$policy $status" "$policy $([[ $policy == reject ]] && echo 503 || echo 200)"
 		took=${took/./} # us
-		((10#$took / 1000 < TIMEOUT_MS + ${SLOWER_MS:-700})) || { echo "$policy is late: $took us" >&2; return 1; }
+		((10#$took / 1000 < TIMEOUT_MS + $(scaled 700))) || { echo "$policy is late: $took us" >&2; return 1; }
 	done
 }
 
@@ -145,7 +144,7 @@ recovers() {
 	for policy in reject forward local; do
 		at "$policy"
 		wait_for "log_lines 'select(.msg | test(\"reachable again|accepts again\"))' | grep -q . || { ask k3 -o /dev/null; false; }" 5
-		(($(line_ms '.msg | test("reachable again|accepts again")') - start < 1000 + ${SLOWER_MS:-700}))
+		(($(line_ms '.msg | test("reachable again|accepts again")') - start < 1000 + $(scaled 700)))
 	done
 	for policy in reject forward local; do
 		at "$policy"
@@ -177,7 +176,7 @@ waiters_learn() {
 	for policy in reject forward local; do
 		at "$policy"
 		exchange_wait '.kind == "user_message"'
-		(($(line_ms '.msg == "exchange" and .kind == "user_message"') - $1 < TIMEOUT_MS + ${SLOWER_MS:-700}))
+		(($(line_ms '.msg == "exchange" and .kind == "user_message"') - $1 < TIMEOUT_MS + $(scaled 700)))
 	done
 }
 
@@ -304,7 +303,7 @@ waiters_learn() {
 
 @test "Redis loads its data" {
 	local port=$REDIS_PORT
-	redis eval 'for i = 1, 9000 do redis.call("SET", "fill" .. i, i) end' 0
+	redis eval 'for i = 1, 300000 do redis.call("SET", "fill" .. i, i) end' 0 # five minutes, at a millisecond each
 	redis save
 	start_three
 	kill -9 "$REDIS_PID"
@@ -317,6 +316,7 @@ waiters_learn() {
 	newcomers_fail
 	others_pass 4
 	redis ping | grep -q LOADING # all that was while it was loading
+	redis config set key-load-delay 0
 	wait_for "redis ping | grep -q PONG"
 	recovers
 }

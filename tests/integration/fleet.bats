@@ -89,7 +89,7 @@ hand_off_us() {
 	local round
 	for round in {1..5}; do
 		echo "# median hand-off, seen by the upstream: $(hand_off_us) us; a GET: $(get_us) us" >&3
-		(($(hand_off_us) < ${HAND_OFF_US:-3000} + 3 * $(get_us))) && return 0
+		(($(hand_off_us) < $(scaled 3000) + 3 * $(get_us))) && return 0
 		row_of_45 >crowd.out
 	done
 	return 1
@@ -97,9 +97,10 @@ hand_off_us() {
 
 @test "a hundred accounts over two processes don't wait for each other" {
 	start_fleet a b
-	"$CROWD" each 100 "${URLS[@]}" -- 'X-Relay-Delay-Ms: 4000' >crowd.out 3>&- &
+	"$CROWD" each 100 "${URLS[@]}" -- 'X-Relay-Interval-Ms: 3600000' >crowd.out 3>&- &
 	CLIENTS+=($!)
 	relay_wait active=100
+	relay_go
 	wait_for '[[ -s crowd.out ]]'
 	equal "$(cat crowd.out)" '{"200":100}'
 }
@@ -115,7 +116,7 @@ hand_off_us() {
 	start=$(now_ms)
 	crash_turnstile "${PID_OF[a]}"
 	relay_wait tag=next
-	(($(now_ms) - start < 2000 + 3000))
+	(($(now_ms) - start < 2000 + $(scaled 3000)))
 	await next
 	equal "$(relay_stats .accounts.k1.max_overlap)" 1
 }
@@ -131,7 +132,7 @@ hand_off_us() {
 	local start
 	start=$(now_ms)
 	wait_for "[[ \$(redis exists $(lock_key k1)) == 0 ]]"
-	(($(now_ms) - start < 1000 + ${SLOWER_MS:-500}))
+	(($(now_ms) - start < 1000 + $(scaled 500)))
 	equal "$(lock_owner k2)" b
 }
 
@@ -144,7 +145,7 @@ hand_off_us() {
 	holder=$(redis get "$(lock_key k1)")
 	start_fleet a -- -o queue.lock_ttl_ms=60000
 	served k2
-	relay_wait tag=never limit_ms=2000 || true # its rounds of cleaning: at once, and 800 ms later
+	rest 2000 # its rounds of cleaning: at once, and 800 ms later
 	equal "$(redis get "$(lock_key k1)")" "$holder"
 	equal "$(redis zcard "user_msg_queue_wait:$(key_account k1)")" 1
 	crash_turnstile "$TURNSTILE_PID"
@@ -171,12 +172,12 @@ hand_off_us() {
 	wait_for "[[ \$(redis get $(lock_key k1)) == a.* ]]"
 	(($(redis pttl "$(lock_key k1)") <= 2000))
 	relay_wait tag=next
-	(($(relay_stats '.requests | .[1].arrived_us - .[0].aborted_us') < 3000000 + 1000 * ${SLOWER_MS:-500}))
+	(($(relay_stats '.requests | .[1].arrived_us - .[0].aborted_us') < 3000000 + $(scaled 500000)))
 	equal "$(relay_stats '.accounts.k1.order')" '["holder","next"]'
 }
 
 @test "a process stopped in its turn finds out that it is lost" {
-	start_fleet a b -- -o queue.lock_ttl_ms=1000 -o queue.on_lock_lost=abort
+	start_fleet a b -- -o "queue.lock_ttl_ms=$(scaled 1000)" -o queue.on_lock_lost=abort
 	at a
 	turn old k1
 	freeze a
@@ -194,16 +195,16 @@ hand_off_us() {
 }
 
 @test "on_lock_lost = continue lets the response go on" {
-	start_fleet a b -- -o queue.lock_ttl_ms=1000
+	start_fleet a b -- -o "queue.lock_ttl_ms=$(scaled 1000)"
 	at a
-	ask_later old k1 -H 'X-Relay-Events: 8' -H 'X-Relay-Interval-Ms: 1000'
-	relay_wait tag=old phase=headers
+	held old k1
 	freeze a
 	at b
-	served k1 --max-time 15
+	served k1
 	thaw a
 	at a
 	log_wait '.msg | test("a turn was lost")'
+	relay_go
 	await old
 	equal "$(outcome old)" "200 0"
 }
@@ -215,10 +216,10 @@ hand_off_us() {
 	at a
 	ask_later stale k1
 	in_line stale k1 1
-	freeze a
 	at b
 	ask_later next k1 -H 'X-Relay-Fault: stall' -H 'X-Relay-Cut-After: 3'
 	in_line next k1 2
+	freeze a # its place has a lease
 	hang_up holder
 	wait_for "[[ \$(redis get $(lock_key k1)) == a.* ]]"
 	relay_wait tag=next phase=headers
@@ -256,9 +257,11 @@ hand_off_us() {
 }
 
 @test "a process stopped in the delay before its turn joins again" {
-	start_fleet a b -- -o queue.lock_ttl_ms=1000
+	local lease
+	lease=$(scaled 1000)
+	start_fleet a b -- -o "queue.lock_ttl_ms=$lease"
 	at a
-	start_fleet c -- -o queue.lock_ttl_ms=1000 -o queue.delay_ms=3000
+	start_fleet c -- -o "queue.lock_ttl_ms=$lease" -o "queue.delay_ms=$(scaled 3000 10000)"
 	at c
 	served k1
 	ask_later paced k1
@@ -290,7 +293,7 @@ hand_off_us() {
 		start_fleet "$victim" -- "${options[@]}"
 		printf '%s\n' "${URL_OF[@]}" >urls.new
 		mv urls.new urls
-		relay_wait tag=never limit_ms=1200 || true
+		rest 1200
 	done
 	before=$(relay_stats .all.completed)
 	wait_for "((\$(relay_stats .all.completed) >= $before + 20))" 10
@@ -320,7 +323,7 @@ hand_off_us() {
 	hang_up r0
 	await r1 r2 r3 r4 r5
 	equal "$(relay_stats '.accounts.k1.order | join(" ")')" "r0 r1 r2 r3 r4 r5"
-	equal "$(relay_stats "[.requests | sort_by(.arrived_us) | . as \$r | range(2; 6) | \$r[.].arrived_us - \$r[. - 1].last_us | select(. > 1000000 + 1000 * ${SLOWER_MS:-500})]")" '[]'
+	equal "$(relay_stats "[.requests | sort_by(.arrived_us) | . as \$r | range(2; 6) | \$r[.].arrived_us - \$r[. - 1].last_us | select(. > 1000000 + $(scaled 500000))]")" '[]'
 }
 
 @test "in steady state there is no SCAN and no KEYS, and a turn is two or three calls" {
@@ -359,7 +362,7 @@ redis.call("SET", KEYS[2], now[1] * 1000 + math.floor(now[2] / 1000), "EX", 60)
 return redis.call("DEL", KEYS[1])'
 
 relay_keys() { printf '%s\n' 2 "$(lock_key "$1")" "user_msg_queue_last:$(key_account "$1")"; }
-relay_acquire() { redis eval "$RELAY_ACQUIRE" $(relay_keys "$1") "$2" 5000 "${3:-0}"; }
+relay_acquire() { redis eval "$RELAY_ACQUIRE" $(relay_keys "$1") "$2" 60000 "${3:-0}"; }
 relay_release() { redis eval "$RELAY_RELEASE" $(relay_keys "$1") "$2"; }
 
 @test "a relay that queues by itself excludes us, and is excluded by us" {
@@ -380,13 +383,15 @@ relay_release() { redis eval "$RELAY_RELEASE" $(relay_keys "$1") "$2"; }
 }
 
 @test "the delay counts from a relay's last turn, and a relay's from ours" {
-	start_fleet a -- -o queue.delay_ms=3000 # long, so that who comes next comes within it
+	local delay
+	delay=$(scaled 3000 10000) # long, so that who comes next comes within it
+	start_fleet a -- -o "queue.delay_ms=$delay"
 	equal "$(relay_acquire k1 uuid-1)" 1
 	equal "$(relay_release k1 uuid-1)" 1
 	ask k1 -o /dev/null
-	equal "$(relay_acquire k1 uuid-2 3000)" 0
-	exchange_wait '.wait_ms >= 1000 and .wait_ms < 6000'
-	wait_for '[[ $(relay_acquire k1 uuid-2 3000) == 1 ]]'
+	equal "$(relay_acquire k1 uuid-2 "$delay")" 0
+	exchange_wait ".wait_ms >= $((delay / 3)) and .wait_ms < $delay + $(scaled 3000)"
+	wait_for "[[ \$(relay_acquire k1 uuid-2 $delay) == 1 ]]"
 	has 1 "$(redis get "user_msg_queue_last:$(key_account k1)" | grep -E '^[0-9]{13}$')"
 }
 

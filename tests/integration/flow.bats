@@ -216,9 +216,10 @@ peak_kb() {
 
 @test "so are those of hundreds at once, who share no list of connections" {
 	start_turnstile
-	"$CROWD" each 300 "$URL" -- 'X-Relay-Delay-Ms: 4000' >crowd.out 3>&- &
+	"$CROWD" each 300 "$URL" -- 'X-Relay-Interval-Ms: 3600000' >crowd.out 3>&- &
 	CLIENTS+=($!)
 	relay_wait active=300
+	relay_go
 	wait_for '[[ -s crowd.out ]]'
 	equal "$(cat crowd.out)" '{"200":300}'
 	equal "$("$CROWD" each 300 "$URL" 3>&-)" '{"200":300}'

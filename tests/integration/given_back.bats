@@ -36,7 +36,7 @@ raw_request() {
 	start_peers
 	start_turnstile -o upstream.url=http://127.0.0.1:9 -o account.source=static:one
 	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 502
-	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 6)" 502
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time "$(scaled 6)")" 502
 	ends_as upstream_unreachable 2
 }
 
@@ -144,7 +144,7 @@ raw_request() {
 }
 
 @test "the client hangs up while its delay runs" {
-	start_all -o queue.delay_ms=5000 -o queue.timeout_ms=60000
+	start_all -o "queue.delay_ms=$(scaled 5000 10000)" -o queue.timeout_ms=60000
 	served k1
 	ask_later b k1
 	sent b
@@ -247,7 +247,7 @@ raw_request() {
 
 @test "Redis goes and comes back" {
 	[[ $BACKEND == redis ]] || skip "there is no Redis"
-	start_all -o redis.command_timeout_ms=500 -o queue.lock_ttl_ms=2000
+	start_all -o "redis.command_timeout_ms=$(scaled 500)" -o "queue.lock_ttl_ms=$(scaled 2000)"
 	turn a k1
 	ask_later b k1
 	in_line b k1 1

@@ -13,11 +13,12 @@
 # (tests/README.md). TURNSTILE and FAKE_RELAY are the programs, BACKEND is memory or redis. Every file of a test
 # is below $DIR, the current directory.
 
-# scaled N: what takes N on a quiet machine takes so long here and now: a whole number (tests/pace.c).
+# scaled N [MOST]: what takes N on a quiet machine takes so long here and now: a whole number (tests/pace.c).
 scaled() {
-	local factor
+	local factor n
 	factor=$("$PACE") || return
-	echo $((($1 * ${factor/./} + 9) / 10))
+	n=$((($1 * ${factor/./} + 9) / 10))
+	echo $((n < ${2:-n} ? n : ${2:-n}))
 }
 
 # rest MS: without a process for it.

@@ -29,16 +29,16 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 	exchange_wait '.kind == "user_message" and .reason == "blocks" and .position == 0 and .wait_ms == 0' 3
 	equal "$(exchanges '[.account, .would_position] | @csv' | sort | paste -sd' ')" \
 		"\"$(key_account k1)\",0 \"$(key_account k1)\",1 \"$(key_account k1)\",2"
-	equal "$(observed 'select(.would_position == 0) | .would_wait_ms < 1000')" true
+	equal "$(observed "select(.would_position == 0) | .would_wait_ms < $(scaled 1000)")" true
 	equal "$(observed 'select(.would_position == 2) | .would_wait_ms > 0')" true
 }
 
 @test "who would have been refused is told" {
-	start_turnstile -o queue.mode=observe -o queue.timeout_ms=1000 -o queue.max_waiting=1
+	start_turnstile -o queue.mode=observe -o "queue.timeout_ms=$(scaled 1000)" -o queue.max_waiting=1
 	turn a k1
 	turn b k1
 	turn c k1
-	observed_wait '.would_end == "queue_full" and .would_wait_ms < 1000'
+	observed_wait ".would_end == \"queue_full\" and .would_wait_ms < $(scaled 1000)"
 	observed_wait '.would_end == "queue_timeout" and .would_wait_ms >= 990'
 	equal "$(relay_stats '[.requests[].tag]')" '["a","b","c"]'
 }
@@ -61,7 +61,7 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 	turn a k1
 	start_turnstile -o redis.instance=enforcing
 	served k1
-	exchange_wait '.outcome == "answered" and .wait_ms < 1000'
+	exchange_wait ".outcome == \"answered\" and .wait_ms < $(scaled 1000)"
 }
 
 @test "a body that would be too large to wait goes through" {

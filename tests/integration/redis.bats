@@ -60,7 +60,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	await b
 	local gap
 	gap=$(relay_stats '.requests[1].arrived_us - .requests[0].aborted_us')
-	((gap < 1500000))
+	((gap < $(scaled 1500000)))
 }
 
 @test "the delay holds over all instances, by the time of Redis" {
@@ -74,8 +74,8 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 }
 
 @test "a turn and a place outlive their lease while responses stream" {
-	start_turnstile -o queue.lock_ttl_ms=1000
-	ask_later a k1 -H 'X-Relay-Events: 7' -H 'X-Relay-Interval-Ms: 500'
+	start_turnstile -o "queue.lock_ttl_ms=$(scaled 1000)"
+	ask_later a k1 -H 'X-Relay-Events: 7' -H "X-Relay-Interval-Ms: $(scaled 500)"
 	relay_wait tag=a
 	ask_later b k1
 	ask_later c k2
@@ -158,7 +158,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	start_turnstile -o queue.cleanup_interval_ms=1000 -o queue.enabled=false
 	redis set "$(lock_key k1)" somebody:1
 	served k1
-	relay_wait tag=never limit_ms=2500 || true
+	rest 2500
 	equal "$(redis exists "$(lock_key k1)")" 1
 }
 
@@ -175,12 +175,12 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 }
 
 @test "Redis hangs: waiters and newcomers are told within the command timeout" {
-	start_turnstile -o redis.command_timeout_ms=500
+	start_turnstile -o "redis.command_timeout_ms=$(scaled 500)"
 	turn a k1
 	ask_later b k1
 	in_line b k1 1
 	kill -STOP "$REDIS_PID"
-	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 6)" 503
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time "$(scaled 6)")" 503
 	await b
 	equal "$(outcome b)" "503 0"
 	kill -CONT "$REDIS_PID"

@@ -127,7 +127,7 @@ fault() { ask k1 -o body -w '%{http_code} %{exitcode}' -H "X-Relay-Fault: $1" "$
 	equal "$(grep -c '^event: ' body)" 5
 	equal "$(fault cut-body -H 'X-Relay-Framing: close' -H 'X-Relay-Cut-After: 4')" "200 56"
 	equal "$(fault cut-body -H 'X-Relay-Framing: length')" "200 18"
-	equal "$(fault stall -H 'X-Relay-Cut-After: 2' --max-time 3)" "200 28"
+	equal "$(fault stall -H 'X-Relay-Cut-After: 2' --max-time "$(scaled 3)")" "200 28"
 	equal "$(grep -c '^event: ' body)" 2
 }
 

@@ -51,7 +51,7 @@ retired() {
 	begin_load 50 0 'X-Relay-Events: 4' 'X-Relay-Interval-Ms: 500'
 	relay_wait seen=100
 	for ((i = 1; i <= ${RESTARTS:-3}; i++)); do
-		take_over -o listen.idle_timeout_ms=6000
+		take_over -o "listen.idle_timeout_ms=$((5000 + $(scaled 1000)))"
 		relay_wait seen=$((100 + i * 60))
 	done
 	end_load

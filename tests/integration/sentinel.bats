@@ -37,7 +37,7 @@ start_sentinels() {
 	wait_for "at two info replication | grep -q master_link_status:up"
 	for i in 1 2 3; do
 		printf '%s\n' "sentinel monitor main 127.0.0.1 ${PORT_OF[one]} 2" \
-			'sentinel down-after-milliseconds main 700' 'sentinel failover-timeout main 3000' >"$DIR/s$i.conf"
+			"sentinel down-after-milliseconds main $(scaled 700)" 'sentinel failover-timeout main 3000' >"$DIR/s$i.conf"
 		node "s$i" "$DIR/s$i.conf" --sentinel
 	done
 	for i in 1 2 3; do

@@ -86,7 +86,7 @@ tell() { printf %s "$1" | socat -u - "UNIX-SENDTO:$NOTIFY"; }
 	hears mark
 	local before
 	before=$(wc -l <heard)
-	sleep 0.5 # the silence itself
+	rest 500 # the silence itself
 	equal "$(wc -l <heard)" "$before"
 	kill -CONT "$TURNSTILE_PID"
 	hears WATCHDOG=1 $((before + 2))

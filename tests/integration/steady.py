@@ -20,7 +20,7 @@ import sys
 BODY = json.dumps({"model": "claude-x", "max_tokens": 16, "stream": True,
                    "messages": [{"role": "user", "content": "hello"}]}).encode()
 KEEP_S = 5
-LIMIT_S = 120
+LIMIT_S = 600
 
 
 class Load:

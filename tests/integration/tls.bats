@@ -64,13 +64,13 @@ start_or_say() {
 	ask_later b k1
 	in_line b k1 1
 	(($(redis client list | grep -c turnstile) >= 2))
-	relay_wait tag=never limit_ms=1500 || true # touches by the keeper, over TLS as well
+	rest 1500 # touches by the keeper, over TLS as well
 	equal "$(redis zcard "user_msg_queue_wait:$(key_account k1)")" 1
 	hang_up a
 	await b
 	equal "$(outcome b)" "200 0"
 	kill -STOP "$REDIS_PID"
-	equal "$(ask k2 -o /dev/null -w '%{http_code}' --max-time 6)" 503
+	equal "$(ask k2 -o /dev/null -w '%{http_code}' --max-time "$(scaled 6)")" 503
 	kill -CONT "$REDIS_PID"
 	wait_for 'served k2'
 }
@@ -107,7 +107,7 @@ start_or_say() {
 	start_cluster --tls-cluster yes --tls-cert-file "$DIR/server.crt" --tls-key-file "$DIR/server.key" \
 		--tls-ca-cert-file "$DIR/ca.crt" --tls-replication yes
 	REDIS_URL=rediss://localhost:${NODES[0]}
-	start_two -o queue.lock_ttl_ms=1500 -o "redis.ca_file=$DIR/ca.crt" -o "redis.cert_file=$DIR/client.crt" \
+	start_two -o "queue.lock_ttl_ms=$(scaled 1500)" -o "redis.ca_file=$DIR/ca.crt" -o "redis.cert_file=$DIR/client.crt" \
 		-o "redis.key_file=$DIR/client.key"
 	all_nodes_serve
 }
