@@ -25,3 +25,22 @@ static inline struct span headers_get(const struct headers *h, struct span name)
 	}
 	return (struct span){ NULL, 0 };
 }
+
+/*
+ * Whether a Connection field names this one: then it is meant for the next hop only, and whoever
+ * forwards the request drops it (RFC 9110, section 7.6.1).
+ */
+static inline bool headers_connection_names(const struct headers *h, struct span name)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		struct span rest = h->fields[i].value, token;
+
+		if (!span_ieq(h->fields[i].name, SPAN("Connection")))
+			continue;
+		while (span_next(&rest, ',', &token)) {
+			if (span_ieq(token, name))
+				return true;
+		}
+	}
+	return false;
+}

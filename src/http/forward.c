@@ -23,28 +23,13 @@ void field_list_clear(struct field_list *l)
 	*l = (struct field_list){ 0 };
 }
 
-static bool is_named_by_connection(const struct headers *h, struct span name)
-{
-	for (size_t i = 0; i < h->count; i++) {
-		struct span rest = h->fields[i].value, token;
-
-		if (!span_ieq(h->fields[i].name, SPAN("Connection")))
-			continue;
-		while (span_next(&rest, ',', &token)) {
-			if (span_ieq(token, name))
-				return true;
-		}
-	}
-	return false;
-}
-
 static bool is_hop_by_hop(const struct headers *h, struct span name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
 		if (span_ieq(name, fixed[i]))
 			return true;
 	}
-	return is_named_by_connection(h, name);
+	return headers_connection_names(h, name);
 }
 
 /* The values of all fields of that name, with commas between, and `last` behind them. */
