@@ -2,7 +2,7 @@
  * explain.c - the verdict on a request from a file, by the same functions that judge real ones.
  *
  *      {"gated":true,"mode":"enforce","kind":"user_message","reason":"text","meaning":"…",
- *       "account":"key-…","account_from":"api-key","exempt":null,"settings":{…}}
+ *       "account":"key-…","account_from":"api-key","other_key":null,"exempt":null,"settings":{…}}
  */
 #include "explain.h"
 
@@ -136,6 +136,7 @@ static void put_verdict(struct buf *b, const struct config *config, const struct
 	put_string(b, "meaning", request_reason_meaning(v->reason));
 	put_string(b, "account", known ? v->account : NULL);
 	put_string(b, "account_from", known ? account_source_name(v->account_from) : NULL);
+	put_string(b, "other_key", v->other_key[0] ? v->other_key : NULL);
 	put_exempt(b, config, v);
 	put_settings(b, config, headers, v);
 	buf_puts(b, "}");
@@ -178,12 +179,16 @@ static void explain_line(struct span text, struct buf *to)
 	if (!msg || strcmp(msg, "exchange") != 0 || !kind || !reason)
 		return;
 	buf_printf(to, "{\"gated\":%s,\"mode\":null",
-		   !strcmp(kind, request_kind_name(KIND_USER_MESSAGE)) ? "true" : "false");
+		   !strcmp(kind, request_kind_name(KIND_USER_MESSAGE)) ||
+				   !strcmp(kind, request_kind_name(KIND_UNCLEAR))
+			   ? "true"
+			   : "false");
 	put_string(to, "kind", kind);
 	put_string(to, "reason", reason);
 	put_string(to, "meaning", request_reason_meaning(reason));
 	put_string(to, "account", told(line, "account"));
 	put_string(to, "account_from", NULL);
+	put_string(to, "other_key", NULL);
 	put_string(to, "exempt", NULL);
 	put_string(to, "settings", NULL);
 	put_string(to, "request_id", told(line, "request_id"));

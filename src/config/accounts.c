@@ -84,6 +84,11 @@ void account_terms_of(const struct config *c, const char *account, struct accoun
 	ret->enabled = ret->enabled && c->queue.enabled;
 }
 
+bool account_has_section(const struct config *c, struct span name)
+{
+	return find(c, name);
+}
+
 static bool has_key(const struct account_section *s, const char *key)
 {
 	for (char **k = s->keys; k && *k; k++) {

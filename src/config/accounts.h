@@ -30,6 +30,9 @@ void account_terms_of(const struct config *c, const char *account, struct accoun
  * until a reload. */
 const char *account_of_key_name(const struct config *c, const char *key_name);
 
+/* Whether there is a section [account "NAME"]. */
+bool account_has_section(const struct config *c, struct span name);
+
 /* Whether nothing waits (queue.enabled = false says so as well), all is only observed, or not. */
 static inline enum queue_mode config_queue_mode(const struct config *c)
 {

@@ -65,6 +65,21 @@ bool form_is_token(struct span s)
 	return form_is_name(s, "!#$%&'*+-.^_`|~");
 }
 
+bool form_is_credential(struct span field)
+{
+	static const struct span ends[] = {
+		SPAN("key"),    SPAN("token"),  SPAN("secret"),     SPAN("password"),
+		SPAN("passwd"), SPAN("cookie"), SPAN("credential"), SPAN("authorization"),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (field.len >= ends[i].len &&
+		    span_ieq(skip(field, field.len - ends[i].len), ends[i]))
+			return true;
+	}
+	return false;
+}
+
 /* A decimal number without a sign, `min` to `max`. */
 static bool is_number(struct span s, int64_t min, int64_t max)
 {

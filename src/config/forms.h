@@ -57,3 +57,9 @@ bool form_is_token(struct span s);
 
 /* Not empty, and all letters, digits or one of `others`. */
 bool form_is_name(struct span s, const char *others);
+
+/*
+ * Whether a field of that name carries a credential: its value is shown nowhere. Those that are
+ * known for it, and any whose name ends in "key", "token", "secret", "password" or the like.
+ */
+bool form_is_credential(struct span field);

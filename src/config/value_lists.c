@@ -35,13 +35,6 @@ static void clear_exempt(void *slot)
 	*list = NULL;
 }
 
-/* What a header with a credential says must not stand in a configuration that is shown. */
-static bool is_credential(struct span name)
-{
-	return span_ieq(name, SPAN("x-api-key")) || span_ieq(name, SPAN("authorization")) ||
-	       span_ieq(name, SPAN("proxy-authorization")) || span_ieq(name, SPAN("cookie"));
-}
-
 /* Visible ASCII without what would end the element, or begin a comment in the file. */
 static bool is_argument(struct span s)
 {
@@ -58,7 +51,7 @@ static int parse_exempt_header(struct span text, struct span arg, struct exempt_
 	const char *equals = arg.len ? memchr(arg.ptr, '=', arg.len) : NULL;
 	struct span name = { arg.ptr, equals ? (size_t)(equals - arg.ptr) : 0 }, value;
 
-	if (is_credential(name)) {
+	if (form_is_credential(name)) { /* its value would be shown with the configuration */
 		buf_puts(why, "has a header with credentials, which would be seen here");
 		return -EINVAL;
 	}

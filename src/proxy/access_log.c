@@ -9,7 +9,7 @@
 /* Of those that were in line, or would have been. */
 static bool has_account(const struct exchange *x)
 {
-	return x->verdict.kind == KIND_USER_MESSAGE || x->verdict.kind == KIND_EXEMPT;
+	return x->verdict.gated || x->verdict.kind == KIND_EXEMPT;
 }
 
 static void keep_refusal(const struct exchange *x, int64_t wait_ms)

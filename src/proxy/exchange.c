@@ -400,6 +400,10 @@ static void advance_reading(struct exchange *x)
 		look_finish(x->look, x->proxy->config, http_request_headers(x->request),
 			    x->peer_address, buf_span(&x->body), &x->verdict);
 		look_free(steal(&x->look));
+		if (x->verdict.other_key[0])
+			log_debug("two different API keys", LOG_STR("request_id", x->id),
+				  LOG_STR("counts", x->verdict.key),
+				  LOG_STR("other", x->verdict.other_key));
 	}
 	if (x->verdict.gated)
 		join(x);

@@ -13,28 +13,20 @@
  */
 #include "request/account.h"
 
-#include <openssl/evp.h>
+#include <ctype.h>
 #include <stdio.h>
 
 #include "config/accounts.h"
+#include "config/forms.h"
+#include "request/hash.h"
 #include "request/json.h"
+#include "request/keys.h"
 
-enum { HASH_BYTES = 8 };
-
-/* `prefix`, 16 hex digits of the hash, NUL. */
-static void hash_name(const char *prefix, struct span value, char *ret)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	char *to = stpcpy(ret, prefix);
-
-	must(EVP_Digest(value.ptr, value.len, digest, NULL, EVP_sha256(), NULL) == 1);
-	for (int i = 0; i < HASH_BYTES; i++)
-		to += sprintf(to, "%02x", digest[i]);
-}
+enum { HASH_DIGITS = 16 };
 
 void account_of_key(struct span key, char ret[ACCOUNT_KEY_NAME_MAX])
 {
-	hash_name("key-", span_trim(key), ret);
+	hash_name("key-", key_trim(key), HASH_DIGITS, ret);
 }
 
 static bool is_name_char(char c)
@@ -43,15 +35,12 @@ static bool is_name_char(char c)
 	       (c && strchr("._-@:", c));
 }
 
-/*
- * Whether `value` is a name as it is. "." and ".." would vanish from a URL; what looks like an API
- * key is one, wherever it was found (invariant 8).
- */
+/* Whether a name may look so. "." and ".." would vanish from a URL. */
 static bool is_name(struct span value)
 {
 	bool only_dots = true;
 
-	if (value.len >= ACCOUNT_NAME_MAX || span_starts(value, SPAN("sk-")))
+	if (value.len >= ACCOUNT_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < value.len; i++) {
 		if (!is_name_char(value.ptr[i]))
@@ -61,28 +50,90 @@ static bool is_name(struct span value)
 	return !only_dots;
 }
 
-static void make_name(struct span value, char ret[ACCOUNT_NAME_MAX])
+/* What random tokens have more of than names that people type. */
+enum {
+	TYPED_MAX = 64,
+	TYPED_DIGITS_MAX = 16,
+	TYPED_CHANGES_MAX = 4, /* from letters to digits or back, in all */
+	RUN_MAX = 24,          /* letters and digits without a separator */
+	SHORT_RUN_MAX = 8,     /* may change twice ("v2a"), a longer one once ("customer12") */
+};
+
+/* A run of letters and digits at the begin of `s`: how long it is, and how often it changes. */
+static size_t measure_run(struct span s, size_t *ret_changes, size_t *digits)
 {
-	if (!is_name(value)) {
-		hash_name("h-", value, ret);
+	size_t n = 0;
+
+	*ret_changes = 0;
+	for (; n < s.len && isalnum((unsigned char)s.ptr[n]); n++) {
+		bool digit = isdigit((unsigned char)s.ptr[n]);
+
+		*digits += digit;
+		*ret_changes += n && digit != !!isdigit((unsigned char)s.ptr[n - 1]);
+	}
+	return n;
+}
+
+/* Whether somebody could have typed this name: short, of words and numbers, and not "sk-…". */
+static bool is_typed(struct span s)
+{
+	size_t digits = 0, changes = 0;
+
+	if (s.len > TYPED_MAX || span_starts(s, SPAN("sk-")))
+		return false;
+	while (s.len) {
+		size_t here, n = measure_run(s, &here, &digits);
+
+		if (n > RUN_MAX || here > (n > SHORT_RUN_MAX ? 1 : 2))
+			return false;
+		changes += here;
+		n += n < s.len; /* the separator */
+		s.ptr += n;
+		s.len -= n;
+	}
+	return digits <= TYPED_DIGITS_MAX && changes <= TYPED_CHANGES_MAX;
+}
+
+static bool is_hex(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (!isxdigit((unsigned char)s.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+/* "key-" or "h-" and as many digits as we make. */
+static bool is_our_hash(struct span s)
+{
+	size_t prefix = span_starts(s, SPAN("key-")) ? 4 : span_starts(s, SPAN("h-")) ? 2 : 0;
+
+	return prefix && s.len == prefix + HASH_DIGITS &&
+	       is_hex((struct span){ s.ptr + prefix, s.len - prefix });
+}
+
+/* RFC 9562, section 4. */
+static bool is_uuid(struct span s)
+{
+	static const size_t lengths[] = { 8, 4, 4, 4, 12 };
+	struct span group;
+	size_t n = 0;
+
+	while (n < ARRAY_SIZE(lengths) && span_next(&s, '-', &group) && group.len == lengths[n] &&
+	       is_hex(group))
+		n++;
+	return n == ARRAY_SIZE(lengths) && !s.ptr;
+}
+
+/* `clear`: it is no key, if it may be a name at all. */
+static void make_name(struct span value, bool clear, char ret[ACCOUNT_NAME_MAX])
+{
+	if (!is_name(value) || !clear) {
+		hash_name("h-", value, HASH_DIGITS, ret);
 		return;
 	}
 	memcpy(ret, value.ptr, value.len);
 	ret[value.len] = '\0';
-}
-
-/* SDKs send one key under either header, so the value alone counts. */
-static struct span find_key(const struct headers *headers)
-{
-	const struct span scheme = SPAN("Bearer ");
-	struct span value = span_trim(headers_get(headers, SPAN("x-api-key")));
-
-	if (value.len)
-		return value;
-	value = span_trim(headers_get(headers, SPAN("authorization")));
-	if (value.len <= scheme.len || strncasecmp(value.ptr, scheme.ptr, scheme.len) != 0)
-		return (struct span){ NULL, 0 };
-	return span_trim((struct span){ value.ptr + scheme.len, value.len - scheme.len });
 }
 
 /* user_…_account_A_session_S: A or S; the empty span if the form is another. */
@@ -101,8 +152,8 @@ static struct span find_in_old_form(const char *user_id, enum account_source_kin
 }
 
 /* The name that `metadata` yields for either of its kinds; false if none. */
-static bool name_in_metadata(struct span metadata, enum account_source_kind kind,
-			     char ret[ACCOUNT_NAME_MAX])
+static bool name_in_metadata(const struct config *config, struct span metadata,
+			     enum account_source_kind kind, char ret[ACCOUNT_NAME_MAX])
 {
 	CLEANUP(json_freep) cJSON *outer = json_parse(metadata);
 	CLEANUP(json_freep) cJSON *inner = NULL;
@@ -120,45 +171,30 @@ static bool name_in_metadata(struct span metadata, enum account_source_kind kind
 	value = span_trim(value);
 	if (!value.len)
 		return false;
-	make_name(value, ret);
+	make_name(value, is_uuid(value) || account_has_section(config, value) || is_typed(value),
+		  ret);
 	return true;
 }
 
-/* Whether what a header of that name says must not be seen (invariant 8). */
-static bool is_secret_header(struct span name)
-{
-	return span_ieq(name, SPAN("x-api-key")) || span_ieq(name, SPAN("authorization")) ||
-	       span_ieq(name, SPAN("proxy-authorization")) || span_ieq(name, SPAN("cookie"));
-}
-
-static bool name_in_header(struct span name, const struct headers *headers,
-			   char ret[ACCOUNT_NAME_MAX])
+static bool name_in_header(const struct config *config, struct span name,
+			   const struct headers *headers, char ret[ACCOUNT_NAME_MAX])
 {
 	struct span value = span_trim(headers_get(headers, name));
+	bool known = account_has_section(config, value) || is_our_hash(value) || is_typed(value);
 
-	if (!value.len)
+	if (!value.len || headers_connection_names(headers, name))
 		return false;
-	if (is_secret_header(name))
-		hash_name("h-", value, ret);
-	else
-		make_name(value, ret);
+	make_name(value, known && !form_is_credential(name), ret);
 	return true;
 }
 
 /* The name of a key, or of the account whose section lists it. */
-static bool name_of_key(const struct config *config, const struct headers *headers,
-			char ret[ACCOUNT_NAME_MAX])
+static bool name_of_key(const struct config *config, const char *key, char ret[ACCOUNT_NAME_MAX])
 {
-	struct span key = find_key(headers);
-	const char *account;
+	const char *account = account_of_key_name(config, key);
 
-	if (!key.len)
-		return false;
-	account_of_key(key, ret);
-	account = account_of_key_name(config, ret);
-	if (account)
-		snprintf(ret, ACCOUNT_NAME_MAX, "%s", account);
-	return true;
+	snprintf(ret, ACCOUNT_NAME_MAX, "%s", account ? account : key);
+	return *key;
 }
 
 /* Whether that source yields a name. */
@@ -170,15 +206,15 @@ static bool name_from(const struct config *config, const struct account_source *
 	switch (source->kind) {
 	case ACCOUNT_HEADER:
 		return config_trusts(config, evidence->client) &&
-		       name_in_header(fixed, evidence->headers, ret);
+		       name_in_header(config, fixed, evidence->headers, ret);
 	case ACCOUNT_API_KEY:
-		return name_of_key(config, evidence->headers, ret);
+		return name_of_key(config, evidence->key_name, ret);
 	case ACCOUNT_ACCOUNT_UUID:
 	case ACCOUNT_SESSION_ID:
-		return name_in_metadata(evidence->metadata, source->kind, ret);
+		return name_in_metadata(config, evidence->metadata, source->kind, ret);
 	case ACCOUNT_STATIC:
 		if (fixed.len)
-			make_name(fixed, ret);
+			make_name(fixed, !span_starts(fixed, SPAN("sk-")), ret);
 		return fixed.len != 0;
 	case ACCOUNT_NONE:
 		break;

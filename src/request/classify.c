@@ -79,7 +79,7 @@ static enum request_reason classify_content(const struct tail_message *message)
 
 enum request_reason classify(const struct tail_facts *facts)
 {
-	if (facts->status == TAIL_NOT_JSON)
+	if (facts->status == TAIL_NOT_JSON || facts->status == TAIL_NOT_A_NUMBER)
 		return REASON_NOT_JSON;
 	if (facts->status == TAIL_TOO_DEEP)
 		return REASON_TOO_DEEP;

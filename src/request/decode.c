@@ -106,6 +106,11 @@ struct decoder *decoder_new(const struct headers *headers, decode_sink_fn sink, 
 	return d;
 }
 
+bool decoder_is_coded(const struct decoder *d)
+{
+	return d->state != PLAIN;
+}
+
 /* Where a stream may begin: the first one, or a further one. */
 static void maybe_start(struct decoder *d, unsigned char first)
 {

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/header.h"
@@ -38,6 +39,9 @@ typedef void (*decode_sink_fn)(void *arg, const char *data, size_t len);
  */
 struct decoder;
 struct decoder *decoder_new(const struct headers *headers, decode_sink_fn sink, void *arg) MUST_USE;
+
+/* Whether the headers named a coding other than "identity". */
+bool decoder_is_coded(const struct decoder *d) MUST_USE;
 
 /* Decodes the next bytes into the sink, which may be called several times before it returns. */
 void decode_feed(struct decoder *d, const char *data, size_t len);

@@ -10,10 +10,11 @@
 enum request_kind {
 	KIND_OTHER,        /* not looked at: other method or path, or the queue is off */
 	KIND_USER_MESSAGE, /* real user input: gated */
+	KIND_UNCLEAR,      /* a relay may read it in another way than we do: gated (unclear.h) */
 	KIND_EXEMPT,       /* would be gated, but the configuration lets it pass */
 	KIND_TOOL_RESULT,
 	KIND_NOT_USER,   /* the last message isn't the user's, or there is none */
-	KIND_UNREADABLE, /* not JSON, or a content coding that isn't looked into */
+	KIND_UNREADABLE, /* empty, or no JSON to anybody */
 	KIND_COUNT,
 };
 
@@ -49,12 +50,22 @@ enum request_kind {
 	X(NOT_AN_OBJECT, "not_an_object", KIND_NOT_USER, "the last message isn't an object")     \
 	X(ONLY_SYSTEM, "only_system", KIND_NOT_USER, "all messages have the role \"system\"")    \
 	X(NO_MESSAGES, "no_messages", KIND_NOT_USER, "\"messages\" is absent, empty or no list") \
-	X(NOT_JSON, "not_json", KIND_UNREADABLE, "the body isn't JSON, or was cut short")        \
-	X(CONTENT_CODING, "content_coding", KIND_UNREADABLE,                                     \
+	X(NOT_JSON, "not_json", KIND_UNREADABLE,                                                 \
+	  "the body is empty, or nothing that could be a JSON object")                           \
+	X(ODD_JSON, "odd_json", KIND_UNCLEAR,                                                    \
+	  "begins as a JSON object and isn't valid JSON: the relay may be less strict")          \
+	X(NOT_A_NUMBER, "not_a_number", KIND_UNCLEAR,                                            \
+	  "JSON with NaN or Infinity, which some relays take")                                   \
+	X(ODD_KEYS, "odd_keys", KIND_UNCLEAR,                                                    \
+	  "a key such as \"Messages\": some relays ignore case")                                 \
+	X(WIDE_TEXT, "wide_text", KIND_UNCLEAR, "UTF-16 or UTF-32, which some relays decode")    \
+	X(CONTENT_TYPE, "content_type", KIND_UNCLEAR,                                            \
+	  "a Content-Type that isn't JSON, or a charset that isn't UTF-8")                       \
+	X(CONTENT_CODING, "content_coding", KIND_UNCLEAR,                                        \
 	  "a content coding that isn't looked into, or several of them")                         \
-	X(CODING_BROKEN, "coding_broken", KIND_UNREADABLE,                                       \
-	  "the compressed body is damaged or was cut short")                                     \
-	X(CODING_TOO_LARGE, "coding_too_large", KIND_UNREADABLE,                                 \
+	X(CODING_BROKEN, "coding_broken", KIND_UNCLEAR,                                          \
+	  "the body isn't what its content coding says, or was cut short")                       \
+	X(CODING_TOO_LARGE, "coding_too_large", KIND_UNCLEAR,                                    \
 	  "the compressed body grows beyond the limits of what is looked into")
 
 #define REQUEST_REASON_ENUM(name, code, kind, help) REASON_##name,
@@ -66,6 +77,12 @@ struct request_reason_info {
 	enum request_kind kind;
 	const char *help;
 };
+
+/* Whether requests of that kind queue. */
+static inline bool request_kind_is_gated(enum request_kind kind)
+{
+	return kind == KIND_USER_MESSAGE || kind == KIND_UNCLEAR;
+}
 
 /* The row of a reason. Static; `reason` is less than REQUEST_REASON_COUNT. */
 const struct request_reason_info *request_reason_info(enum request_reason reason);

@@ -9,7 +9,10 @@
 #include "request/classify.h"
 #include "request/decode.h"
 #include "request/exempt.h"
+#include "request/keys.h"
+#include "request/path.h"
 #include "request/tail.h"
+#include "request/unclear.h"
 
 /* Of what a client waits, this is left for our answer to arrive: a tenth, but no more than 2 s. */
 enum { MARGIN_SHARE = 10, MARGIN_MAX_MS = 2000, BUDGET_DIGITS_MAX = 9 };
@@ -17,15 +20,20 @@ enum { MARGIN_SHARE = 10, MARGIN_MAX_MS = 2000, BUDGET_DIGITS_MAX = 9 };
 struct look {
 	struct decoder *decoder;
 	struct tail tail;
-	size_t fed; /* bytes, as received */
+	size_t fed;                        /* bytes, as received */
+	struct unclear_first raw, content; /* of those, and decoded */
 };
 
 const char *request_kind_name(enum request_kind kind)
 {
 	static const char *const names[] = {
-		[KIND_OTHER] = "other",       [KIND_USER_MESSAGE] = "user_message",
-		[KIND_EXEMPT] = "exempt",     [KIND_TOOL_RESULT] = "tool_result",
-		[KIND_NOT_USER] = "not_user", [KIND_UNREADABLE] = "unreadable",
+		[KIND_OTHER] = "other",
+		[KIND_USER_MESSAGE] = "user_message",
+		[KIND_UNCLEAR] = "unclear",
+		[KIND_EXEMPT] = "exempt",
+		[KIND_TOOL_RESULT] = "tool_result",
+		[KIND_NOT_USER] = "not_user",
+		[KIND_UNREADABLE] = "unreadable",
 	};
 
 	must(kind < ARRAY_SIZE(names));
@@ -34,24 +42,15 @@ const char *request_kind_name(enum request_kind kind)
 
 bool request_is_looked_at(const struct config *config, struct span method, struct span target)
 {
-	const char *query = target.len ? memchr(target.ptr, '?', target.len) : NULL;
-
-	if (config_queue_mode(config) == QUEUE_MODE_OFF || !span_eq(method, SPAN("POST")))
-		return false;
-	if (query)
-		target.len = (size_t)(query - target.ptr);
-	for (char **path = config->queue.paths; *path; path++) {
-		if (span_ends(target, span_of(*path)))
-			return true;
-	}
-	return false;
+	return config_queue_mode(config) != QUEUE_MODE_OFF && span_ieq(method, SPAN("POST")) &&
+	       path_ends(target, config->queue.paths);
 }
 
 static void verdict_reason(struct request_verdict *v, enum request_reason reason)
 {
 	const struct request_reason_info *info = request_reason_info(reason);
 
-	v->gated = info->kind == KIND_USER_MESSAGE;
+	v->gated = request_kind_is_gated(info->kind);
 	v->kind = info->kind;
 	v->why = reason;
 	v->reason = info->code;
@@ -67,27 +66,28 @@ static void look_sink(void *arg, const char *data, size_t len)
 {
 	struct look *look = arg;
 
+	unclear_add(&look->content, data, len);
 	tail_feed(&look->tail, data, len);
 }
 
 void look_feed(struct look *look, const char *data, size_t len)
 {
 	look->fed += len;
+	unclear_add(&look->raw, data, len);
 	decode_feed(look->decoder, data, len);
 }
 
-static enum request_reason look_reason(const struct look *look, const struct tail_facts *facts)
+static enum request_reason look_reason(const struct look *look, const struct headers *headers,
+				       const struct tail_facts *facts)
 {
-	switch (decode_finish(look->decoder)) {
-	case DECODE_UNKNOWN:
-		return REASON_CONTENT_CODING;
-	case DECODE_BROKEN:
-		return REASON_CODING_BROKEN;
-	case DECODE_TOO_LARGE:
-		return REASON_CODING_TOO_LARGE;
-	default:
-		return classify(facts);
-	}
+	return unclear_or(classify(facts), &(struct unclear_evidence){
+						   .headers = headers,
+						   .facts = facts,
+						   .decoded = decode_finish(look->decoder),
+						   .coded = decoder_is_coded(look->decoder),
+						   .raw = look->raw,
+						   .content = look->content,
+					   });
 }
 
 /* A user message that the configuration lets pass gets another reason. */
@@ -108,17 +108,29 @@ static void apply_exemptions(const struct config *config, const struct account_e
 	}
 }
 
+static void name_keys(const struct headers *headers, struct request_verdict *v)
+{
+	struct keys keys;
+
+	keys_find(headers, &keys);
+	if (keys.first.len)
+		account_of_key(keys.first, v->key);
+	if (keys.other.len)
+		account_of_key(keys.other, v->other_key);
+}
+
 void look_finish(struct look *look, const struct config *config, const struct headers *headers,
 		 const char *client, struct span body, struct request_verdict *ret)
 {
-	struct account_evidence evidence = { .headers = headers, .client = client };
+	struct account_evidence evidence = { headers, ret->key, client, { NULL, 0 } };
 	struct tail_facts facts;
 
 	must(look->fed == body.len);
 	tail_finish(&look->tail, &facts);
 	evidence.metadata = facts.members[TAIL_METADATA].json;
 	*ret = (struct request_verdict){ 0 };
-	verdict_reason(ret, look_reason(look, &facts));
+	name_keys(headers, ret);
+	verdict_reason(ret, look_reason(look, headers, &facts));
 	account_find(config, &evidence, ret->account, &ret->account_from);
 	if (ret->gated)
 		apply_exemptions(config, &evidence, &facts, ret);

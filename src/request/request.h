@@ -7,8 +7,8 @@
  *      headers ─> request_is_looked_at? ─no─> passes, unseen
  *                        │yes
  *      body ───> look_feed(), piece by piece ──> look_finish() ──> verdict: gated? kind, reason,
- *                (decode.c, tail.c)              (classify.c, exempt.c,       account
- *                                                 account.c)
+ *                (decode.c, tail.c)              (classify.c, unclear.c,      account
+ *                                                 exempt.c, account.c)
  */
 #pragma once
 
@@ -28,10 +28,15 @@ struct request_verdict {
 	const char *reason;                    /* its code, such as "text" */
 	char account[ACCOUNT_NAME_MAX];        /* as in account.h; "" where it wasn't looked at */
 	enum account_source_kind account_from; /* ACCOUNT_NONE: nothing yielded, "default" */
+	/*
+	 * Names of the API keys that it shows ("key-…"): the one that counts, and one that differs, of
+	 * which the relay may think otherwise; "": none.
+	 */
+	char key[ACCOUNT_KEY_NAME_MAX], other_key[ACCOUNT_KEY_NAME_MAX];
 	size_t exempt; /* which rule of queue.exempt holds, counted from 1; 0: none */
 };
 
-/* "other", "user_message", "exempt", "tool_result", "not_user", "unreadable". */
+/* "other", "user_message", "unclear", "exempt", "tool_result", "not_user", "unreadable". */
 const char *request_kind_name(enum request_kind kind);
 
 /* The ungated verdict on a request that request_is_looked_at() doesn't want to see. */
@@ -39,7 +44,7 @@ void request_not_looked_at(struct request_verdict *ret);
 
 /*
  * Whether the body decides: a POST whose path (the target up to "?") ends with an entry of
- * queue.paths, unless queue.mode is off. Paths are compared byte for byte.
+ * queue.paths however it is spelt (path.h), unless queue.mode is off. The method in any case, too.
  */
 bool request_is_looked_at(const struct config *config, struct span method, struct span target);
 

@@ -5,7 +5,7 @@
  * run in tight loops and a piece of the body may end anywhere.
  *
  *      START ─> VALUE ─┬─> STRING <─> ESCAPE, HEX ──┐
- *                 ^    ├─> NUMBER_* ────────────────┤
+ *                 ^    ├─> NUMBER ──────────────────┤
  *                 │    ├─> LITERAL ─────────────────┼─> NEXT (in a container) or END
  *                 │    └─> FIRST_KEY, FIRST_VALUE ──┘
  *                 └── COLON <─ STRING <─ KEY <── ","
@@ -17,6 +17,7 @@
  */
 #include "request/tail.h"
 
+#include "request/number.h"
 #include "request/plain.h"
 #include "request/word.h"
 
@@ -34,15 +35,9 @@ enum state {
 	ESCAPE,
 	HEX,
 	LITERAL,
-	NUMBER_MINUS, /* behind "-" */
-	NUMBER_ZERO,  /* behind a leading "0" */
-	NUMBER_INT,
-	NUMBER_POINT, /* behind "." */
-	NUMBER_FRACTION,
-	NUMBER_E,      /* behind "e" */
-	NUMBER_E_SIGN, /* behind "e+" */
-	NUMBER_EXPONENT,
+	NUMBER, /* where in it: t->number */
 	BROKEN,
+	NOT_A_NUMBER, /* broken by NaN or Infinity */
 	TOO_DEEP,
 };
 
@@ -221,8 +216,12 @@ static void key_caught(struct tail *t)
 {
 	t->key = KEY_OTHER;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (keys[i].place == t->path && word_is(&t->word, keys[i].word))
+		if (keys[i].place != t->path || t->word.total < keys[i].word.len)
+			continue;
+		if (word_is(&t->word, keys[i].word))
 			t->key = keys[i].key;
+		else if (keys[i].key < KEY_TEXT && word_folds(&t->word, keys[i].word))
+			t->odd_keys = true;
 	}
 }
 
@@ -266,6 +265,7 @@ static void container_opens(struct tail *t, bool is_object)
 {
 	uint8_t bit = (uint8_t)(1 << t->depth % 8);
 
+	t->is_object = t->is_object || (is_object && !t->depth);
 	if (t->depth == TAIL_DEPTH_MAX) {
 		t->state = TOO_DEEP;
 		return;
@@ -323,12 +323,10 @@ static void value_opens(struct tail *t, char c)
 		literal_opens(t, "alse");
 	else if (c == 'n')
 		literal_opens(t, "ull");
-	else if (c == '-')
-		t->state = NUMBER_MINUS;
-	else if (c == '0')
-		t->state = NUMBER_ZERO;
+	else if (c == '-' || (c >= '0' && c <= '9'))
+		t->state = NUMBER, t->number = number_first(c);
 	else
-		t->state = c >= '1' && c <= '9' ? NUMBER_INT : BROKEN;
+		t->state = c == 'N' || c == 'I' ? NOT_A_NUMBER : BROKEN;
 }
 
 /* A byte between tokens. */
@@ -460,56 +458,21 @@ static void in_literal(struct tail *t, char c)
 		value_ended(t);
 }
 
-static bool number_may_end(int state)
-{
-	return state == NUMBER_ZERO || state == NUMBER_INT || state == NUMBER_FRACTION ||
-	       state == NUMBER_EXPONENT;
-}
-
-/* The state behind one more byte of a number; BROKEN if it can't belong to it. */
-static int number_next(int state, char c)
-{
-	bool digit = c >= '0' && c <= '9';
-
-	switch (state) {
-	case NUMBER_MINUS:
-		return c == '0' ? NUMBER_ZERO : digit ? NUMBER_INT : BROKEN;
-	case NUMBER_ZERO:
-	case NUMBER_INT:
-		if (digit)
-			return state == NUMBER_INT ? NUMBER_INT : BROKEN;
-		if (c == '.')
-			return NUMBER_POINT;
-		return c == 'e' || c == 'E' ? NUMBER_E : BROKEN;
-	case NUMBER_POINT:
-		return digit ? NUMBER_FRACTION : BROKEN;
-	case NUMBER_FRACTION:
-		if (digit)
-			return NUMBER_FRACTION;
-		return c == 'e' || c == 'E' ? NUMBER_E : BROKEN;
-	case NUMBER_E:
-		if (c == '+' || c == '-')
-			return NUMBER_E_SIGN;
-		return digit ? NUMBER_EXPONENT : BROKEN;
-	default: /* NUMBER_E_SIGN, NUMBER_EXPONENT */
-		return digit ? NUMBER_EXPONENT : BROKEN;
-	}
-}
-
 /* A byte that can't belong to the number is left for the state that follows. */
 static const char *in_number(struct tail *t, const char *p, const char *end)
 {
 	for (; p < end; p++) {
-		int next = number_next(t->state, *p);
+		enum number_state next = number_next(t->number, *p);
 
-		if (next == BROKEN) {
-			if (number_may_end(t->state))
+		if (next == NUMBER_NONE) {
+			if (number_may_end(t->number))
 				value_ended(t);
 			else
-				t->state = BROKEN;
+				t->state = t->number == NUMBER_MINUS && *p == 'I' ? NOT_A_NUMBER
+										  : BROKEN;
 			return p;
 		}
-		t->state = next;
+		t->number = next;
 	}
 	return p;
 }
@@ -530,9 +493,10 @@ static const char *step(struct tail *t, const char *p, const char *end)
 	case LITERAL:
 		in_literal(t, *p);
 		return p + 1;
-	case NUMBER_MINUS ... NUMBER_EXPONENT:
+	case NUMBER:
 		return in_number(t, p, end);
 	case BROKEN:
+	case NOT_A_NUMBER:
 	case TOO_DEEP:
 		return end;
 	default:
@@ -555,15 +519,26 @@ void tail_feed(struct tail *t, const char *data, size_t len)
 	}
 }
 
+static enum tail_status status_of(const struct tail *t)
+{
+	switch ((enum state)t->state) {
+	case END:
+		return TAIL_OK;
+	case NUMBER:
+		return !t->depth && number_may_end(t->number) ? TAIL_OK : TAIL_NOT_JSON;
+	case TOO_DEEP:
+		return TAIL_TOO_DEEP;
+	case NOT_A_NUMBER:
+		return TAIL_NOT_A_NUMBER;
+	default:
+		return TAIL_NOT_JSON;
+	}
+}
+
 void tail_finish(struct tail *t, struct tail_facts *ret)
 {
-	*ret = (struct tail_facts){ .status = TAIL_OK };
-	if (number_may_end(t->state) && !t->depth)
-		t->state = END;
-	if (t->state == TOO_DEEP)
-		ret->status = TAIL_TOO_DEEP;
-	else if (t->state != END)
-		ret->status = TAIL_NOT_JSON;
+	*ret = (struct tail_facts){ .status = status_of(t), .is_object = t->is_object };
+	ret->odd_keys = t->odd_keys;
 	if (ret->status != TAIL_OK)
 		return;
 	ret->messages = t->messages;

@@ -31,6 +31,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/span.h"
+#include "request/number.h"
 
 enum {
 	TAIL_DEPTH_MAX = 1 << 20,      /* levels; a bit each */
@@ -52,7 +53,8 @@ enum tail_member {
 
 enum tail_status {
 	TAIL_OK,
-	TAIL_NOT_JSON, /* malformed, empty or cut short */
+	TAIL_NOT_JSON,     /* malformed, empty or cut short */
+	TAIL_NOT_A_NUMBER, /* malformed by NaN, Infinity or -Infinity, which some parsers take */
 	TAIL_TOO_DEEP,
 };
 
@@ -80,7 +82,10 @@ struct tail_message {
 };
 
 struct tail_facts {
-	enum tail_status status;  /* the rest is set with TAIL_OK only */
+	enum tail_status status;
+	bool is_object; /* the body is one, or at least begins one */
+	bool odd_keys; /* a key on the path is one of ours in other case: Go's encoding/json takes it */
+	/* the rest is set with TAIL_OK only */
 	size_t messages;          /* elements of "messages", 0 if it is absent or no array */
 	bool only_system;         /* there are some, but none counts: `last` isn't set */
 	struct tail_message last; /* the last one that isn't a system message */
@@ -105,14 +110,16 @@ struct tail {
 	uint8_t *levels; /* a bit each: set for an object */
 	size_t levels_cap;
 
-	int key;             /* the last key, if its object is on the path */
-	bool in_key;         /* the string being read is a key */
-	bool catching;       /* … and its bytes go to `word` */
-	bool catching_text;  /* … and to the text, while that isn't full */
-	unsigned hex, left;  /* of a \u escape: value so far, digits to come */
+	int key;            /* the last key, if its object is on the path */
+	bool in_key;        /* the string being read is a key */
+	bool catching;      /* … and its bytes go to `word` */
+	bool catching_text; /* … and to the text, while that isn't full */
+	unsigned hex, left; /* of a \u escape: value so far, digits to come */
+	enum number_state number;
 	const char *literal; /* what has to come of a literal or byte order mark */
 	struct tail_word word;
 
+	bool is_object, odd_keys; /* as in the facts */
 	size_t messages;
 	bool found;                        /* `last` is set */
 	struct tail_message message, last; /* the one being read; the last one that counts */

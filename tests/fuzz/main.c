@@ -104,7 +104,7 @@ static int report(void)
 		const struct request_reason_info *info =
 			request_reason_info((enum request_reason)i);
 		bool possible = i != REASON_NOT_LOOKED_AT && i != REASON_TOO_DEEP &&
-				info->kind != KIND_EXEMPT && i < REASON_CONTENT_CODING;
+				info->kind != KIND_EXEMPT && i <= REASON_NOT_JSON;
 
 		if (possible)
 			printf("%-14s %zu\n", info->code, seen[i]);

@@ -5,6 +5,7 @@
  */
 #include "check.h"
 #include "request/account.h"
+#include "request/keys.h"
 #include "request/request.h"
 
 #define KEY      "sk-ant-api03-test"
@@ -35,13 +36,18 @@ static struct found find(const struct account_source *sources, const char *field
 	struct header list[2];
 	struct headers headers = { list, 0 };
 	struct config config = { 0 };
+	char key[ACCOUNT_KEY_NAME_MAX] = "";
 	struct found found;
+	struct keys keys;
 
 	for (size_t i = 0; i < 4 && fields[i]; i += 2)
 		list[headers.count++] =
 			(struct header){ span_of(fields[i]), span_of(fields[i + 1]) };
 	config.account.source = (struct account_source *)(uintptr_t)sources;
-	account_find(&config, &(struct account_evidence){ &headers, "", span_of(metadata) },
+	keys_find(&headers, &keys);
+	if (keys.first.len)
+		account_of_key(keys.first, key);
+	account_find(&config, &(struct account_evidence){ &headers, key, "", span_of(metadata) },
 		     found.name, &found.from);
 	return found;
 }
@@ -59,11 +65,26 @@ static void test_keys(void)
 		{ { "Authorization", "bearer   " KEY " " }, KEY_NAME },
 		{ { "authorization", "Bearer other", "x-api-key", KEY }, KEY_NAME },
 		{ { "x-api-key", "", "authorization", "Bearer " KEY }, KEY_NAME },
-		{ { "authorization", "Basic " KEY }, "default" },
+		{ { "authorization", "Bearer\t" KEY }, KEY_NAME },
+		{ { "authorization", "Bearer Bearer " KEY }, KEY_NAME },
+		{ { "authorization", KEY }, KEY_NAME },
+		{ { "authorization", "Basic " KEY }, KEY_NAME },
+		{ { "authorization", "Basic other", "x-goog-api-key", KEY }, KEY_NAME },
 		{ { "authorization", "Bearer" }, "default" },
 		{ { "authorization", "Bearer  " }, "default" },
-		{ { "authorization", KEY }, "default" },
-		{ { "authorization", "Bearer" KEY }, "default" },
+		{ { "authorization", "Bearer", "api-key", KEY }, KEY_NAME },
+		{ { "x-api-key", "Bearer " KEY }, KEY_NAME },
+		{ { "x-api-key", "\xa0" KEY "\xc2\xa0" }, KEY_NAME },
+		{ { "x-goog-api-key", KEY }, KEY_NAME },
+		{ { "X-Goog-Api-Key", "bearer " KEY }, KEY_NAME },
+		{ { "api-key", KEY, "x-goog-api-key", KEY }, KEY_NAME },
+		{ { "x-litellm-api-key", "Bearer " KEY }, KEY_NAME },
+		{ { "api-key", KEY, "x-litellm-api-key", "other" }, KEY_NAME },
+		{ { "x-litellm-api-key", "other", "x-goog-api-key", KEY }, KEY_NAME },
+		{ { "x-api-key", KEY, "x-api-key", "other" }, KEY_NAME },
+		{ { "x-api-key", "", "x-api-key", KEY }, KEY_NAME },
+		{ { "x-api-key", KEY, "Connection", "X-Api-Key" }, "default" },
+		{ { "x-api-key", KEY, "Connection", "x-api-keys" }, KEY_NAME },
 		{ { "x-api-keys", KEY }, "default" },
 		{ { NULL }, "default" },
 	};
@@ -74,6 +95,38 @@ static void test_keys(void)
 		CHECK_STR(found.name, rows[i].name);
 		CHECK_INT(found.from,
 			  strcmp(rows[i].name, "default") ? ACCOUNT_API_KEY : ACCOUNT_NONE);
+	}
+}
+
+/* What of two is told as the other one: where a relay may think otherwise than we do. */
+static void test_other_key(void)
+{
+	static const struct {
+		const char *fields[6];
+		const char *first, *other;
+	} rows[] = {
+		{ { "x-api-key", "a" }, "a", "" },
+		{ { "x-api-key", "a", "authorization", "Bearer a" }, "a", "" },
+		{ { "authorization", "Bearer b", "x-api-key", "a" }, "a", "b" },
+		{ { "x-goog-api-key", "b", "authorization", "Bearer a" }, "a", "b" },
+		{ { "x-api-key", "a", "x-api-key", "b" }, "a", "b" },
+		{ { "x-api-key", "", "x-api-key", "b", "api-key", "a" }, "a", "b" },
+		{ { "x-api-key", "a", "authorization", "Basic b" }, "a", "b" },
+		{ { "x-api-key", "a", "authorization", "b", "api-key", "c" }, "a", "b" },
+		{ { "x-api-key", "b", "Connection", "close, X-Api-Key", "api-key", "a" }, "a", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct header list[3];
+		struct headers headers = { list, 0 };
+		struct keys keys;
+
+		for (size_t f = 0; f < 6 && rows[i].fields[f]; f += 2)
+			list[headers.count++] = (struct header){ span_of(rows[i].fields[f]),
+								 span_of(rows[i].fields[f + 1]) };
+		keys_find(&headers, &keys);
+		CHECK(span_eq(keys.first, span_of(rows[i].first)));
+		CHECK(span_eq(keys.other, span_of(rows[i].other)));
 	}
 }
 
@@ -168,12 +221,9 @@ static void test_safe_names(void)
 		CHECK_INT(!strncmp(found.name, "h-", 2) && strlen(found.name) == 18, !plain);
 	}
 	memset(longest, 'a', sizeof longest);
-	longest[ACCOUNT_NAME_MAX - 1] = '\0';
-	CHECK_STR(FIND(header, NULL, "x-account", longest).name, longest);
-	longest[ACCOUNT_NAME_MAX - 1] = 'a';
-	longest[ACCOUNT_NAME_MAX] = '\0';
+	longest[sizeof longest - 1] = '\0';
 	found = FIND(header, NULL, "x-account", longest);
-	longest[ACCOUNT_NAME_MAX - 1] = 'b';
+	longest[sizeof longest - 2] = 'b';
 	other = FIND(header, NULL, "x-account", longest);
 	CHECK_INT(strlen(found.name), 18);
 	CHECK(strcmp(found.name, other.name) != 0);
@@ -185,13 +235,36 @@ static void test_secrets(void)
 	static const struct {
 		char *source;
 		const char *value;
+		bool clear;
 	} rows[] = {
-		{ "x-api-key", "plain-secret" },
-		{ "Authorization", "plain-secret" },
-		{ "Proxy-Authorization", "secret" },
-		{ "COOKIE", "secret" },
-		{ "x-account", KEY },
-		{ "x-account", "sk-" },
+		{ "x-api-key", "plain-secret", false },
+		{ "Authorization", "plain-secret", false },
+		{ "Proxy-Authorization", "secret", false },
+		{ "COOKIE", "secret", false },
+		{ "x-goog-api-key", "secret", false },
+		{ "api-key", "secret", false },
+		{ "x-litellm-api-key", "secret", false },
+		{ "X-Team-Token", "secret", false },
+		{ "x-account", KEY, false },
+		{ "x-account", "sk-", false },
+		{ "x-account",
+		  "cr_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", false },
+		{ "x-account", "AIzaSyA1bC2dE3fG4hI5jK6lM7nO8pQ9rS0tU1v", false },
+		{ "x-account", "9f86d081884c7d65", false },
+		{ "x-account", "key-9f86d081884c7d65", true }, /* a hash already */
+		{ "x-account", "h-9f86d081884c7d65", true },
+		{ "x-account", "key-9f86d081884c7d659a2feaa0", false },
+		{ "x-account", UUID, false },
+		{ "x-account", "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy", false },
+		{ "x-account", "8675309-4815162342", false },
+		{ "x-account", "qwertyuiopasdfghjklzxcvbn", false },
+		{ "x-account", "desk-1", true },
+		{ "x-account", "team12", true },
+		{ "x-account", "customer:2024-11-30", true },
+		{ "x-account", "v2beta", true },
+		{ "x-account", "ann.lee@mail.example.com", true },
+		{ "x-account", "10.0.0.12:8080", true },
+		{ "x-account", "Platform_Engineering.EU-west-1", true },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -199,11 +272,28 @@ static void test_secrets(void)
 						    { ACCOUNT_NONE, NULL } };
 		struct found found = FIND(sources, NULL, rows[i].source, rows[i].value);
 
-		CHECK(!strncmp(found.name, "h-", 2));
-		CHECK_INT(strlen(found.name), 18);
+		CHECK_INT(!strncmp(found.name, "h-", 2) && strcmp(found.name, rows[i].value) != 0,
+			  !rows[i].clear);
+		CHECK_INT(strlen(found.name), rows[i].clear ? strlen(rows[i].value) : 18);
 		CHECK_INT(found.from, ACCOUNT_HEADER);
 	}
-	CHECK_STR(FIND(header, NULL, "x-account", "desk-1").name, "desk-1");
+	CHECK_STR(FIND(header, NULL, "x-account", "mine", "connection", "x-account").name,
+		  "default");
+}
+
+/* A key as metadata's account is none, either; its UUIDs are names. */
+static void test_secret_metadata(void)
+{
+	CHECK_STR(FIND(uuid, "{\"user_id\":\"user_a_account_" UUID "_session_b\"}", NULL).name,
+		  UUID);
+	CHECK_STR(FIND(uuid, "{\"user_id\":\"user_a_account_sk-ant-1_session_b\"}", NULL).name,
+		  "h-1a0712036efdde1e");
+	CHECK(!strncmp(FIND(uuid,
+			    "{\"user_id\":\"user_a_account_cr_9f86d081884c7d659a2feaa0c55ad015_"
+			    "session_b\"}",
+			    NULL)
+			       .name,
+		       "h-", 2));
 }
 
 static void test_order(void)
@@ -253,10 +343,12 @@ static void test_verdict(void)
 int main(void)
 {
 	test_keys();
+	test_other_key();
 	test_hash_key();
 	test_metadata();
 	test_safe_names();
 	test_secrets();
+	test_secret_metadata();
 	test_order();
 	test_verdict();
 	return check_done();

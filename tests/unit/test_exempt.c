@@ -93,7 +93,7 @@ static const struct {
 	{ TEXTS("{'type':'tool_result'}," TEXT(NOTE)) ",'max_tokens':1", "tool_result" },
 	{ "'messages':[],'max_tokens':1", "no_messages" },
 	{ "'messages':[{'role':'assistant','content':'" NOTE "'}],'max_tokens':1", "other_role" },
-	{ "'messages':[", "not_json" },
+	{ "'messages':[", "odd_json" },
 };
 
 static struct account_source sources[] = { { ACCOUNT_HEADER, "X-Account" },
@@ -145,7 +145,7 @@ static void test_bodies(void)
 				fprintf(stderr, "%s, by %zu:\n", body, piece);
 			CHECK_STR(v.reason, bodies[i].reason);
 			CHECK_INT(v.kind == KIND_EXEMPT, !strncmp(v.reason, "exempt", 6));
-			CHECK_INT(v.gated, v.kind == KIND_USER_MESSAGE);
+			CHECK_INT(v.gated, v.kind == KIND_USER_MESSAGE || v.kind == KIND_UNCLEAR);
 			CHECK_INT(v.exempt != 0, v.kind == KIND_EXEMPT);
 			CHECK_STR(v.account, "default");
 		}
