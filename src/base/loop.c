@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 /* How much of its jobs one turn of the loop runs before it looks at its descriptors again. */
-enum { ROUNDS_PER_PASS = 16, PASSES_PER_TURN = 4 };
+enum { ROUNDS_PER_PASS = 16, PASSES_PER_TURN = 4, LAST_US_PER_TURN = 3000 };
 
 struct timer {
 	uv_timer_t uv;
@@ -31,26 +31,55 @@ static bool has_jobs(const struct loop *loop)
 	return !list_empty(&loop->jobs) || !list_empty(&loop->last);
 }
 
+/* All of `from`, which is empty then; `to` is written. */
+static void take_list(struct list *from, struct list *to)
+{
+	list_init(to);
+	if (list_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	list_init(from);
+}
+
 /* Runs those that were asked for up to here; they may ask for more. */
 static void run_list(struct list *list)
 {
 	struct list now;
 	struct job *job;
 
-	if (list_empty(list))
-		return;
-	now = *list;
-	now.next->prev = now.prev->next = &now;
-	list_init(list);
+	take_list(list, &now);
 	while ((job = list_first(&now, struct job, link))) {
 		list_remove(&job->link);
 		job->run(job);
 	}
 }
 
+/* The same, but whoever isn't reached until then keeps the place: one at least is. */
+static void run_list_until(struct list *list, int64_t until_us)
+{
+	struct list now;
+	struct job *job;
+
+	take_list(list, &now);
+	while ((job = list_first(&now, struct job, link))) {
+		list_remove(&job->link);
+		job->run(job);
+		if (clock_us() >= until_us)
+			break;
+	}
+	while (!list_empty(&now)) {
+		struct list *latest = now.prev;
+
+		list_remove(latest);
+		list_prepend(list, latest);
+	}
+}
+
 static void run_jobs(uv_prepare_t *prepare)
 {
 	struct loop *loop = container_of(prepare, struct loop, prepare);
+	int64_t until_us = clock_us() + LAST_US_PER_TURN;
 	struct job *job;
 
 	while ((job = list_first(&loop->later, struct job, link))) {
@@ -60,7 +89,9 @@ static void run_jobs(uv_prepare_t *prepare)
 	for (int pass = 0; pass < PASSES_PER_TURN && has_jobs(loop); pass++) {
 		for (int i = 0; i < ROUNDS_PER_PASS && !list_empty(&loop->jobs); i++)
 			run_list(&loop->jobs);
-		run_list(&loop->last); /* also if somebody asks for jobs for ever */
+		run_list_until(&loop->last, until_us); /* also if somebody asks for jobs for ever */
+		if (clock_us() >= until_us)
+			break;
 	}
 	if (!has_jobs(loop) && list_empty(&loop->later))
 		uv_idle_stop(&loop->idle);

@@ -46,6 +46,7 @@ void loop_defer(struct loop *loop, struct job *job);
 
 /*
  * The same, but not before all other jobs, and what they ask for: for what others don't wait for.
+ * Where these take long, descriptors are looked at in between: the rest runs then, in order.
  */
 void loop_defer_last(struct loop *loop, struct job *job);
 

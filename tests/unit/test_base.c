@@ -230,6 +230,43 @@ static void test_loop_fairness(void)
 	loop_close(&loop);
 }
 
+static void work_slowly(struct job *job)
+{
+	struct worker *w = container_of(job, struct worker, job);
+	int64_t until_us = clock_us() + 4000;
+
+	while (clock_us() < until_us)
+		continue;
+	order[strlen(order)] = w->name;
+	if (w->victim)
+		job_cancel(&w->victim->job);
+}
+
+/* Whoever comes last may take long: descriptors are looked at in between, and nobody loses the place. */
+static void test_loop_last(void)
+{
+	struct loop loop;
+	struct worker x = { { .run = work_slowly }, &loop, 'x', NULL, NULL };
+	struct worker a = { { .run = work_slowly }, &loop, 'a', NULL, NULL };
+	struct worker b = { { .run = work_slowly }, &loop, 'b', NULL, &x };
+	struct worker c = { { .run = work_slowly }, &loop, 'c', NULL, NULL };
+	struct worker quick = { { .run = work }, &loop, 'q', NULL, NULL };
+
+	memset(order, 0, sizeof order);
+	loop_open(&loop);
+	loop_defer_last(&loop, &a.job);
+	loop_defer_last(&loop, &b.job);
+	loop_defer_last(&loop, &x.job);
+	uv_run(&loop.uv, UV_RUN_ONCE);
+	CHECK_STR(order, "a");
+	loop_defer_last(&loop, &c.job);
+	loop_defer(&loop, &quick.job);
+	for (int i = 0; i < 8 && strlen(order) < 4; i++)
+		uv_run(&loop.uv, UV_RUN_ONCE);
+	CHECK_STR(order, "aqbc");
+	loop_close(&loop);
+}
+
 int main(void)
 {
 	test_json_text();
@@ -240,5 +277,6 @@ int main(void)
 	test_loop();
 	test_loop_later();
 	test_loop_fairness();
+	test_loop_last();
 	return check_done();
 }
