@@ -155,5 +155,8 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 /* Goes on with a parked request; nothing if it isn't parked. */
 void http_request_wake(struct http_request *r);
 
-/* Closes the connection at once, whatever was sent; done(x, false) follows. */
+/*
+ * Closes the connection at once, whatever was sent, and so that it can't be taken for all; done(x,
+ * false) follows. A response that is given between the two goes nowhere.
+ */
 void http_request_cut(struct http_request *r);
