@@ -44,12 +44,18 @@ static inline bool span_ends(struct span s, struct span with)
 	       span_eq((struct span){ s.ptr + s.len - with.len, with.len }, with);
 }
 
+/* Whether it is one of these: strchr() also finds the NUL at their end. */
+static inline bool char_is_in(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 /* Without white space (blank, tab, CR, LF) at both ends. */
 static inline struct span span_trim(struct span s)
 {
-	while (s.len && strchr(" \t\r\n", s.ptr[0]))
+	while (s.len && char_is_in(s.ptr[0], " \t\r\n"))
 		s.ptr++, s.len--;
-	while (s.len && strchr(" \t\r\n", s.ptr[s.len - 1]))
+	while (s.len && char_is_in(s.ptr[s.len - 1], " \t\r\n"))
 		s.len--;
 	return s;
 }

@@ -99,7 +99,7 @@ static void begin_section(struct ini_file *f, struct span line)
 		rest = span_trim((struct span){ end + 1, line.len - (size_t)(end + 1 - line.ptr) });
 	else
 		file_error(f, "", "the section's name has no \"]\"");
-	if (rest.len && !strchr(";#", rest.ptr[0]))
+	if (rest.len && !char_is_in(rest.ptr[0], ";#"))
 		file_error(f, "", "there is more than a comment behind the section's name");
 	name = span_trim(name);
 	f->section = option_section(name);
@@ -211,7 +211,7 @@ static char *read_line(char *str, int num, void *stream)
 	if (!next_line(f, &line))
 		return NULL;
 	str[0] = 0;
-	if (!line.len || strchr(";#", line.ptr[0])) {
+	if (!line.len || char_is_in(line.ptr[0], ";#")) {
 		line.len = 0;
 	} else if (line.ptr[0] == '[') {
 		begin_section(f, line);

@@ -11,7 +11,7 @@ static const char *begin(struct response_head *h, struct span line)
 
 	h->lines.len = 0;
 	if (line.len < 13 || !span_starts(line, SPAN("HTTP/1.")) || line.ptr[8] != ' ' ||
-	    !strchr(" \r\n", line.ptr[12]))
+	    !char_is_in(line.ptr[12], " \r\n"))
 		return "bad status line";
 	for (int i = 9; i < 12; i++) {
 		if (line.ptr[i] < '0' || line.ptr[i] > '9')
@@ -34,7 +34,7 @@ static struct header parse_field(struct span line)
 	size_t n = colon ? (size_t)(colon - line.ptr) : line.len;
 	struct header f = { { line.ptr, colon ? n : 0 }, { line.ptr + line.len, 0 } };
 
-	while (f.name.len && strchr(" \t", f.name.ptr[f.name.len - 1]))
+	while (f.name.len && char_is_in(f.name.ptr[f.name.len - 1], " \t"))
 		f.name.len--;
 	if (colon)
 		f.value = span_trim((struct span){ colon + 1, line.len - n - 1 });
@@ -78,6 +78,8 @@ const char *response_head_line(struct response_head *h, struct span line)
 		return "too large";
 	if (line.len && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
 		return "folded line";
+	if (line.len && line.ptr[0] == '\r' && !span_eq(line, SPAN("\r\n")))
+		return "stray CR"; /* curl takes it for the end */
 	if (h->done)
 		return NULL; /* a trailer: the client isn't promised any */
 	if (!h->begun)

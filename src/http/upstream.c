@@ -263,6 +263,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 
+	if (!t->head.done)
+		return 0; /* curl saw the head's end where we don't */
 	return t->events->give(t->x, data, size * n) ? size * n : CURL_WRITEFUNC_PAUSE;
 }
 

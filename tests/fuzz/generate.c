@@ -7,25 +7,9 @@
  */
 #include "generate.h"
 
+#include "mutate.h"
+
 enum { NEST_MAX = 40 };
-
-uint64_t random_next(struct random *r)
-{
-	r->state ^= r->state >> 12;
-	r->state ^= r->state << 25;
-	r->state ^= r->state >> 27;
-	return r->state * UINT64_C(2685821657736338717);
-}
-
-size_t random_below(struct random *r, size_t n)
-{
-	return (size_t)(random_next(r) >> 33) % n;
-}
-
-static bool chance(struct random *r, size_t one_in)
-{
-	return random_below(r, one_in) == 0;
-}
 
 static const char *pick(struct random *r, const char *const *words, size_t n)
 {
@@ -37,44 +21,45 @@ static const char *pick(struct random *r, const char *const *words, size_t n)
 
 static void white(struct random *r, struct buf *b)
 {
-	if (chance(r, 4))
+	if (random_chance(r, 4))
 		buf_puts(b, PICK(r, " ", "\n", "\t", "\r\n", "    "));
 }
 
 /* A string whose characters are escaped now and then. */
 static void string(struct random *r, struct buf *b, const char *s)
 {
-	bool escape = chance(r, 4);
+	bool escape = random_chance(r, 4);
 
 	buf_puts(b, "\"");
 	for (; *s; s++) {
-		if (escape && chance(r, 3))
-			buf_printf(b, chance(r, 2) ? "\\u%04x" : "\\u%04X", (unsigned char)*s);
+		if (escape && random_chance(r, 3))
+			buf_printf(b, random_chance(r, 2) ? "\\u%04x" : "\\u%04X",
+				   (unsigned char)*s);
 		else
 			buf_append(b, s, 1);
 	}
-	if (chance(r, 40))
+	if (random_chance(r, 40))
 		buf_puts(b, "\\u0000");
 	buf_puts(b, "\"");
 }
 
 static void text(struct random *r, struct buf *b)
 {
-	size_t n = random_below(r, chance(r, 20) ? 400 : 12);
+	size_t n = random_below(r, random_chance(r, 20) ? 400 : 12);
 
 	buf_puts(b, "\"");
 	for (size_t i = 0; i < n; i++)
 		buf_puts(b, PICK(r, "a", "hello ", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "é",
 				 "{", "}", "]", ",", ":", "\\ud83d\\ude00", "tool_result",
 				 "\\\"role\\\":\\\"user\\\"", "0123456789abcdef"));
-	if (chance(r, 60))
+	if (random_chance(r, 60))
 		buf_puts(b, PICK(r, "\\ud83d", "\\udc00", "\\u0000", "\x7f", "\xff"));
 	buf_puts(b, "\"");
 }
 
 static void scalar(struct random *r, struct buf *b)
 {
-	if (chance(r, 3))
+	if (random_chance(r, 3))
 		text(r, b);
 	else
 		buf_puts(b,
@@ -86,10 +71,10 @@ static void scalar(struct random *r, struct buf *b)
 static void nested(struct random *r, struct buf *b)
 {
 	bool object[NEST_MAX];
-	size_t depth = random_below(r, chance(r, 10) ? NEST_MAX : 5);
+	size_t depth = random_below(r, random_chance(r, 10) ? NEST_MAX : 5);
 
 	for (size_t i = 0; i < depth; i++) {
-		object[i] = chance(r, 2);
+		object[i] = random_chance(r, 2);
 		buf_puts(b, object[i] ? "{" : "[");
 		white(r, b);
 		if (object[i]) {
@@ -100,7 +85,7 @@ static void nested(struct random *r, struct buf *b)
 	}
 	scalar(r, b);
 	for (; depth > 0; depth--) {
-		if (chance(r, 4))
+		if (random_chance(r, 4))
 			buf_puts(b, object[depth - 1] ? ",\"type\":\"tool_result\"" : ",1");
 		buf_puts(b, object[depth - 1] ? "}" : "]");
 	}
@@ -133,10 +118,11 @@ static void colon(struct random *r, struct buf *b)
 
 static void block_member(struct random *r, struct buf *b)
 {
-	if (!chance(r, 3)) {
-		string(r, b, chance(r, 8) ? PICK(r, "Type", "type ", "typ", "types") : "type");
+	if (!random_chance(r, 3)) {
+		string(r, b,
+		       random_chance(r, 8) ? PICK(r, "Type", "type ", "typ", "types") : "type");
 		colon(r, b);
-		if (chance(r, 8))
+		if (random_chance(r, 8))
 			nested(r, b);
 		else
 			string(r, b,
@@ -151,7 +137,7 @@ static void block_member(struct random *r, struct buf *b)
 	       PICK(r, "text", "text", "text", "tool_use_id", "content", "is_error",
 		    "cache_control"));
 	colon(r, b);
-	if (chance(r, 2))
+	if (random_chance(r, 2))
 		nested(r, b);
 	else
 		string(r, b,
@@ -162,7 +148,7 @@ static void block_member(struct random *r, struct buf *b)
 
 static void block(struct random *r, struct buf *b)
 {
-	if (chance(r, 10))
+	if (random_chance(r, 10))
 		nested(r, b);
 	else
 		list(r, b, "{}", 3, block_member);
@@ -170,9 +156,9 @@ static void block(struct random *r, struct buf *b)
 
 static void content(struct random *r, struct buf *b)
 {
-	if (chance(r, 3))
+	if (random_chance(r, 3))
 		text(r, b);
-	else if (chance(r, 6))
+	else if (random_chance(r, 6))
 		nested(r, b);
 	else
 		list(r, b, "[]", 4, block);
@@ -187,9 +173,9 @@ static void content_member(struct random *r, struct buf *b)
 
 static void role_member(struct random *r, struct buf *b)
 {
-	string(r, b, chance(r, 12) ? PICK(r, "Role", "rol", "role ", "roles") : "role");
+	string(r, b, random_chance(r, 12) ? PICK(r, "Role", "rol", "role ", "roles") : "role");
 	colon(r, b);
-	if (chance(r, 12))
+	if (random_chance(r, 12))
 		nested(r, b);
 	else
 		string(r, b,
@@ -216,7 +202,7 @@ static void usual_message(struct random *r, struct buf *b)
 {
 	buf_puts(b, "{\"role\":\"user\",");
 	content_member(r, b);
-	if (chance(r, 6)) {
+	if (random_chance(r, 6)) {
 		buf_puts(b, ",");
 		message_member(r, b);
 	}
@@ -225,9 +211,9 @@ static void usual_message(struct random *r, struct buf *b)
 
 static void message(struct random *r, struct buf *b)
 {
-	if (chance(r, 12))
+	if (random_chance(r, 12))
 		nested(r, b);
-	else if (chance(r, 2))
+	else if (random_chance(r, 2))
 		usual_message(r, b);
 	else
 		list(r, b, "{}", 4, message_member);
@@ -235,7 +221,7 @@ static void message(struct random *r, struct buf *b)
 
 static void metadata(struct random *r, struct buf *b)
 {
-	if (chance(r, 3))
+	if (random_chance(r, 3))
 		nested(r, b);
 	else
 		buf_printf(b, "{\"user_id\":\"user_%zx_account_%zx_session_%zx\"}",
@@ -244,9 +230,10 @@ static void metadata(struct random *r, struct buf *b)
 
 static void messages_member(struct random *r, struct buf *b)
 {
-	string(r, b, chance(r, 20) ? PICK(r, "Messages", "message", "messages ") : "messages");
+	string(r, b,
+	       random_chance(r, 20) ? PICK(r, "Messages", "message", "messages ") : "messages");
 	colon(r, b);
-	if (chance(r, 12))
+	if (random_chance(r, 12))
 		nested(r, b);
 	else
 		list(r, b, "[]", 5, message);
@@ -286,70 +273,48 @@ static void usual_body(struct random *r, struct buf *b)
 void generate_body(struct random *r, struct buf *body)
 {
 	body->len = 0;
-	if (chance(r, 50))
+	if (random_chance(r, 50))
 		buf_puts(body, "\xef\xbb\xbf");
 	white(r, body);
-	if (chance(r, 30))
+	if (random_chance(r, 30))
 		nested(r, body);
-	else if (chance(r, 2))
+	else if (random_chance(r, 2))
 		usual_body(r, body);
 	else
 		list(r, body, "{}", 5, body_member);
 	white(r, body);
 }
 
-/* Replaces `cut` bytes at `at` by others. */
-static void splice(struct buf *b, size_t at, size_t cut, const char *data, size_t len)
-{
-	struct buf out = { 0 };
-
-	buf_append(&out, b->data, at);
-	buf_append(&out, data, len);
-	buf_append(&out, b->data + at + cut, b->len - at - cut);
-	buf_clear(b);
-	*b = out;
-}
-
-static char *strndup_at(const char *data, size_t from, size_t len, size_t most)
-{
-	return xstrndup(data + from, MIN(len - from, most));
-}
-
-static void mutate_once(struct random *r, struct buf *b)
-{
-	const char *data = buf_str(b); /* not NULL, even if nothing is left */
-	size_t at = random_below(r, b->len + 1), left = b->len - at;
-	size_t cut = random_below(r, 20), from = random_below(r, b->len + 1);
-	char *copy = strndup_at(data, from, b->len, random_below(r, 60));
-	const char *token =
-		PICK(r, "\"", "\\", "{", "}", "[", "]", ",", ":", "null", "-", "01", "1.", ".5",
-		     "1e", "\\u", "\\x", "\n", "\x01", "tru", "NaN", "\xef\xbb\xbf", "'", "//",
-		     "\\ud800", ",\"role\":\"system\"", ",\"type\":\"text\"");
-
-	switch (random_below(r, 6)) {
-	case 0:
-		splice(b, at, MIN(left, 1), (char[]){ (char)random_next(r) }, 1);
-		break;
-	case 1:
-		splice(b, at, MIN(cut, left), NULL, 0);
-		break;
-	case 2:
-		splice(b, at, left, NULL, 0);
-		break;
-	case 3:
-		splice(b, at, 0, copy, strlen(copy));
-		break;
-	default:
-		splice(b, at, random_below(r, 2) ? MIN(left, strlen(token)) : 0, token,
-		       strlen(token));
-	}
-	free(copy);
-}
-
 void mutate_body(struct random *r, struct buf *body)
 {
-	size_t n = 1 + random_below(r, 3);
+	static const char *const tokens[] = {
+		"\"",
+		"\\",
+		"{",
+		"}",
+		"[",
+		"]",
+		",",
+		":",
+		"null",
+		"-",
+		"01",
+		"1.",
+		".5",
+		"1e",
+		"\\u",
+		"\\x",
+		"\n",
+		"\x01",
+		"tru",
+		"NaN",
+		"\xef\xbb\xbf",
+		"'",
+		"//",
+		"\\ud800",
+		",\"role\":\"system\"",
+		",\"type\":\"text\"",
+	};
 
-	while (n-- > 0)
-		mutate_once(r, body);
+	mutate(r, body, tokens, ARRAY_SIZE(tokens));
 }

@@ -666,6 +666,10 @@ folded("to a request with a body", H200 + b" folded: x\r\nContent-Length: 2\r\n\
 
 broken("a second status line among the fields", "9112 4",
        closing(H200 + b"X: 1\r\nHTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok"))
+broken("NUL behind the status", "9112 4", closing(b"HTTP/1.1 200\0\r\nContent-Length: 2\r\n\r\nok"))
+broken("a line that is a NUL", "9112 2.2", closing(H200 + b"\0\r\nContent-Length: 2\r\n\r\nok"))
+broken("NUL behind a value", "9110 5.5", closing(H200 + b"X: a\0\r\nContent-Length: 2\r\n\r\nok"))
+broken("a line that begins with CR", "9112 2.2", closing(H200 + b"X: a\r\n\rY: b\r\nContent-Length: 2\r\n\r\nok"))
 broken("interim responses without end", "9110 15.2", closing(INTERIM * 1000 + OK))
 broken("NUL in a value", "9110 5.5", closing(H200 + b"X: a\0b\r\nContent-Length: 2\r\n\r\nok"))
 broken("bare CR in a value", "9112 2.2", closing(H200 + b"X: a\rSet-Cookie: b\r\nContent-Length: 2\r\n\r\nok"))

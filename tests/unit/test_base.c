@@ -66,6 +66,7 @@ static void test_span_list(void)
 		n++;
 	}
 	CHECK_INT((int64_t)n, 4);
+	CHECK_INT((int64_t)span_trim(SPAN(" \0a\0\t")).len, 3); /* a NUL is no white space */
 	CHECK(span_ieq(SPAN("Content-Length"), SPAN("content-length")));
 	CHECK(!span_ieq(SPAN("Content-Length"), SPAN("content-lengt")));
 	CHECK(span_ends(SPAN("/api/v1/messages"), SPAN("/v1/messages")));

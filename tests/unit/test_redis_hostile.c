@@ -5,7 +5,7 @@
 #include <signal.h>
 
 #include "check.h"
-#include "hostile_redis.h"
+#include "hostile.h"
 #include "lock_guest.h"
 #include "queue/query.h"
 
@@ -51,7 +51,7 @@ static bool put_answer(const struct answer *a, struct span command, struct buf *
 	return true;
 }
 
-static void answer(void *arg, struct span command, struct buf *out)
+static bool answer(void *arg, struct span command, struct buf *out)
 {
 	struct scene *s = arg;
 	CLEANUP(freep) char *text = xstrndup(command.ptr, command.len);
@@ -59,10 +59,11 @@ static void answer(void *arg, struct span command, struct buf *out)
 	command.ptr = text;
 	if (s->nonsense && put_answer(s->nonsense, command, out)) {
 		s->told++;
-		return;
+		return true;
 	}
 	for (size_t i = 0; !put_answer(&sane[i], command, out); i++)
 		;
+	return true;
 }
 
 static bool is_up(struct scene *s)
@@ -79,6 +80,7 @@ static void open_scene(struct scene *s, const struct answer *nonsense, bool clus
 
 	*s = (struct scene){ .nonsense = nonsense };
 	loop_open(&s->loop);
+	s->server.whole = resp_command;
 	s->server.answer = answer;
 	s->server.arg = s;
 	hostile_open(&s->server, &s->loop);

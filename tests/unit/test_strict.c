@@ -274,6 +274,8 @@ static void test_responses(void)
 		{ "HTTP/1.1 103 X\r\n a\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "folded line", 103 },
 		{ "HTTP/1.1 200 OK\r\n\r\n X: trailer\r\n\r\n", "folded line", 200 },
 		{ "HTTP/1.1 200 OK\r\nHTTP/1.1 204 No\r\n\r\n", "bad field name", 200 },
+		{ "HTTP/1.1 200\tOK\r\n\r\n", "bad status line", 0 },
+		{ "HTTP/1.1 200 OK\r\n\rA: b\r\n\r\n", "stray CR", 200 },
 		{ "A: b\r\nHTTP/1.1 200 OK\r\n\r\n", "bad status line", 0 },
 		{ "HTTP/1.1 200 OK\r\nA\r\n\r\n", "bad field name", 200 },
 		{ "HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n", "control character in a field value",

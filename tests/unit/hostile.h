@@ -1,11 +1,12 @@
 /*
- * hostile_redis.h - a server on the test's own loop that reads commands as Redis does, and answers
- * each with whatever the test likes: for test_redis_hostile.c and the fuzzer of replies.
+ * hostile.h - a server on the test's own loop that reads commands of Redis, or heads of HTTP, as one
+ * should, and answers each with whatever the test likes. For unit tests and fuzzers.
  *
- *      command ──> answer(arg, command, out) ──> `out`, which may be no RESP at all
+ *      question ──> answer(arg, question, out) ──> `out`, which may be no RESP or HTTP at all
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,8 +20,10 @@ struct hostile {
 	struct list connections;
 	int accepted; /* connections so far */
 	char dir[64], path[80], url[96];
-	/* `command`: the whole of it, "*2\r\n$3\r\n...". Nothing appended: it is silent. */
-	void (*answer)(void *arg, struct span command, struct buf *out);
+	/* The length of the first question if it is whole, else 0: resp_command(), http_head(). */
+	size_t (*whole)(struct span in);
+	/* Nothing appended: it is silent. False: it hangs up behind the answer. */
+	bool (*answer)(void *arg, struct span question, struct buf *out);
 	void *arg;
 };
 
@@ -33,6 +36,7 @@ struct hostile_connection {
 
 struct hostile_write {
 	uv_write_t write;
+	struct hostile_connection *hang_up; /* then; or NULL */
 	struct buf out;
 };
 
@@ -56,13 +60,14 @@ static inline void hostile_written(uv_write_t *w, int status)
 {
 	struct hostile_write *write = container_of(w, struct hostile_write, write);
 
-	(void)status;
+	if (write->hang_up && status != UV_ECANCELED)
+		hostile_close(write->hang_up);
 	buf_clear(&write->out);
 	free(write);
 }
 
-/* The length of the first whole command, 0: there is none yet. */
-static inline size_t hostile_command(struct span in)
+/* "*2\r\n$3\r\n..." */
+static inline size_t resp_command(struct span in)
 {
 	const char *at = in.ptr, *end = in.ptr + in.len, *newline;
 	long n = in.len && *at == '*' ? strtol(at + 1, NULL, 10) : 0;
@@ -83,14 +88,23 @@ static inline size_t hostile_command(struct span in)
 	return newline ? (size_t)(newline + 1 - in.ptr) : 0;
 }
 
+/* Of a request without a body. */
+static inline size_t http_head(struct span in)
+{
+	const char *end = in.len ? memmem(in.ptr, in.len, "\r\n\r\n", 4) : NULL;
+
+	return end ? (size_t)(end + 4 - in.ptr) : 0;
+}
+
 static inline void hostile_serve(struct hostile_connection *c)
 {
 	struct hostile_write *w = xcalloc(1, sizeof *w);
 	uv_buf_t out;
 	size_t n;
 
-	while ((n = hostile_command(buf_span(&c->in)))) {
-		c->server->answer(c->server->arg, (struct span){ c->in.data, n }, &w->out);
+	while (!w->hang_up && (n = c->server->whole(buf_span(&c->in)))) {
+		if (!c->server->answer(c->server->arg, (struct span){ c->in.data, n }, &w->out))
+			w->hang_up = c;
 		memmove(c->in.data, c->in.data + n, c->in.len - n);
 		c->in.len -= n;
 	}
@@ -135,14 +149,14 @@ static inline void hostile_accept(uv_stream_t *listener, int status)
 	s->accepted++;
 }
 
-/* Fill in `answer` and `arg` first. Listens at `url` from then on. */
+/* Fill in `whole`, `answer` and `arg` first. Listens at `url` from then on. */
 static inline void hostile_open(struct hostile *s, struct loop *loop)
 {
 	s->loop = loop;
 	list_init(&s->connections);
 	snprintf(s->dir, sizeof s->dir, "/tmp/turnstile-test-XXXXXX");
 	must(mkdtemp(s->dir));
-	snprintf(s->path, sizeof s->path, "%s/redis", s->dir);
+	snprintf(s->path, sizeof s->path, "%s/socket", s->dir);
 	snprintf(s->url, sizeof s->url, "unix:%s", s->path);
 	s->listener = xcalloc(1, sizeof *s->listener);
 	s->listener->data = s;
