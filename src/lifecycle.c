@@ -226,6 +226,7 @@ static void on_hang_up(uv_signal_t *handle, int signum)
 		log_error("not reloaded: the configuration in use is unchanged");
 	} else {
 		runtime_reloaded(p->runtime);
+		queue_reconfigured(p->queue);
 		log_setup(p->config->log.level, p->config->log.format);
 		log_info("reloaded", LOG_STR("config", p->sources.file));
 	}

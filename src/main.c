@@ -191,6 +191,7 @@ static void on_settings(void *arg, const struct runtime_setting *settings, size_
 	struct process *p = arg;
 	size_t strange = runtime_replace(p->runtime, settings, count);
 
+	queue_reconfigured(p->queue);
 	if (strange)
 		log_warn("settings made at run time that aren't understood are left out",
 			 LOG_INT("count", (int64_t)strange));

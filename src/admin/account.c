@@ -6,6 +6,9 @@
  */
 #include "admin/account.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "admin/json.h"
 #include "base/clock.h"
 
@@ -24,11 +27,11 @@ static void add_instance(cJSON *object, const char *ticket)
 	json_add_text(object, "instance", name);
 }
 
-static const char *holder_state(const struct lock_view *v)
+static const char *holder_state(const struct lock_holder *h)
 {
-	if (!v->held_known)
-		return v->ttl_raw_ms == -1 ? "orphan" : "unknown";
-	return v->held_ms < 0 ? "pacing" : "running";
+	if (!h->held_known)
+		return h->ttl_raw_ms == -1 ? "orphan" : "unknown";
+	return h->held_ms < 0 ? "pacing" : "running";
 }
 
 static cJSON *waiter_object(const struct lock_waiter *w)
@@ -38,22 +41,32 @@ static cJSON *waiter_object(const struct lock_waiter *w)
 	cJSON_AddStringToObject(object, "ticket", w->ticket);
 	add_instance(object, w->ticket);
 	json_add_text(object, "client", w->client);
+	json_add_text(object, "share", w->share);
+	json_add_text(object, "mark", w->mark);
 	return object;
 }
 
-static void add_holder(const struct lock_view *v, cJSON *document)
+static cJSON *holder_object(const struct lock_holder *h)
 {
-	cJSON *object;
+	cJSON *object = waiter_object(&h->who);
 
-	if (!v->holder.ticket[0]) {
+	cJSON_AddStringToObject(object, "state", holder_state(h));
+	json_add_known(object, "heldMs", h->held_known, MAX(h->held_ms, 0));
+	json_add_known(object, "waitedMs", h->who.waited_ms >= 0, h->who.waited_ms);
+	json_add(object, "ttlMs", MAX(h->ttl_raw_ms, 0));
+	return object;
+}
+
+static void add_holders(const struct lock_view *v, cJSON *document)
+{
+	cJSON *list = cJSON_AddArrayToObject(document, "holders");
+
+	if (v->holder_count)
+		cJSON_AddItemToObject(document, "holder", holder_object(v->holders));
+	else
 		cJSON_AddNullToObject(document, "holder");
-		return;
-	}
-	object = waiter_object(&v->holder);
-	cJSON_AddStringToObject(object, "state", holder_state(v));
-	json_add_known(object, "heldMs", v->held_known, MAX(v->held_ms, 0));
-	json_add_known(object, "waitedMs", v->holder.waited_ms >= 0, v->holder.waited_ms);
-	cJSON_AddItemToObject(document, "holder", object);
+	for (size_t i = 0; i < v->holder_count; i++)
+		cJSON_AddItemToArray(list, holder_object(&v->holders[i]));
 }
 
 static void add_waiters(const struct lock_view *v, cJSON *document)
@@ -61,30 +74,67 @@ static void add_waiters(const struct lock_view *v, cJSON *document)
 	cJSON *list = cJSON_AddArrayToObject(document, "waiters");
 
 	for (size_t i = 0; i < v->waiter_count; i++) {
-		cJSON *object = waiter_object(&v->waiters[i]);
+		const struct lock_waiter *w = &v->waiters[i];
+		cJSON *object = waiter_object(w);
 
 		json_add(object, "position", (int64_t)i + 1);
-		json_add_known(object, "waitedMs", v->waiters[i].waited_ms >= 0,
-			       v->waiters[i].waited_ms);
+		json_add_known(object, "waitedMs", w->waited_ms >= 0, w->waited_ms);
+		if (w->rank >= 0)
+			cJSON_AddNumberToObject(object, "rank", w->rank);
+		else
+			cJSON_AddNullToObject(object, "rank");
 		cJSON_AddItemToArray(list, object);
+	}
+}
+
+/* The one that had most comes first; all others together are "share": null. */
+static int by_time_held(const void *a, const void *b)
+{
+	const struct lock_share *x = a, *y = b;
+
+	if (x->held_ms != y->held_ms)
+		return x->held_ms > y->held_ms ? -1 : 1;
+	return (x->waiting < y->waiting) - (x->waiting > y->waiting);
+}
+
+static void add_shares(const struct lock_view *v, cJSON *object)
+{
+	size_t bytes = v->share_count * sizeof *v->shares;
+	CLEANUP(freep) struct lock_share *sorted = xmalloc(bytes + 1);
+	cJSON *list = cJSON_AddArrayToObject(object, "shares");
+
+	if (bytes)
+		memcpy(sorted, v->shares, bytes);
+	qsort(sorted, v->share_count, sizeof *sorted, by_time_held);
+	for (size_t i = 0; i < v->share_count; i++) {
+		cJSON *row = cJSON_CreateObject();
+
+		json_add_text(row, "share", sorted[i].name);
+		json_add(row, "waiting", sorted[i].waiting);
+		json_add(row, "turns", sorted[i].turns);
+		json_add(row, "heldMs", sorted[i].held_ms);
+		cJSON_AddItemToArray(list, row);
 	}
 }
 
 cJSON *account_brief(const struct lock_view *v)
 {
+	const struct lock_holder *lock = lock_view_first(v);
 	cJSON *document = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(document, "accountId", v->account);
-	cJSON_AddBoolToObject(document, "isLocked", v->holder.ticket[0] != '\0');
-	json_add_text(document, "lockHolder", v->holder.ticket);
-	json_add(document, "lockTtlMs", MAX(v->ttl_raw_ms, 0));
-	json_add(document, "lockTtlRaw", v->ttl_raw_ms);
+	cJSON_AddBoolToObject(document, "isLocked", v->holder_count);
+	json_add_text(document, "lockHolder", lock->who.ticket);
+	json_add(document, "lockTtlMs", MAX(lock->ttl_raw_ms, 0));
+	json_add(document, "lockTtlRaw", lock->ttl_raw_ms);
 	json_add_time(document, "lastCompletedAt", v->last_at_ms);
 	json_add(document, "waiting", v->waiting);
 	json_add_known(document, "oldestWaitMs", v->oldest_wait_ms >= 0, v->oldest_wait_ms);
 	cJSON_AddBoolToObject(document, "paused", v->paused_at_ms != 0);
 	json_add_time(document, "pausedAt", v->paused_at_ms);
-	add_holder(v, document);
+	json_add_known(document, "turns", v->turns, v->turns);
+	json_add(document, "kept", v->kept);
+	add_holders(v, document);
 	return document;
 }
 
@@ -131,6 +181,7 @@ static void add_recent(const struct lock_view *v, cJSON *document)
 	json_add(object, "left", (int64_t)(v->sample_count - turns));
 	add_percentiles(object, "waitMs", waits, turns);
 	add_percentiles(object, "holdMs", holds, turns);
+	add_shares(v, object);
 }
 
 cJSON *account_whole(const struct lock_view *v)
@@ -144,7 +195,7 @@ cJSON *account_whole(const struct lock_view *v)
 
 bool account_is_of_interest(const struct lock_view *v)
 {
-	return v->holder.ticket[0] || v->waiting || v->paused_at_ms ||
+	return v->holder_count || v->waiting || v->paused_at_ms ||
 	       clock_wall_ms() - v->last_at_ms <= LOCK_LATELY_MS;
 }
 
@@ -155,20 +206,40 @@ const char *const account_state_name[ACCOUNT_STATES] = {
 	[ACCOUNT_PAUSED] = "paused", [ACCOUNT_STUCK] = "stuck",
 };
 
+static bool has_orphan(const struct lock_view *v)
+{
+	for (size_t i = 0; i < v->holder_count; i++) {
+		if (v->holders[i].ttl_raw_ms == -1)
+			return true;
+	}
+	return false;
+}
+
+static bool all_are_pacing(const struct lock_view *v)
+{
+	for (size_t i = 0; i < v->holder_count; i++) {
+		if (!v->holders[i].held_known || v->holders[i].held_ms >= 0)
+			return false;
+	}
+	return v->holder_count;
+}
+
 enum account_state account_state(const struct lock_view *v, bool stalled, const char **ret_why)
 {
+	bool free_turn = (int64_t)v->holder_count < MAX(v->turns, 1);
+
 	*ret_why = NULL;
 	if (v->paused_at_ms)
 		return ACCOUNT_PAUSED;
-	if (v->holder.ticket[0] && v->ttl_raw_ms == -1)
+	if (has_orphan(v))
 		*ret_why = "the lock has no lease: nothing ends it by itself";
 	else if (v->waiting && stalled)
 		*ret_why = "the holder's response hasn't moved for listen.stall_timeout_ms";
-	else if (v->waiting && !v->holder.ticket[0] && v->oldest_wait_ms > UNTAKEN_MS)
+	else if (v->waiting && free_turn && v->oldest_wait_ms > UNTAKEN_MS)
 		*ret_why = "the turn is free, but the first in line doesn't take it";
 	if (*ret_why)
 		return ACCOUNT_STUCK;
-	if (!v->holder.ticket[0])
+	if (!v->holder_count)
 		return ACCOUNT_FREE;
-	return v->held_known && v->held_ms < 0 ? ACCOUNT_PACING : ACCOUNT_BUSY;
+	return all_are_pacing(v) ? ACCOUNT_PACING : ACCOUNT_BUSY;
 }

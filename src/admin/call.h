@@ -100,7 +100,7 @@ const char *call_account(struct call *c);
 int64_t call_query_number(struct call *c, const char *name, int64_t preset, int64_t min,
 			  int64_t max);
 
-/* What counts, for all accounts (NULL) or for one: enabled, delayMs, timeoutMs. settings.c */
+/* What counts, for all accounts (NULL) or for one: the fields of runtime.h. settings.c */
 void settings_add(const struct admin *a, const char *account, cJSON *object);
 
 /* What GET /api/status shows. status.c */
@@ -118,6 +118,7 @@ void serve_metrics(struct call *c);
 void serve_queues(struct call *c); /* queues.c */
 void serve_queue(struct call *c);
 void serve_force(struct call *c);
+void serve_force_one(struct call *c);
 void serve_pause(struct call *c);
 void serve_resume(struct call *c);
 void serve_remove(struct call *c);

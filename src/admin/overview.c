@@ -12,6 +12,7 @@
 #include "admin/account.h"
 #include "admin/call.h"
 #include "admin/fleet.h"
+#include "admin/rows.h"
 #include "admin/timeline.h"
 #include "base/clock.h"
 #include "config/runtime.h"
@@ -39,15 +40,8 @@ struct page {
 	char account[LOCK_ACCOUNT_MAX]; /* empty: none */
 	bool unwatched;                 /* there was no place for it */
 	char search[ROUTE_PARAM_MAX];   /* empty: all; lower case */
-	int sort;
-	bool descending;
+	struct row_order order;
 	int64_t offset, limit;
-};
-
-struct row {
-	struct lock_view view; /* without waiters and samples */
-	enum account_state state;
-	const char *why;
 };
 
 struct overview {
@@ -70,12 +64,6 @@ struct overview {
 };
 
 /* --- reading a survey ------------------------------------------------------------------------- */
-
-static void add_state(const struct row *row, cJSON *document)
-{
-	cJSON_AddStringToObject(document, "state", account_state_name[row->state]);
-	json_add_text(document, "stuckBecause", row->why);
-}
 
 static void add_number_or_null(cJSON *list, int64_t n)
 {
@@ -121,7 +109,7 @@ static char *whole(const struct row *row, const struct lock_view *v, int64_t now
 	cJSON *document = account_whole(v);
 	char *text;
 
-	add_state(row, document);
+	row_add_state(row, document);
 	add_timeline(v, now_ms, document);
 	text = cJSON_PrintUnformatted(document);
 	must(text);
@@ -132,15 +120,22 @@ static char *whole(const struct row *row, const struct lock_view *v, int64_t now
 static void read_account(struct overview *o, const struct lock_view *v, const cJSON *beacons)
 {
 	struct watched *w = find_watched(o, v->account);
-	struct row row = { .view = *v };
+	struct row row;
 
-	row.view.waiters = NULL;
-	row.view.samples = NULL;
-	row.state = account_state(v, fleet_is_stalled(beacons, v->account), &row.why);
+	row_read(v, fleet_is_stalled(beacons, v->account), &row);
 	if (w && w->asked && !w->whole)
 		w->whole = whole(&row, v, o->made_wall_ms);
 	if (account_is_of_interest(v))
 		o->rows[o->row_count++] = row;
+	else
+		row_clear(&row);
+}
+
+static void forget_rows(struct overview *o)
+{
+	for (size_t i = 0; i < o->row_count; i++)
+		row_clear(&o->rows[i]);
+	o->row_count = 0;
 }
 
 /* --- what is the same for all pages ----------------------------------------------------------- */
@@ -154,7 +149,7 @@ static void add_totals(const struct overview *o, cJSON *document)
 		const struct lock_view *v = &o->rows[i].view;
 
 		in_state[o->rows[i].state]++;
-		held += v->holder.ticket[0] != '\0';
+		held += (int64_t)v->holder_count;
 		waiting += v->waiting;
 		longest = MAX(longest, v->oldest_wait_ms);
 	}
@@ -210,7 +205,7 @@ static void surveyed(struct lock_query *q, const struct lock_answer *answer)
 	o->made_wall_ms = clock_wall_ms();
 	o->error = answer->error;
 	o->known = answer->known;
-	o->row_count = 0;
+	forget_rows(o);
 	o->rows = xrealloc(o->rows, (answer->count + 1) * sizeof *o->rows);
 	forget_whole(o);
 	for (size_t i = 0; i < answer->count && !answer->error; i++)
@@ -299,77 +294,6 @@ static bool watch(struct overview *o, const char *account)
 
 /* --- a page ----------------------------------------------------------------------------------- */
 
-static int by_number(int64_t a, int64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-static int by_name(const struct row *a, const struct row *b)
-{
-	return strcmp(a->view.account, b->view.account);
-}
-
-static int by_state(const struct row *a, const struct row *b)
-{
-	return by_number(a->state, b->state);
-}
-
-static int64_t held_ms(const struct row *r)
-{
-	return !r->view.holder.ticket[0] ? INT64_MIN : r->view.held_known ? r->view.held_ms : -1;
-}
-
-static int by_held(const struct row *a, const struct row *b)
-{
-	return by_number(held_ms(a), held_ms(b));
-}
-
-static int by_waiting(const struct row *a, const struct row *b)
-{
-	return by_number(a->view.waiting, b->view.waiting);
-}
-
-static int by_wait(const struct row *a, const struct row *b)
-{
-	return by_number(a->view.oldest_wait_ms, b->view.oldest_wait_ms);
-}
-
-static const struct {
-	const char *name;
-	int (*compare)(const struct row *a, const struct row *b);
-} sorts[] = {
-	{ "wait", by_wait }, { "account", by_name },    { "state", by_state },
-	{ "held", by_held }, { "waiting", by_waiting },
-};
-
-/*
- * Among equal ones those in trouble or in use are first; and all else is by name, so that a list
- * that is asked for in parts doesn't change between them.
- */
-static int compare(const void *a, const void *b, void *arg)
-{
-	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
-	const struct page *p = arg;
-	int r = sorts[p->sort].compare(x, y);
-
-	if (p->descending)
-		r = -r;
-	if (!r)
-		r = by_state(y, x);
-	return r ? r : by_name(x, y);
-}
-
-static bool has(const char *text, const char *search)
-{
-	return strcasestr(text, search) != NULL;
-}
-
-static bool is_found(const struct row *r, const char *search)
-{
-	return !search[0] || has(r->view.account, search) || has(r->view.holder.ticket, search) ||
-	       has(r->view.holder.client, search) || has(account_state_name[r->state], search);
-}
-
 static void add_rows(const struct overview *o, struct page *p, cJSON *document)
 {
 	CLEANUP(freep) const struct row **found = xcalloc(o->row_count + 1, sizeof *found);
@@ -377,14 +301,14 @@ static void add_rows(const struct overview *o, struct page *p, cJSON *document)
 	int64_t count = 0;
 
 	for (size_t i = 0; i < o->row_count; i++) {
-		if (is_found(&o->rows[i], p->search))
+		if (row_has(&o->rows[i], p->search))
 			found[count++] = &o->rows[i];
 	}
-	qsort_r(found, (size_t)count, sizeof *found, compare, p);
+	qsort_r(found, (size_t)count, sizeof *found, row_compare, &p->order);
 	for (int64_t i = p->offset; i < MIN(count, p->offset + p->limit); i++) {
 		cJSON *row = account_brief(&found[i]->view);
 
-		add_state(found[i], row);
+		row_add_state(found[i], row);
 		cJSON_AddItemToArray(list, row);
 	}
 	json_add(document, "matched", count);
@@ -394,7 +318,8 @@ static void add_rows(const struct overview *o, struct page *p, cJSON *document)
 static void add_account(struct overview *o, const struct page *p, cJSON *document)
 {
 	const struct watched *w = p->account[0] ? find_watched(o, p->account) : NULL;
-	struct row row = { .view = { .ttl_raw_ms = -2 } };
+	struct lock_view nobody = { 0 };
+	struct row row;
 	char *idle;
 
 	if (w && w->whole) {
@@ -410,8 +335,8 @@ static void add_account(struct overview *o, const struct page *p, cJSON *documen
 				      : NULL);
 		return;
 	}
-	snprintf(row.view.account, sizeof row.view.account, "%s", p->account);
-	row.state = account_state(&row.view, false, &row.why);
+	snprintf(nobody.account, sizeof nobody.account, "%s", p->account);
+	row_read(&nobody, false, &row);
 	idle = whole(&row, &row.view, o->made_wall_ms);
 	cJSON_AddRawToObject(document, "account", idle);
 	cJSON_free(idle);
@@ -484,17 +409,14 @@ static bool read_sort(struct call *c, struct page *p)
 
 	if (!read_text(c, "sort", sizeof name, name) || !read_text(c, "order", sizeof order, order))
 		return false;
-	p->descending = strcmp(order, "asc") != 0;
-	if (order[0] && p->descending && strcmp(order, "desc") != 0) {
+	p->order.descending = strcmp(order, "asc") != 0;
+	if (order[0] && p->order.descending && strcmp(order, "desc") != 0) {
 		call_fail(c, 400, "bad_query", "order: allowed: desc, asc");
 		return false;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(sorts); i++) {
-		if (!strcmp(name[0] ? name : sorts[0].name, sorts[i].name)) {
-			p->sort = (int)i;
-			return true;
-		}
-	}
+	p->order.by = row_order_find(name);
+	if (p->order.by >= 0)
+		return true;
 	call_fail(c, 400, "bad_query", "sort: allowed: wait, account, state, held, waiting");
 	return false;
 }
@@ -575,6 +497,7 @@ void overview_free(struct overview *o)
 		return;
 	timer_clear(&o->later);
 	forget_whole(o);
+	forget_rows(o);
 	free(o->rows);
 	cJSON_free(o->fleet);
 	free(o);

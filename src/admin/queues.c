@@ -73,7 +73,9 @@ static void obeyed(struct call *c, const struct lock_answer *answer)
 		return;
 	}
 	if (answer->error) {
-		call_fail(c, 404, "not_found", "%s", orders[verb].missing);
+		call_fail(c, 404, "not_found", "%s",
+			  verb == LOCK_FORCE && c->query.ticket ? "no such ticket has a turn"
+								: orders[verb].missing);
 		return;
 	}
 	call_changed(c, &(struct change){ .what = orders[verb].log,
@@ -97,6 +99,11 @@ static void order(struct call *c, enum lock_verb verb, const char *ticket)
 void serve_force(struct call *c)
 {
 	order(c, LOCK_FORCE, NULL);
+}
+
+void serve_force_one(struct call *c)
+{
+	order(c, LOCK_FORCE, c->params.text[1]);
 }
 
 void serve_pause(struct call *c)

@@ -12,7 +12,7 @@
 #include "config/runtime.h"
 
 /* What is being stored: in call->data, as it must live until the backend has answered. */
-struct order {
+struct storing {
 	char account[LOCK_ACCOUNT_MAX]; /* empty: for all */
 	char names[RUNTIME_COUNT][RUNTIME_NAME_MAX];
 	char values[RUNTIME_COUNT][24];
@@ -132,7 +132,7 @@ void serve_account_config(struct call *c)
 
 static void stored(struct call *c, const struct lock_answer *answer)
 {
-	const struct order *o = c->data;
+	const struct storing *o = c->data;
 	cJSON *document = cJSON_CreateObject(), *fields;
 
 	(void)answer;
@@ -157,9 +157,9 @@ static void stored(struct call *c, const struct lock_answer *answer)
 	call_reply(c, 200, document);
 }
 
-static struct order *new_order(struct call *c, const char *account)
+static struct storing *new_order(struct call *c, const char *account)
 {
-	struct order *o = xcalloc(1, sizeof *o);
+	struct storing *o = xcalloc(1, sizeof *o);
 
 	c->data = o;
 	snprintf(o->account, sizeof o->account, "%s", account ? account : "");
@@ -169,7 +169,7 @@ static struct order *new_order(struct call *c, const char *account)
 }
 
 /* NULL as value: goes back to what is configured. */
-static void add_setting(struct call *c, struct order *o, enum runtime_field field,
+static void add_setting(struct call *c, struct storing *o, enum runtime_field field,
 			const char *value)
 {
 	const char *account = o->account[0] ? o->account : NULL;
@@ -210,15 +210,16 @@ static int value_text(const cJSON *value, enum runtime_field field, char ret[24]
 	return 0;
 }
 
-static int take_field(struct call *c, struct order *o, const cJSON *member)
+static int take_field(struct call *c, struct storing *o, const cJSON *member)
 {
 	CLEANUP(buf_clear) struct buf why = { 0 };
 	int field = runtime_field_find(span_of(member->string));
 	char text[24];
 
 	if (field < 0)
-		return fail_field(c, member->string,
-				  "there is no such field; allowed: enabled, delayMs, timeoutMs");
+		return fail_field(
+			c, member->string,
+			"there is no such field; allowed: enabled, delayMs, timeoutMs, turns");
 	if (o->given[field])
 		return fail_field(c, member->string, "is given twice");
 	o->given[field] = true;
@@ -236,7 +237,7 @@ static int take_field(struct call *c, struct order *o, const cJSON *member)
 static void put_config(struct call *c, const char *account)
 {
 	cJSON *body = cJSON_ParseWithLengthOpts(buf_str(&c->body), c->body.len + 1, NULL, true);
-	struct order *o = new_order(c, account);
+	struct storing *o = new_order(c, account);
 	const cJSON *member;
 	int r = 0;
 
@@ -248,14 +249,14 @@ static void put_config(struct call *c, const char *account)
 		r = take_field(c, o, member);
 	cJSON_Delete(body);
 	if (!r && !c->query.setting_count)
-		r = fail_field(c, "body", "give any of enabled, delayMs, timeoutMs");
+		r = fail_field(c, "body", "give any of enabled, delayMs, timeoutMs, turns");
 	if (!r)
 		call_order(c, stored);
 }
 
 static void delete_config(struct call *c, const char *account)
 {
-	struct order *o = new_order(c, account);
+	struct storing *o = new_order(c, account);
 
 	for (int f = 0; f < RUNTIME_COUNT; f++)
 		add_setting(c, o, f, NULL);

@@ -34,8 +34,14 @@ static const struct {
 	const char *key, *option;
 	size_t in_terms, in_config, size; /* where the value is, and how large */
 } overrides[] = {
-	OVERRIDE(enabled),     OVERRIDE(delay_ms),   OVERRIDE(timeout_ms),
-	OVERRIDE(max_waiting), OVERRIDE(release_on),
+	OVERRIDE(enabled),
+	OVERRIDE(delay_ms),
+	OVERRIDE(timeout_ms),
+	OVERRIDE(turns),
+	OVERRIDE(interval_ms),
+	OVERRIDE(max_waiting),
+	OVERRIDE(max_waiting_per_share),
+	OVERRIDE(release_on),
 };
 
 struct account_section {
@@ -301,10 +307,10 @@ void accounts_help(FILE *to)
 {
 	fputs("\nSections [account \"NAME\"], in the file only; reloadable:\n"
 	      "  keys: the API keys that are this account, as turnstile hash-key prints them\n"
-	      "  instead of those of [queue]:",
+	      "  instead of those of [queue]:\n   ",
 	      to);
 	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++)
-		fprintf(to, "%s %s", i ? "," : "", overrides[i].key);
+		fprintf(to, "%s %s", i == 0 ? "" : i % 5 ? "," : ",\n   ", overrides[i].key);
 	fputs("\n", to);
 }
 

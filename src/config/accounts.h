@@ -19,7 +19,8 @@
 /* How an account is queued. Each is also the name of an option of [queue], with its range. */
 struct account_terms {
 	bool enabled; /* false: its requests pass */
-	int64_t delay_ms, timeout_ms, max_waiting;
+	int64_t delay_ms, timeout_ms, max_waiting, max_waiting_per_share;
+	int64_t turns, interval_ms;
 	enum release_on release_on;
 };
 

@@ -23,6 +23,9 @@ enum on_backend_error { ON_BACKEND_ERROR_REJECT, ON_BACKEND_ERROR_FORWARD, ON_BA
 enum on_lock_lost { ON_LOCK_LOST_CONTINUE, ON_LOCK_LOST_ABORT };
 enum startup_cleanup { STARTUP_CLEANUP_OWN, STARTUP_CLEANUP_ALL, STARTUP_CLEANUP_OFF };
 enum queue_mode { QUEUE_MODE_ENFORCE, QUEUE_MODE_OBSERVE, QUEUE_MODE_OFF };
+enum queue_order { QUEUE_ORDER_FAIR, QUEUE_ORDER_ARRIVAL };
+
+enum { QUEUE_TURNS_MAX = 64 }; /* of one account at once */
 
 /* One element of queue.exempt; the list ends with EXEMPT_NONE. request/exempt.c knows the rules. */
 enum exempt_kind {
@@ -92,8 +95,11 @@ struct config {
 		int64_t delay_ms, timeout_ms, lock_ttl_ms;
 		bool client_budget;
 		int64_t max_hold_ms; /* where not set: upstream.request_timeout_ms */
-		int64_t max_waiting; /* per account */
-		char **paths;        /* endings of gated paths; ends with NULL */
+		int64_t max_waiting, max_waiting_per_share; /* per account; 0: no limit */
+		enum queue_order order;
+		int64_t turns, interval_ms; /* of one account */
+		int64_t yield_rounds, keep_place_ms;
+		char **paths; /* endings of gated paths; ends with NULL */
 		struct exempt_rule *exempt;
 		enum release_on release_on;
 		enum on_backend_error on_backend_error;

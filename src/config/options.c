@@ -31,6 +31,10 @@ const char *config_queue_mode_name(const struct config *c)
 	return mode_words[config_queue_mode(c)];
 }
 
+static const char *const order_words[] = {
+	[QUEUE_ORDER_FAIR] = "fair",
+	[QUEUE_ORDER_ARRIVAL] = "arrival",
+};
 static const char *const release_on_words[] = {
 	[RELEASE_ON_END] = "end",
 	[RELEASE_ON_HEADERS] = "headers",
@@ -194,9 +198,25 @@ const struct option options[] = {
 	{ "queue", "max_hold_ms", NUMBER(queue.max_hold_ms, 100, DAY_MS),
 	  .preset = "(upstream.request_timeout_ms)", RELOADABLE, .derive = derive_max_hold,
 	  .help = "A turn is no longer renewed after this." },
+	{ "queue", "order", WORD(enum queue_order, queue.order, order_words), .preset = "fair",
+	  RELOADABLE,
+	  .help = "Who is next: each share of an account in turn (fair), or whoever came first." },
+	{ "queue", "yield_rounds", NUMBER(queue.yield_rounds, 0, 10000),
+	  .preset = "20", RELOADABLE,
+	  .help = "By how many rounds a request that yields lets the other shares go first." },
+	{ "queue", "turns", NUMBER(queue.turns, 1, QUEUE_TURNS_MAX), .preset = "1", RELOADABLE,
+	  .help = "Turns of one account at the same time." },
+	{ "queue", "interval_ms", NUMBER(queue.interval_ms, 0, HOUR_MS), .preset = "0", RELOADABLE,
+	  .help = "From the start of one turn to the start of the account's next, at least." },
 	{ "queue", "max_waiting", NUMBER(queue.max_waiting, 1, 1000000), .preset = "1000",
 	  RELOADABLE,
 	  .help = "Requests of one account that may wait; the next is answered 503." },
+	{ "queue", "max_waiting_per_share", NUMBER(queue.max_waiting_per_share, 0, 1000000),
+	  .preset = "0", RELOADABLE,
+	  .help = "Of these, from one share; the next is answered 503. 0: no limit." },
+	{ "queue", "keep_place_ms", NUMBER(queue.keep_place_ms, 0, HOUR_MS), .preset = "60000",
+	  RELOADABLE,
+	  .help = "How long a place is kept for whoever was refused and sends it again; 0: not." },
 	{ "queue", "paths", PATHS(queue.paths), .preset = "/v1/messages", RELOADABLE,
 	  .help = "POSTs to a path that ends so are looked at; everything else passes." },
 	{ "queue", "exempt", EXEMPT(queue.exempt), .preset = "", RELOADABLE,

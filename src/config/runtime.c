@@ -23,7 +23,9 @@ struct runtime {
 };
 
 const struct runtime_field_info runtime_field_info[RUNTIME_COUNT] = {
-#define X(name_, ...) [RUNTIME_##name_] = { __VA_ARGS__ },
+#define X(name_, field, member, is_number)                                                     \
+	[RUNTIME_##name_] = { field, "queue." #member, offsetof(struct account_terms, member), \
+			      is_number },
 	RUNTIME_FIELDS(X)
 #undef X
 };
@@ -139,12 +141,17 @@ static bool set(struct runtime *r, const struct runtime_setting *setting)
 
 /* --- the live configuration ------------------------------------------------------------------- */
 
-static void put(struct runtime *r, enum runtime_field field, const char *text)
+static void *slot_of(struct account_terms *terms, enum runtime_field field)
+{
+	return (char *)terms + runtime_field_info[field].in_terms;
+}
+
+static void put(enum runtime_field field, const char *text, void *slot)
 {
 	const struct option *o = option_of(field);
 	CLEANUP(buf_clear) struct buf why = { 0 };
 
-	must(o->type->parse(o, span_of(text), option_slot(o, r->live), &why) == 0);
+	must(o->type->parse(o, span_of(text), slot, &why) == 0);
 }
 
 static char *shown(const struct runtime *r, enum runtime_field field)
@@ -159,7 +166,8 @@ static char *shown(const struct runtime *r, enum runtime_field field)
 static void lay(struct runtime *r)
 {
 	for (int f = 0; f < RUNTIME_COUNT; f++)
-		put(r, f, r->all.text[f] ? r->all.text[f] : r->configured[f]);
+		put(f, r->all.text[f] ? r->all.text[f] : r->configured[f],
+		    option_slot(option_of(f), r->live));
 }
 
 void runtime_reloaded(struct runtime *r)
@@ -212,11 +220,7 @@ void runtime_effective(const struct runtime *r, const char *account, enum runtim
 	struct account_terms terms;
 
 	account_terms_of(r->live, account ? account : "", &terms);
-	if (field == RUNTIME_ENABLED)
-		buf_puts(to, terms.enabled ? "true" : "false");
-	else
-		buf_printf(to, "%lld",
-			   (long long)(field == RUNTIME_DELAY ? terms.delay_ms : terms.timeout_ms));
+	option_of(field)->type->print(option_of(field), slot_of(&terms, field), to);
 }
 
 void runtime_each_account(const struct runtime *r, void (*fn)(void *arg, const char *account),
@@ -232,14 +236,10 @@ void runtime_apply(const struct runtime *r, const char *account, struct account_
 {
 	const struct scope *s = r && account ? scope_find(r, span_of(account)) : NULL;
 
-	if (!s)
-		return;
-	if (s->text[RUNTIME_ENABLED])
-		terms->enabled = !strcmp(s->text[RUNTIME_ENABLED], "true");
-	if (s->text[RUNTIME_DELAY])
-		terms->delay_ms = strtoll(s->text[RUNTIME_DELAY], NULL, 10);
-	if (s->text[RUNTIME_TIMEOUT])
-		terms->timeout_ms = strtoll(s->text[RUNTIME_TIMEOUT], NULL, 10);
+	for (int f = 0; s && f < RUNTIME_COUNT; f++) {
+		if (s->text[f])
+			put(f, s->text[f], slot_of(terms, f));
+	}
 }
 
 struct runtime *runtime_new(struct config *live)

@@ -14,11 +14,12 @@
 #include "config/accounts.h"
 #include "config/config.h"
 
-/* X(enum name, name of the field, option, is a number) */
-#define RUNTIME_FIELDS(X)                             \
-	X(ENABLED, "enabled", "queue.enabled", false) \
-	X(DELAY, "delayMs", "queue.delay_ms", true)   \
-	X(TIMEOUT, "timeoutMs", "queue.timeout_ms", true)
+/* X(enum name, name of the field, its option in [queue] and in struct account_terms, is a number) */
+#define RUNTIME_FIELDS(X)                         \
+	X(ENABLED, "enabled", enabled, false)     \
+	X(DELAY, "delayMs", delay_ms, true)       \
+	X(TIMEOUT, "timeoutMs", timeout_ms, true) \
+	X(TURNS, "turns", turns, true)
 
 enum runtime_field {
 #define X(name, ...) RUNTIME_##name,
@@ -31,7 +32,8 @@ enum { RUNTIME_NAME_MAX = 160 }; /* "ACCOUNT/FIELD" with its NUL */
 
 struct runtime_field_info {
 	const char *name, *option;
-	bool is_number; /* else a boolean */
+	size_t in_terms; /* where it is in struct account_terms */
+	bool is_number;  /* else a boolean */
 };
 extern const struct runtime_field_info runtime_field_info[RUNTIME_COUNT];
 

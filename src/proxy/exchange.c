@@ -188,7 +188,7 @@ static void give_back(struct exchange *x)
 
 	if (x->place.turn_ms && x->hold_ms < 0)
 		x->hold_ms = clock_ms() - x->place.turn_ms;
-	queue_leave(&x->place, used);
+	queue_leave(&x->place, used ? LOCK_USED : LOCK_KEEP);
 	if (x->shadow) {
 		x->would_position = shadow_position(x->shadow);
 		x->would_wait_ms = shadow_wait_ms(x->shadow);
@@ -381,7 +381,8 @@ static void join(struct exchange *x)
 	request_terms(p->config, http_request_headers(x->request), x->verdict.account,
 		      clock_ms() - x->started_ms, &x->terms);
 	if (config_queue_mode(p->config) == QUEUE_MODE_OBSERVE) {
-		x->shadow = shadow_join(p->shadows, x->verdict.account, &x->terms, x->id);
+		x->shadow = shadow_join(p->shadows, x->verdict.account, &x->terms,
+					&x->place.standing, x->id);
 		return;
 	}
 	if (!has_room_to_wait(x)) {

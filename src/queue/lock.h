@@ -1,17 +1,18 @@
 /*
- * lock.h - who has an account's turn? The interface of the backends.
+ * lock.h - who has a turn of an account? The interface of the backends.
  *
- * A backend keeps, per account, one holder and the waiters in order of arrival. memory does so for
- * one process, redis for all processes that share a Redis. It is policy-free: timeouts, pacing
- * and what happens on an error are the queue's (queue.c).
+ * A backend keeps, per account, those who hold a turn and the line of those who wait for one, in
+ * order of rank (order.h). memory does so for one process, redis for all processes that share a
+ * Redis. It is policy-free: timeouts, pacing and what happens on an error are the queue's (queue.c).
  *
  *      enter ──> WAITING ──> GRANTED ──> (LOST)       events, on the loop, never from within a call
  *                   │            │
  *                 give_back: ends a place or a turn, from any state, for good
  *
  * Rules that hold for every backend, and that tests/unit/test_lock.c checks on each:
- *  - at most one ticket of an account is between GRANTED and its give_back (or LOST);
- *  - grants come in the order of the enters;
+ *  - at most terms.turns tickets of an account are between GRANTED and give_back (or LOST);
+ *  - whoever has the lowest rank is granted first; a rank is fixed when its ticket joins;
+ *  - a ticket whose place was kept (LOCK_KEEP) has the rank that it had;
  *  - no event comes before lock_enter() has returned, and none after lock_give_back() was called;
  *  - whatever was entered must be given back once, also after LOST and FAILED.
  */
@@ -25,18 +26,25 @@
 #include "base/loop.h"
 #include "base/span.h"
 #include "config/config.h"
+#include "queue/order.h"
 
 enum {
 	LOCK_TICKET_MAX = 128,  /* "<instance>.<boot>:<uuid>" with its NUL */
 	LOCK_ACCOUNT_MAX = 137, /* an account's name with its NUL (account.h), with "observe:" */
 	LOCK_CLIENT_MAX = 46,   /* a client's address with its NUL, longer ones are cut */
+	LOCK_SHARE_MAX = 65,    /* the name of a share with its NUL */
+	LOCK_MARK_MAX = 24,
+	LOCK_SESSION_MAX = 33,
+	LOCK_KEEP_KEY_MAX = 33,
+	LOCK_KEPT_PER_SHARE_MAX = 16, /* places that are kept for one share; the oldest go */
 };
 
 enum lock_event {
-	LOCK_WAITING, /* joined; `position` is how many are served before it, the holder included */
-	LOCK_GRANTED, /* has the turn; it may start in `delay_ms` */
+	LOCK_WAITING, /* joined; `position` is how many are before it: they hold, or rank lower */
+	LOCK_GRANTED, /* has a turn; it may start in `delay_ms` */
 	LOCK_FULL,    /* has no place: when it joined, or again as its place was lost (its process
-		       * was stopped for longer than a waiter's lease), `max_waiting` were there */
+		       * was stopped for longer than a waiter's lease), `max_waiting` were there,
+		       * or `max_waiting_per_share` of its share */
 	LOCK_LOST,    /* had the turn, but its lease is over: somebody else may have it by now */
 	LOCK_REMOVED, /* an operator took it out of the line */
 	LOCK_FAILED,  /* neither turn nor place: the backend can't be asked (it has logged why) */
@@ -45,7 +53,9 @@ enum lock_event {
 struct lock_news {
 	enum lock_event event;
 	int64_t position; /* with LOCK_WAITING */
-	int64_t delay_ms; /* with LOCK_GRANTED: what is left of the account's delay, 0 or more */
+	double rank;      /* with LOCK_WAITING */
+	int64_t delay_ms; /* with LOCK_GRANTED: 0 or more; what is left of the account's delay since
+			   * its last completion, or of its interval since its last start */
 };
 
 struct lock_ticket;
@@ -57,6 +67,31 @@ struct lock_terms {
 	int64_t ttl_ms;      /* the lease of a turn, renewed while it is held */
 	int64_t max_hold_ms; /* after this a turn isn't renewed any more */
 	int64_t max_waiting; /* waiters of this account beyond which nobody joins */
+
+	/* `turns` and `interval_ms` count for all of the account, from whoever came last. */
+	int64_t turns;       /* at once; 0: 1. Fewer than there are: none ends, and none begins */
+	int64_t interval_ms; /* from one start of a turn to the next */
+	int64_t max_waiting_per_share; /* as max_waiting, of this ticket's share; 0: no limit */
+	int64_t yield_rounds;          /* by how many rounds one that yields lets others go first */
+	int64_t keep_place_ms;         /* how long LOCK_KEEP keeps a place; 0: not at all */
+	enum queue_order order;
+};
+
+/* Whose a request is within its account, and how it stands there. Texts have no blanks. */
+struct lock_standing {
+	char share[LOCK_SHARE_MAX]; /* "": as "-", the share of those of whom nothing is known */
+	double weight;              /* of that share; 0: 1 */
+	bool yields;                /* lets others go first, see order.h */
+	char mark[LOCK_MARK_MAX];   /* for operators: what kind of request it is; may be empty */
+	char session[LOCK_SESSION_MAX];   /* hashed; may be empty */
+	char keep_key[LOCK_KEEP_KEY_MAX]; /* whoever enters with it gets the place kept; "": none */
+};
+
+/* What becomes of a ticket's place or turn as it is given back. */
+enum lock_end {
+	LOCK_UNUSED, /* nobody used it: no delay, no interval */
+	LOCK_USED,   /* a turn was used: its delay begins; one that waits just leaves */
+	LOCK_KEEP,   /* nobody used it, and the place is kept for whoever comes back for it */
 };
 
 /*
@@ -66,6 +101,7 @@ struct lock_terms {
 struct lock_ticket {
 	char account[LOCK_ACCOUNT_MAX];
 	char client[LOCK_CLIENT_MAX]; /* for operators: no blanks; may be empty */
+	struct lock_standing standing;
 	struct lock_terms terms;
 	lock_event_fn on_event;
 
@@ -82,6 +118,8 @@ struct lock_stats {
 	int64_t lost;            /* turns lost since start */
 	int64_t dropped_waiters; /* waiters of any process that were taken for dead */
 	int64_t forgotten; /* idle accounts that were forgotten before their time, for want of room */
+	int64_t kept;      /* places that are kept now, as far as this process knows */
+	int64_t returned;      /* tickets that got a place that was kept, since start */
 	int64_t renewals;      /* of leases of turns, since start */
 	int64_t round_trip_us; /* to the backend and back, lately; -1: not known */
 	bool up;               /* the backend can be asked */
@@ -95,17 +133,35 @@ struct lock_ops {
 	const char *name; /* "memory", "redis" */
 
 	/*
-	 * Joins the queue of ticket->account at its end. The answer comes as an event: WAITING,
-	 * GRANTED, FULL or FAILED; after WAITING comes GRANTED, FULL, REMOVED or FAILED some time.
+	 * Joins the line of ticket->account: where its rank is, or with a place that was kept where
+	 * that was. The answer comes as an event: WAITING, GRANTED, FULL or FAILED; after WAITING
+	 * comes GRANTED, FULL, REMOVED or FAILED some time. Behind lock_enter().
 	 */
 	void (*enter)(struct lock_backend *b, struct lock_ticket *t);
 
 	/*
-	 * Ends a ticket in whatever state it is: leaves the queue, or ends the turn and hands it to
-	 * the next. `completed` says that the turn was used, so that the delay starts to run. No
-	 * event comes any more; the ticket's memory may be reused at once. Idempotent.
+	 * Ends a ticket in whatever state it is: leaves the line, or ends the turn and hands it to
+	 * the next. No event comes any more; the ticket's memory may be reused at once. Idempotent.
+	 *
+	 * LOCK_KEEP, with terms.keep_place_ms and a keep_key: for so long the next ticket of that
+	 * account and key gets the rank that this one had, if there is room in the line; the line
+	 * goes on without it meanwhile. If there is a place of that key already, the lower rank
+	 * stays. At most terms.max_waiting places of an account are kept, and
+	 * LOCK_KEPT_PER_SHARE_MAX of a share.
 	 */
-	void (*give_back)(struct lock_backend *b, struct lock_ticket *t, bool completed);
+	void (*give_back)(struct lock_backend *b, struct lock_ticket *t, enum lock_end end);
+
+	/*
+	 * From now on these turns and this interval count for the account, as if a ticket with such
+	 * terms had joined; more turns are handed out at once.
+	 */
+	void (*retune)(struct lock_backend *b, const char *account, const struct lock_terms *terms);
+
+	/*
+	 * How many are before a ticket that waits, as far as this process knows without asking: what
+	 * LOCK_WAITING said, or newer. 0 if it doesn't wait.
+	 */
+	int64_t (*position)(struct lock_backend *b, struct lock_ticket *t);
 
 	/*
 	 * Whether a GRANTED ticket still has its turn, as far as this process can know without
@@ -171,14 +227,29 @@ char *lock_owner_new(const char *instance) MUST_USE;
 /* A ticket for `t->id`: "<instance>.<boot>:<uuid>", where both backends take theirs from. */
 void lock_ticket_name(struct lock_ticket *t, const char *owner);
 
-static inline void lock_enter(struct lock_backend *b, struct lock_ticket *t)
+/*
+ * How the line orders this ticket (order.h), by its standing and terms. `*ret` points into the
+ * ticket.
+ */
+void lock_guest(const struct lock_ticket *t, struct order_guest *ret);
+
+/* ops->enter, with what the ticket leaves open (turns, weight, share) filled in. */
+void lock_enter(struct lock_backend *b, struct lock_ticket *t);
+
+static inline void lock_give_back(struct lock_backend *b, struct lock_ticket *t, enum lock_end end)
 {
-	b->ops->enter(b, t);
+	b->ops->give_back(b, t, end);
 }
 
-static inline void lock_give_back(struct lock_backend *b, struct lock_ticket *t, bool completed)
+static inline void lock_retune(struct lock_backend *b, const char *account,
+			       const struct lock_terms *terms)
 {
-	b->ops->give_back(b, t, completed);
+	b->ops->retune(b, account, terms);
+}
+
+static inline int64_t lock_position(struct lock_backend *b, struct lock_ticket *t)
+{
+	return b->ops->position(b, t);
 }
 
 static inline bool lock_holds(struct lock_backend *b, struct lock_ticket *t)

@@ -29,9 +29,8 @@
 #include "base/tree.h"
 
 enum {
-	ORDER_STEPS_MIN = 64,     /* V takes at least this many turns for a round */
-	ORDER_SHARES_MAX = 4096,  /* F that are remembered; beyond that, the lowest go */
-	ORDER_YIELDS_MAX = 10000, /* rounds by which a request may yield, at most */
+	ORDER_STEPS_MIN = 64,    /* V takes at least this many turns for a round */
+	ORDER_SHARES_MAX = 4096, /* F that are remembered; beyond that, the lowest go */
 };
 
 /* Shares of weights within this; others are taken for the nearest. */

@@ -34,8 +34,59 @@ struct lock_view *query_reply_view(struct query_reply *r, const char *account)
 	v = &a->views[a->count++];
 	memset(v, 0, sizeof *v);
 	snprintf(v->account, sizeof v->account, "%s", account);
-	v->ttl_raw_ms = -2;
 	return v;
+}
+
+const struct lock_holder *lock_view_first(const struct lock_view *v)
+{
+	static const struct lock_holder nobody = { .ttl_raw_ms = -2 };
+
+	return v->holder_count ? v->holders : &nobody;
+}
+
+struct lock_holder *query_view_holder(struct lock_view *v)
+{
+	struct lock_holder *h;
+
+	v->holders = xrealloc(v->holders, (v->holder_count + 1) * sizeof *v->holders);
+	h = &v->holders[v->holder_count++];
+	*h = (struct lock_holder){ 0 };
+	return h;
+}
+
+static struct lock_share *find_share(struct lock_view *v, const char *name)
+{
+	for (size_t i = 0; i < v->share_count; i++) {
+		if (!strcmp(v->shares[i].name, name))
+			return &v->shares[i];
+	}
+	return NULL;
+}
+
+struct lock_share *query_view_share(struct lock_view *v, const char *name)
+{
+	struct lock_share *s = find_share(v, name);
+
+	if (!s && v->share_count >= LOCK_SHARES_MAX) {
+		name = "";
+		s = find_share(v, name);
+	}
+	if (s)
+		return s;
+	v->shares = xrealloc(v->shares, (v->share_count + 1) * sizeof *v->shares);
+	s = &v->shares[v->share_count++];
+	*s = (struct lock_share){ 0 };
+	snprintf(s->name, sizeof s->name, "%s", name);
+	return s;
+}
+
+void query_view_clear(struct lock_view *v)
+{
+	free(steal(&v->holders));
+	free(steal(&v->waiters));
+	free(steal(&v->samples));
+	free(steal(&v->shares));
+	v->holder_count = v->waiter_count = v->sample_count = v->share_count = 0;
 }
 
 void query_reply_beacon(struct query_reply *r, int64_t age_ms, struct span text)
@@ -61,10 +112,8 @@ void query_reply_free(struct query_reply *r)
 	if (r->q)
 		r->q->entry = NULL;
 	job_cancel(&r->job);
-	for (size_t i = 0; i < r->answer.count; i++) {
-		free(r->answer.views[i].waiters);
-		free(r->answer.views[i].samples);
-	}
+	for (size_t i = 0; i < r->answer.count; i++)
+		query_view_clear(&r->answer.views[i]);
 	free(r->answer.views);
 	for (size_t i = 0; i < r->answer.beacon_count; i++)
 		free(r->answer.beacons[i].text);

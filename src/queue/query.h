@@ -19,7 +19,8 @@
 enum lock_verb {
 	LOCK_LIST,  /* a page of the accounts in use, or lately so: without waiters and samples */
 	LOCK_LOOK,  /* `account`, with everything; one that nobody uses is idle, not an error */
-	LOCK_FORCE, /* ends the turn of `account`, whoever has it, and serves the next; -ENOENT */
+	LOCK_FORCE, /* ends the turn that `ticket` has, or all turns of `account` (NULL), whoever has
+		     * them, and serves the next; -ENOENT */
 	LOCK_PAUSE, /* from now on nobody of `account` gets a turn, over restarts; again: nothing */
 	LOCK_RESUME, /* ends that; -ENOENT if it isn't paused */
 	LOCK_REMOVE, /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
@@ -31,6 +32,7 @@ enum lock_verb {
 enum {
 	LOCK_LIST_MAX = 500,    /* accounts of an answer */
 	LOCK_WAITERS_MAX = 500, /* waiters of an answer, the first in line */
+	LOCK_SHARES_MAX = 50,   /* shares of an answer */
 	LOCK_SAMPLES_MAX = 512, /* turns of an account that are remembered, the latest ones */
 	LOCK_RECENT_MS = 5 * 60 * 1000,
 	LOCK_LATELY_MS = 60 * 1000, /* an account that was in use so lately is listed */
@@ -45,7 +47,16 @@ typedef void (*lock_settings_fn)(void *arg, const struct runtime_setting *settin
 
 struct lock_waiter {
 	char ticket[LOCK_TICKET_MAX], client[LOCK_CLIENT_MAX];
-	int64_t waited_ms; /* -1: not known */
+	char share[LOCK_SHARE_MAX], mark[LOCK_MARK_MAX], session[LOCK_SESSION_MAX];
+	double rank;       /* -1: not known */
+	int64_t waited_ms; /* of a holder: from joining to its turn; -1: not known */
+};
+
+struct lock_holder {
+	struct lock_waiter who; /* its ticket isn't empty */
+	int64_t held_ms;        /* since the turn's start; less than 0: in the delay before */
+	bool held_known;        /* false: the holder is another program's */
+	int64_t ttl_raw_ms;     /* as Redis' PTTL: -1: no lease */
 };
 
 /* Somebody who has left lately: after a turn, or (hold_ms is -1) without having used any. */
@@ -53,22 +64,33 @@ struct lock_sample {
 	int64_t ago_ms, wait_ms, hold_ms;
 };
 
+/* One share in the last LOCK_RECENT_MS. */
+struct lock_share {
+	char name[LOCK_SHARE_MAX]; /* "": the others, where there are more than LOCK_SHARES_MAX */
+	int64_t waiting;           /* now */
+	int64_t turns, held_ms;    /* that have ended */
+};
+
 struct lock_view {
 	char account[LOCK_ACCOUNT_MAX];
-	struct lock_waiter
-		holder;       /* an empty ticket: nobody. waited_ms: from joining to its turn */
-	int64_t held_ms;      /* since the turn's start; less than 0: in the delay before; */
-	bool held_known;      /* false: the holder is another program's */
-	int64_t ttl_raw_ms;   /* as Redis' PTTL: -1 no lease, -2 no lock */
+	struct lock_holder *holders; /* in the order of their turns */
+	size_t holder_count;
+	int64_t turns;        /* that the account may have at once; 0: not known */
 	int64_t last_at_ms;   /* wall clock of the backend: the last completion; 0: none known */
 	int64_t paused_at_ms; /* the same; 0: not paused */
 	int64_t waiting;
-	int64_t oldest_wait_ms; /* of the first waiter; 0: nobody waits, -1: not known */
-	struct lock_waiter *waiters;
+	int64_t kept;                /* places that are kept */
+	int64_t oldest_wait_ms;      /* of the first waiter; 0: nobody waits, -1: not known */
+	struct lock_waiter *waiters; /* in the order of their ranks */
 	size_t waiter_count;
 	struct lock_sample *samples; /* of the last LOCK_RECENT_MS */
 	size_t sample_count;
+	struct lock_share *shares;
+	size_t share_count;
 };
+
+/* The holder that relays know as the lock's: one with an empty ticket and ttl_raw_ms -2 if none. */
+const struct lock_holder *lock_view_first(const struct lock_view *v);
 
 /* What a process has said of itself: LOCK_BEACON. */
 struct lock_beacon {
@@ -120,6 +142,15 @@ struct query_reply *query_reply_new(struct lock_query *q) MUST_USE;
 
 /* A view more in its answer, zeroed but for the account's name; valid until the next is added. */
 struct lock_view *query_reply_view(struct query_reply *r, const char *account);
+
+/* A holder more in a view, zeroed; valid until the next is added. */
+struct lock_holder *query_view_holder(struct lock_view *v);
+
+/* The row of that share, added if need be; the one of all others if there are too many. */
+struct lock_share *query_view_share(struct lock_view *v, const char *name);
+
+/* What a view holds besides itself. */
+void query_view_clear(struct lock_view *v);
 
 /* A beacon more in its answer; `text` is copied. */
 void query_reply_beacon(struct query_reply *r, int64_t age_ms, struct span text);

@@ -35,6 +35,7 @@ struct queue {
 	const struct config *config;
 	struct lock_backend *backend; /* by redis.url */
 	struct lock_backend *local;   /* for on_backend_error = local; NULL while not needed */
+	struct list places;           /* of struct queue_place, those that have joined */
 	int64_t turn_length_ms;       /* moving average */
 };
 
@@ -51,13 +52,22 @@ static void move(struct queue_place *p, enum place_state state)
 	loop_defer(p->queue->loop, &p->tell);
 }
 
+static bool is_kept(const struct queue_place *p, enum lock_end end)
+{
+	return end == LOCK_KEEP && p->ticket.standing.keep_key[0] &&
+	       p->ticket.terms.keep_place_ms > 0;
+}
+
 /* Out of the backend; what is left of the place is what its owner reads. */
-static void give_back(struct queue_place *p, bool completed)
+static void give_back(struct queue_place *p, enum lock_end end)
 {
 	struct lock_backend *backend = steal(&p->backend);
 
-	if (backend)
-		lock_give_back(backend, &p->ticket, completed);
+	if (backend) {
+		p->before = lock_position(backend, &p->ticket);
+		p->kept = is_kept(p, end);
+		lock_give_back(backend, &p->ticket, end);
+	}
 	timer_clear(&p->timer);
 }
 
@@ -81,7 +91,7 @@ static void on_timer(void *arg)
 	struct queue_place *p = arg;
 
 	if (left_ms(p) <= 0) {
-		give_back(p, false);
+		give_back(p, LOCK_KEEP);
 		move(p, PLACE_TIMED_OUT);
 	} else if (p->state == PLACE_PACING) {
 		start_turn(p); /* the delay is over */
@@ -114,17 +124,15 @@ static void on_failed(struct queue_place *p)
 	enum on_backend_error policy = p->queue->config->queue.on_backend_error;
 
 	if (policy == ON_BACKEND_ERROR_LOCAL && p->backend != p->queue->local) {
-		lock_give_back(steal(&p->backend), &p->ticket, false);
+		lock_give_back(steal(&p->backend), &p->ticket, LOCK_UNUSED);
 		enter(p, local_backend(p->queue));
 		return;
 	}
-	give_back(p, false);
+	give_back(p, LOCK_KEEP);
 	move(p, policy == ON_BACKEND_ERROR_FORWARD ? PLACE_PASS : PLACE_FAILED);
 }
 
-/*
- * Before its owner was told of the turn nothing is lost but its place: it joins again, at the end.
- */
+/* Before its owner was told of the turn nothing is lost: it joins again, with its old rank. */
 static void on_lost(struct queue_place *p)
 {
 	struct lock_backend *backend = p->backend;
@@ -134,11 +142,11 @@ static void on_lost(struct queue_place *p)
 		      : "a turn was lost before it was used: joining again",
 		 LOG_STR("account", p->ticket.account), LOG_STR("ticket", p->ticket.id));
 	if (used) {
-		give_back(p, false);
+		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_LOST);
 		return;
 	}
-	lock_give_back(steal(&p->backend), &p->ticket, false);
+	lock_give_back(steal(&p->backend), &p->ticket, LOCK_KEEP);
 	move(p, PLACE_WAITING);
 	if (!p->timer)
 		p->timer = timer_new(p->queue->loop, on_timer, p);
@@ -153,20 +161,21 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 	switch (news->event) {
 	case LOCK_WAITING:
 		p->position = news->position;
+		p->rank = news->rank;
 		break;
 	case LOCK_GRANTED:
 		on_granted(p, news->delay_ms);
 		break;
 	case LOCK_FULL:
 		p->position = 0; /* of a place that was lost */
-		give_back(p, false);
+		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_FULL);
 		break;
 	case LOCK_LOST:
 		on_lost(p);
 		break;
 	case LOCK_REMOVED:
-		give_back(p, false);
+		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_REMOVED);
 		break;
 	case LOCK_FAILED:
@@ -179,10 +188,17 @@ static void enter(struct queue_place *p, struct lock_backend *backend)
 {
 	const struct config *c = p->queue->config;
 	struct lock_ticket t = {
+		.standing = p->standing,
 		.terms = { .delay_ms = p->terms.delay_ms,
 			   .ttl_ms = c->queue.lock_ttl_ms,
 			   .max_hold_ms = c->queue.max_hold_ms,
-			   .max_waiting = p->terms.max_waiting },
+			   .max_waiting = p->terms.max_waiting,
+			   .turns = p->terms.turns,
+			   .interval_ms = p->terms.interval_ms,
+			   .max_waiting_per_share = p->terms.max_waiting_per_share,
+			   .yield_rounds = c->queue.yield_rounds,
+			   .keep_place_ms = c->queue.keep_place_ms,
+			   .order = c->queue.order },
 		.on_event = on_lock_event,
 	};
 
@@ -203,12 +219,13 @@ void queue_join(struct queue *q, struct queue_place *p, const char *account,
 	p->state = PLACE_WAITING;
 	p->tell.run = tell_owner;
 	p->joined_ms = clock_ms();
+	list_append(&q->places, &p->link);
 	p->timer = timer_new(q->loop, on_timer, p);
 	timer_start(p->timer, terms->timeout_ms);
 	enter(p, q->backend);
 }
 
-void queue_leave(struct queue_place *p, bool completed)
+void queue_leave(struct queue_place *p, enum lock_end end)
 {
 	bool had_turn = p->state == PLACE_TURN;
 
@@ -216,10 +233,34 @@ void queue_leave(struct queue_place *p, bool completed)
 		return;
 	p->state = PLACE_NONE;
 	job_cancel(&p->tell);
-	give_back(p, completed);
-	if (had_turn && completed)
+	list_remove(&p->link);
+	give_back(p, end);
+	if (had_turn && end == LOCK_USED)
 		p->queue->turn_length_ms =
 			(7 * p->queue->turn_length_ms + clock_ms() - p->turn_ms) / 8;
+}
+
+static void retune(struct queue_place *p)
+{
+	struct account_terms now;
+
+	account_terms_of(p->queue->config, p->configured_as ? p->configured_as : p->ticket.account,
+			 &now);
+	if (now.turns == p->terms.turns && now.interval_ms == p->terms.interval_ms)
+		return;
+	p->terms.turns = p->ticket.terms.turns = now.turns;
+	p->terms.interval_ms = p->ticket.terms.interval_ms = now.interval_ms;
+	lock_retune(p->backend, p->ticket.account, &p->ticket.terms);
+}
+
+void queue_reconfigured(struct queue *q)
+{
+	struct queue_place *p;
+
+	list_for_each (p, &q->places, link) {
+		if (p->state == PLACE_WAITING)
+			retune(p);
+	}
 }
 
 int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
@@ -265,6 +306,7 @@ int queue_new(struct loop *loop, const struct config *config, struct buf *errors
 	q->loop = loop;
 	q->config = config;
 	q->turn_length_ms = FIRST_GUESS_MS;
+	list_init(&q->places);
 	if (config->redis.url[0]) {
 		r = lock_redis_new(loop, config, errors, &q->backend);
 		if (r < 0)

@@ -28,26 +28,33 @@ enum place_state {
 	PLACE_TURN,      /* has the turn: go */
 	PLACE_LOST,      /* had the turn; the lease is over, somebody else may have it */
 	PLACE_TIMED_OUT, /* terms.timeout_ms are over; place or turn is given back */
-	PLACE_FULL,    /* terms.max_waiting wait already; also when its place was lost meanwhile */
-	PLACE_REMOVED, /* an operator took it out of the line */
-	PLACE_FAILED,  /* the backend can't be asked, and the policy is to refuse */
-	PLACE_PASS,    /* the backend can't be asked, and the policy is to pass ungated */
+	PLACE_FULL,      /* terms.max_waiting (or _per_share) wait already; also when its place was
+			* lost meanwhile */
+	PLACE_REMOVED,   /* an operator took it out of the line */
+	PLACE_FAILED,    /* the backend can't be asked, and the policy is to refuse */
+	PLACE_PASS,      /* the backend can't be asked, and the policy is to pass ungated */
 };
 
 /* Zero it, set the first group; the rest is the queue's to write and anybody's to read. */
 struct queue_place {
 	void (*changed)(void *x);
 	void *x;
-	const char *client; /* its address, for operators; NULL: not known; must stay */
+	const char *client;            /* its address, for operators; NULL: not known; must stay */
+	struct lock_standing standing; /* its share, and how it stands in the account's line */
+	const char *configured_as;     /* the account whose terms count; NULL: its own; must stay */
 
 	struct account_terms terms; /* as it joined with */
 	enum place_state state;
-	int64_t position; /* how many were to be served first, when it joined; 0: it has no place */
+	int64_t position;  /* how many were before it, when it joined; 0: it has no place */
+	double rank;       /* of its place in the line, see order.h; 0 where it never waited */
+	int64_t before;    /* how many are before it, or were when it left the line */
+	bool kept;         /* it is left, and whoever sends the request again gets its rank */
 	int64_t joined_ms; /* clock_ms(); 0 while it never joined */
 	int64_t turn_ms;   /* when it came to PLACE_TURN; 0 before */
 	struct lock_ticket ticket;
 	struct lock_backend *backend; /* where it is entered; NULL: nowhere */
 	struct queue *queue;
+	struct list link;    /* in queue->places, from joining to leaving */
 	struct timer *timer; /* of the deadline, or of the delay if that ends first */
 	struct job tell;
 };
@@ -65,15 +72,22 @@ int queue_check(const struct config *config, struct buf *errors) MUST_USE;
 int queue_new(struct loop *loop, const struct config *config, struct buf *errors,
 	      struct queue **ret) MUST_USE;
 
-/* Joins `account`'s line at its end, on these terms (copied; `enabled` isn't looked at). */
+/* Joins `account`'s line, on these terms (copied; `enabled` isn't looked at). */
 void queue_join(struct queue *q, struct queue_place *p, const char *account,
 		const struct account_terms *terms);
 
 /*
  * Gives back place or turn, whatever there is; idempotent, and fine for a place that never joined.
- * `completed`: the turn was used, so the delay starts to run. No changed() comes any more.
+ * `end` says whether the turn was used, and if not, whether its place is kept for a while: for
+ * whoever will send the request again. No changed() comes any more.
  */
-void queue_leave(struct queue_place *p, bool completed);
+void queue_leave(struct queue_place *p, enum lock_end end);
+
+/*
+ * The configuration is another one, or what was set at run time: what counts for an account that
+ * somebody waits for counts at once (turns, interval).
+ */
+void queue_reconfigured(struct queue *q);
 
 /*
  * When a client that isn't served now should come again, for Retry-After: what the line before

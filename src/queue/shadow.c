@@ -51,9 +51,9 @@ const char *shadow_end_name(enum shadow_end end)
 	return names[end];
 }
 
-static void shadow_free(struct shadow *s, bool completed)
+static void shadow_free(struct shadow *s, enum lock_end end)
 {
-	queue_leave(&s->place, completed);
+	queue_leave(&s->place, end);
 	timer_clear(&s->timer);
 	list_remove(&s->link);
 	s->owner->present--;
@@ -89,7 +89,7 @@ static void end_turn_when_due(struct shadow *s)
 	if (left > 0)
 		timer_start(s->timer, left);
 	else
-		shadow_free(s, true);
+		shadow_free(s, LOCK_USED);
 }
 
 static void on_timer(void *arg)
@@ -103,9 +103,9 @@ static void over(struct shadow *s, enum shadow_end end)
 		tell(s, end);
 	s->state = OVER;
 	if (s->released)
-		shadow_free(s, false);
+		shadow_free(s, LOCK_UNUSED);
 	else
-		queue_leave(&s->place, false);
+		queue_leave(&s->place, LOCK_UNUSED);
 }
 
 static void on_changed(void *arg)
@@ -138,7 +138,8 @@ static void on_changed(void *arg)
 }
 
 struct shadow *shadow_join(struct shadows *owner, const char *account,
-			   const struct account_terms *terms, const char *request_id)
+			   const struct account_terms *terms, const struct lock_standing *standing,
+			   const char *request_id)
 {
 	CLEANUP(freep) char *name = xasprintf(SHADOW_ACCOUNT_PREFIX "%s", account);
 	struct shadow *s = xcalloc(1, sizeof *s);
@@ -147,6 +148,9 @@ struct shadow *shadow_join(struct shadows *owner, const char *account,
 	s->wait_ms = -1;
 	s->place.changed = on_changed;
 	s->place.x = s;
+	s->place.standing = *standing;
+	s->place.standing.keep_key[0] = '\0'; /* its request isn't refused, nor sent again */
+	s->place.configured_as = s->place.ticket.account + strlen(SHADOW_ACCOUNT_PREFIX);
 	s->timer = timer_new(owner->loop, on_timer, s);
 	snprintf(s->request_id, sizeof s->request_id, "%s", request_id);
 	list_append(&owner->all, &s->link);

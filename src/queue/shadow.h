@@ -44,11 +44,13 @@ struct shadow;
 struct shadows *shadows_new(struct loop *loop, struct queue *queue) MUST_USE;
 
 /*
- * Joins the line of `account` ("observe:" is put before it) with these terms. `request_id` (copied)
- * is for the log. Owned by `s`; the caller gives it up by shadow_release().
+ * Joins the line of `account` ("observe:" is put before it) with these terms and that standing.
+ * `request_id` is for the log. All are copied. Owned by `s`; the caller gives it up by
+ * shadow_release().
  */
 struct shadow *shadow_join(struct shadows *s, const char *account,
-			   const struct account_terms *terms, const char *request_id) MUST_USE;
+			   const struct account_terms *terms, const struct lock_standing *standing,
+			   const char *request_id) MUST_USE;
 
 /* How many it would have waited for; and for how long: -1 while it does. */
 int64_t shadow_position(const struct shadow *shadow);

@@ -12,6 +12,7 @@ struct guest {
 	int waiting, granted, lost, failed, full;
 	bool inside; /* a call into the backend is under way: no event may come */
 	int64_t position, delay_ms, granted_at_ms;
+	double rank;
 	int64_t place; /* how many were granted before */
 };
 
@@ -26,6 +27,7 @@ static inline void guest_hears(struct lock_ticket *t, const struct lock_news *ne
 	case LOCK_WAITING:
 		g->waiting++;
 		g->position = news->position;
+		g->rank = news->rank;
 		break;
 	case LOCK_GRANTED:
 		g->granted++;
@@ -64,11 +66,16 @@ static inline void guest_enter(struct guest *g, struct lock_backend *b, const ch
 	g->inside = false;
 }
 
-static inline void guest_leave(struct guest *g, bool completed)
+static inline void guest_end(struct guest *g, enum lock_end end)
 {
 	g->inside = true;
-	lock_give_back(g->b, &g->t, completed);
+	lock_give_back(g->b, &g->t, end);
 	g->inside = false;
+}
+
+static inline void guest_leave(struct guest *g, bool used)
+{
+	guest_end(g, used ? LOCK_USED : LOCK_UNUSED);
 }
 
 static inline void guest_is_done(void *arg)

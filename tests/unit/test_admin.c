@@ -11,7 +11,8 @@
 #include "base/histogram.h"
 #include "check.h"
 #include "proxy/tally.h"
-#include "queue/samples.h"
+#include "queue/memory/samples.h"
+#include "queue/memory/share.h"
 
 static void no_handler(struct call *call)
 {
@@ -397,28 +398,50 @@ static void test_tally(void)
 	tally_free(two);
 }
 
+struct seen_samples {
+	size_t count;
+	int64_t last_at_ms;
+};
+
+static void see_sample(void *arg, const struct sample *s)
+{
+	struct seen_samples *seen = arg;
+
+	CHECK(!seen->count || s->at_ms == seen->last_at_ms + 1); /* in order, without gaps */
+	CHECK_INT(s->hold_ms, 2 * s->wait_ms);
+	seen->last_at_ms = s->at_ms;
+	seen->count++;
+}
+
+static struct seen_samples see_samples(const struct samples *s, int64_t since_ms)
+{
+	struct seen_samples seen = { 0 };
+
+	samples_each(s, since_ms, see_sample, &seen);
+	return seen;
+}
+
 static void test_samples(void)
 {
+	struct shares shares = { 0 };
 	struct samples s = { 0 };
-	struct lock_view v = { 0 };
+	int gone = 0;
 
-	samples_view(&s, 0, &v);
-	CHECK_INT(v.sample_count, 0);
-	free(v.samples);
-	for (int i = 0; i < 3 * LOCK_SAMPLES_MAX; i++)
-		samples_add(&s, i, i, 2 * i);
-	v = (struct lock_view){ 0 };
-	samples_view(&s, 3 * LOCK_SAMPLES_MAX, &v);
-	CHECK_INT(v.sample_count, LOCK_SAMPLES_MAX);
-	for (size_t i = 0; i < v.sample_count; i++) {
-		CHECK(v.samples[i].wait_ms >= 2 * LOCK_SAMPLES_MAX);
-		CHECK_INT(v.samples[i].hold_ms, 2 * v.samples[i].wait_ms);
+	CHECK_INT(see_samples(&s, 0).count, 0);
+	for (int i = 0; i < 3 * LOCK_SAMPLES_MAX; i++) {
+		struct sample x = { i, i, 2 * i, shares_use(&shares, i % 2 ? "odd" : "even") };
+		struct share *was = samples_add(&s, &x);
+
+		gone += was != NULL;
+		shares_drop(&shares, was);
+		CHECK_INT(see_samples(&s, 0).last_at_ms, i);
 	}
-	free(v.samples);
-	v = (struct lock_view){ 0 };
-	samples_view(&s, 3 * LOCK_SAMPLES_MAX - 1 + LOCK_RECENT_MS, &v);
-	CHECK_INT(v.sample_count, 1); /* the latest: the others are older than that */
-	free(v.samples);
+	CHECK_INT(gone, 2 * LOCK_SAMPLES_MAX);
+	CHECK_INT(see_samples(&s, 0).count, LOCK_SAMPLES_MAX);
+	CHECK_INT(see_samples(&s, 3 * LOCK_SAMPLES_MAX - 1).count, 1);
+	for (size_t i = 0; i < s.count; i++)
+		shares_drop(&shares, s.ring[i].share);
+	CHECK(!shares.by_name);
 	samples_clear(&s);
 	samples_clear(&s);
 }

@@ -19,7 +19,10 @@ static const char sections[] = "[queue]\n"
 			       "keys = " KEY_3 "\n"
 			       "delay_ms = 500\n"
 			       "timeout_ms = 120000\n"
+			       "turns = 3\n"
+			       "interval_ms = 40\n"
 			       "max_waiting = 20\n"
+			       "max_waiting_per_share = 5\n"
 			       "release_on = headers\n"
 			       "[ account  \"b@example.com\" ]\n"
 			       "enabled = off\n"
@@ -35,13 +38,27 @@ static void check_terms(const struct config *c, const char *account,
 	CHECK_INT(got.enabled, want->enabled);
 	CHECK_INT(got.delay_ms, want->delay_ms);
 	CHECK_INT(got.timeout_ms, want->timeout_ms);
+	CHECK_INT(got.turns, want->turns);
+	CHECK_INT(got.interval_ms, want->interval_ms);
 	CHECK_INT(got.max_waiting, want->max_waiting);
+	CHECK_INT(got.max_waiting_per_share, want->max_waiting_per_share);
 	CHECK_INT(got.release_on, want->release_on);
 }
 
-static const struct account_terms usual = { true, 100, 60000, 1000, RELEASE_ON_END };
-static const struct account_terms of_a = { true, 500, 120000, 20, RELEASE_ON_HEADERS };
-static const struct account_terms of_b = { false, 100, 60000, 1000, RELEASE_ON_END };
+static const struct account_terms usual = {
+	.enabled = true, .delay_ms = 100, .timeout_ms = 60000, .turns = 1, .max_waiting = 1000
+};
+static const struct account_terms of_a = { .enabled = true,
+					   .delay_ms = 500,
+					   .timeout_ms = 120000,
+					   .turns = 3,
+					   .interval_ms = 40,
+					   .max_waiting = 20,
+					   .max_waiting_per_share = 5,
+					   .release_on = RELEASE_ON_HEADERS };
+static const struct account_terms of_b = {
+	.enabled = false, .delay_ms = 100, .timeout_ms = 60000, .turns = 1, .max_waiting = 1000
+};
 
 static void check_sections(const struct config *c)
 {
@@ -86,7 +103,12 @@ static void test_sections(void)
 	/* the queue's own switch is above those of accounts */
 	run = load("[queue]\nenabled = no\n[account \"a\"]\nenabled = yes\n", NULL, NULL);
 	check_terms(run.config, "a",
-		    &(struct account_terms){ false, 200, 60000, 1000, RELEASE_ON_END });
+		    &(struct account_terms){ .enabled = false,
+					     .delay_ms = 200,
+					     .timeout_ms = 60000,
+					     .turns = 1,
+					     .max_waiting = 1000,
+					     .release_on = RELEASE_ON_END });
 	end(&run);
 }
 
@@ -134,7 +156,7 @@ static const struct {
 	  PLACE "release_on: \"now\" is none of them; allowed: end, headers\n" },
 	{ "[account \"a\"]\nkey = " KEY_1 "\n",
 	  PLACE "key: there is no such option; allowed: keys, enabled, delay_ms, timeout_ms, "
-		"max_waiting, release_on\n" },
+		"turns, interval_ms, max_waiting, max_waiting_per_share, release_on\n" },
 	{ "[account \"\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"..\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"a b\"]\ndelay_ms = x\n",
@@ -150,7 +172,7 @@ static const struct {
 	{ "[accounts \"a\"]\nx = 1\n",
 	  "t.ini:1: [accounts \"a\"]: there is no such section; did you mean [account \"a\"]?\n"
 	  "t.ini:2: [account \"a\"] x: there is no such option; allowed: keys, enabled, delay_ms, "
-	  "timeout_ms, max_waiting, release_on\n" },
+	  "timeout_ms, turns, interval_ms, max_waiting, max_waiting_per_share, release_on\n" },
 	{ "[account \"a\"]\nkeys = " KEY_1 "\n[account \"b\"]\nkeys = " KEY_2 ", " KEY_1 "\n",
 	  "t.ini:3: [account \"b\"]: " KEY_1
 	  " belongs to another account already: t.ini:1: [account \"a\"]\n" },

@@ -1,37 +1,5 @@
-/*
- * test_lock.c - the contract of lock.h, on each backend. redis runs with two backends on one
- * server: two sidecars in one process. memory has one, under both names.
- */
-#include <signal.h>
-
-#include "lock_guest.h"
-#include "redis_server.h"
-
-struct fixture {
-	struct loop loop;
-	struct lock_backend *b[2];
-	bool remote;
-	char account[32]; /* another one for each case */
-};
-
-static struct config config = {
-	.queue = { .enabled = true, .cleanup_interval_ms = 60000, },
-	.redis = { .key_prefix = "t", .instance = "one", .command_timeout_ms = 2000, .max_accounts = 10000 },
-};
-
-#define UNTIL(f, cond) CHECK(RUN_UNTIL(&(f)->loop, cond, 6000))
-
-/* Lets whatever is on its way arrive: an uncontended turn of another account takes longer. */
-static void settle(struct fixture *f)
-{
-	for (int i = 0; i < 2; i++) {
-		struct guest g = { 0 };
-
-		guest_enter(&g, f->b[i], "settle");
-		UNTIL(f, g.granted);
-		guest_leave(&g, false);
-	}
-}
+/* test_lock.c - the contract of lock.h, on each backend. test_lock_line.c goes on. */
+#include "lock_pair.h"
 
 static void test_exclusion(struct fixture *f)
 {
@@ -225,12 +193,9 @@ static void test_stop(struct fixture *f)
 	CHECK_INT(b.granted + a.lost + b.failed, 0);
 }
 
-static void run_cases(struct fixture *f)
+int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(struct fixture *f);
-	} cases[] = {
+	static const struct pair_case cases[] = {
 		{ "exclusion", test_exclusion },
 		{ "order", test_order },
 		{ "give back is final", test_give_back_is_final },
@@ -242,61 +207,5 @@ static void run_cases(struct fixture *f)
 		{ "stop", test_stop },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		int before = check_failures;
-
-		snprintf(f->account, sizeof f->account, "case-%zu", i);
-		cases[i].run(f);
-		if (check_failures > before)
-			fprintf(stderr, "in %s, %s\n", f->remote ? "redis" : "memory",
-				cases[i].name);
-	}
-}
-
-static void test_memory(void)
-{
-	struct fixture f = { 0 };
-
-	loop_open(&f.loop);
-	f.b[0] = f.b[1] = lock_memory_new(&f.loop, "one");
-	run_cases(&f);
-	loop_close(&f.loop);
-}
-
-static bool is_up(struct lock_backend *b)
-{
-	struct lock_stats stats;
-
-	b->ops->stats(b, &stats);
-	return stats.up;
-}
-
-static void test_redis(bool cluster_names)
-{
-	struct fixture f = { .remote = true };
-	struct redis_server server = { 0 };
-	struct buf errors = { 0 };
-
-	redis_server_start(&server);
-	config.redis.url = server.url;
-	config.redis.cluster = cluster_names;
-	loop_open(&f.loop);
-	for (int i = 0; i < 2; i++) {
-		CHECK_INT(lock_redis_new(&f.loop, &config, &errors, &f.b[i]), 0);
-		UNTIL(&f, is_up(f.b[i]));
-	}
-	run_cases(&f);
-	CHECK_INT(redis_ask(&server, "KEYS t_lock:*"), 0);
-	CHECK_INT(redis_ask(&server, "KEYS t_wait:*"), 0);
-	loop_close(&f.loop);
-	redis_server_end(&server);
-}
-
-int main(void)
-{
-	signal(SIGPIPE, SIG_IGN);
-	test_memory();
-	test_redis(false);
-	test_redis(true);
-	return check_done();
+	return pair_main(cases, ARRAY_SIZE(cases));
 }

@@ -23,7 +23,8 @@ struct asker {
 	int answers, error;
 	size_t count;
 	int64_t next;
-	struct lock_view view;
+	struct lock_view view; /* without its lists */
+	struct lock_holder holder;
 	struct lock_waiter first;
 	struct lock_sample sample;
 	char names[8][LOCK_ACCOUNT_MAX];
@@ -59,6 +60,7 @@ static void answered(struct lock_query *q, const struct lock_answer *a)
 	if (!a->count)
 		return;
 	asker->view = a->views[0];
+	asker->holder = *lock_view_first(&a->views[0]);
 	if (a->views[0].waiter_count)
 		asker->first = a->views[0].waiters[0];
 	if (a->views[0].sample_count)
@@ -98,18 +100,18 @@ static void test_look(struct fixture *f)
 
 	CHECK_INT(seen.error, 0);
 	CHECK_STR(seen.view.account, f->account);
-	CHECK_STR(seen.view.holder.ticket, "");
-	CHECK_INT(seen.view.ttl_raw_ms, -2);
+	CHECK_STR(seen.holder.who.ticket, "");
+	CHECK_INT(seen.holder.ttl_raw_ms, -2);
 	CHECK_INT(seen.view.waiting + seen.view.last_at_ms + seen.view.paused_at_ms, 0);
 	enter(&a, f, 0);
 	enter(&b, f, 1);
 	enter(&c, f, 0);
 	seen = ask(f, 1, LOCK_LOOK, NULL);
-	CHECK_STR(seen.view.holder.ticket, a.t.id);
-	CHECK(!strncmp(seen.view.holder.ticket, "one.", 4));
-	CHECK_STR(seen.view.holder.client, "192.0.2.1");
-	CHECK(seen.view.held_known && seen.view.held_ms >= 0 && seen.view.held_ms < 5000);
-	CHECK(seen.view.ttl_raw_ms > 0);
+	CHECK_STR(seen.holder.who.ticket, a.t.id);
+	CHECK(!strncmp(seen.holder.who.ticket, "one.", 4));
+	CHECK_STR(seen.holder.who.client, "192.0.2.1");
+	CHECK(seen.holder.held_known && seen.holder.held_ms >= 0 && seen.holder.held_ms < 5000);
+	CHECK(seen.holder.ttl_raw_ms > 0);
 	CHECK_INT(seen.view.waiting, 2);
 	CHECK_INT(seen.view.waiter_count, 2);
 	CHECK_STR(seen.first.ticket, b.t.id);
@@ -119,8 +121,8 @@ static void test_look(struct fixture *f)
 	guest_leave(&a, true);
 	UNTIL(f, b.granted);
 	seen = ask(f, 0, LOCK_LOOK, NULL);
-	CHECK_STR(seen.view.holder.ticket, b.t.id);
-	CHECK(seen.view.holder.waited_ms >= 0);
+	CHECK_STR(seen.holder.who.ticket, b.t.id);
+	CHECK(seen.holder.who.waited_ms >= 0);
 	CHECK(llabs(seen.view.last_at_ms - clock_wall_ms()) < 5000);
 	CHECK_INT(seen.view.sample_count, 1);
 	CHECK(seen.sample.wait_ms >= 0 && seen.sample.hold_ms >= 0 && seen.sample.ago_ms < 5000);
@@ -148,7 +150,7 @@ static void test_force(struct fixture *f)
 	UNTIL(f, a.lost && b.granted);
 	CHECK_INT(ask(f, 0, LOCK_FORCE, NULL).error, 0);
 	UNTIL(f, b.lost);
-	CHECK_STR(ask(f, 0, LOCK_LOOK, NULL).view.holder.ticket, "");
+	CHECK_STR(ask(f, 0, LOCK_LOOK, NULL).holder.who.ticket, "");
 	guest_leave(&a, true);
 	guest_leave(&b, true);
 	enter(&a, f, 0);
@@ -170,7 +172,7 @@ static void test_pause(struct fixture *f)
 	guest_leave(&a, true);
 	enter(&c, f, 0);
 	seen = ask(f, 1, LOCK_LOOK, NULL);
-	CHECK_STR(seen.view.holder.ticket, "");
+	CHECK_STR(seen.holder.who.ticket, "");
 	CHECK_INT(seen.view.waiting, 2);
 	CHECK(llabs(seen.view.paused_at_ms - clock_wall_ms()) < 10000);
 	CHECK_INT(b.granted + c.granted, 0);
@@ -260,14 +262,14 @@ static void test_strangers(struct fixture *f)
 		return;
 	redis_ask(f->server, "SET t_lock:%s %s PX 60000", f->account, "relay-request-1");
 	seen = ask(f, 0, LOCK_LOOK, NULL);
-	CHECK_STR(seen.view.holder.ticket, "relay-request-1");
-	CHECK(!seen.view.held_known && seen.view.ttl_raw_ms > 0);
+	CHECK_STR(seen.holder.who.ticket, "relay-request-1");
+	CHECK(!seen.holder.held_known && seen.holder.ttl_raw_ms > 0);
 	redis_ask(f->server, "SET t_lock:%s %b", f->account, "a\xff\0\n", (size_t)4);
 	seen = ask(f, 0, LOCK_LOOK, NULL);
-	CHECK_STR(seen.view.holder.ticket, "a???");
-	CHECK_INT(seen.view.ttl_raw_ms, -1);
+	CHECK_STR(seen.holder.who.ticket, "a???");
+	CHECK_INT(seen.holder.ttl_raw_ms, -1);
 	CHECK_INT(ask(f, 0, LOCK_FORCE, NULL).error, 0);
-	CHECK_INT(ask(f, 0, LOCK_LOOK, NULL).view.ttl_raw_ms, -2);
+	CHECK_INT(ask(f, 0, LOCK_LOOK, NULL).holder.ttl_raw_ms, -2);
 }
 
 static bool is_named(const struct asker *a, const char *name)
@@ -573,7 +575,7 @@ static void test_cluster(void)
 	CHECK_INT(seen.error, 0);
 	CHECK_INT(seen.count, 1);
 	CHECK_STR(seen.names[0], "good");
-	CHECK_STR(seen.view.holder.ticket, g.t.id);
+	CHECK_STR(seen.holder.who.ticket, g.t.id);
 	put(&survey, f.b[0]);
 	UNTIL(&f, survey.answers);
 	CHECK_INT(survey.error, 0);

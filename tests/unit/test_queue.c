@@ -51,7 +51,7 @@ static void close_fixture(struct fixture *f)
 	int stopped = 0;
 
 	for (int i = 0; i < PLACES; i++)
-		queue_leave(&f->places[i], false);
+		queue_leave(&f->places[i], LOCK_UNUSED);
 	queue_stop(f->queue, 1000, on_changed, &stopped);
 	CHECK(RUN_UNTIL(&f->loop, stopped == 1, 2000));
 	queue_free(f->queue);
@@ -75,9 +75,9 @@ static void test_turns(void)
 	CHECK(REACHES(&f, 3, PLACE_TURN)); /* another account doesn't wait */
 	CHECK_INT(f.places[1].state, PLACE_WAITING);
 	CHECK_INT(f.places[2].position, 2);
-	queue_leave(&f.places[1], false); /* from the middle */
-	queue_leave(&f.places[1], false);
-	queue_leave(&f.places[0], true);
+	queue_leave(&f.places[1], LOCK_UNUSED); /* from the middle */
+	queue_leave(&f.places[1], LOCK_UNUSED);
+	queue_leave(&f.places[0], LOCK_USED);
 	CHECK(REACHES(&f, 2, PLACE_TURN));
 	close_fixture(&f);
 }
@@ -93,7 +93,7 @@ static void test_pacing(void)
 	CHECK(REACHES(&f, 0, PLACE_TURN)); /* nobody was before: no delay */
 	join(&f, &f.places[1], "a");
 	start = clock_ms();
-	queue_leave(&f.places[0], true);
+	queue_leave(&f.places[0], LOCK_USED);
 	CHECK(REACHES(&f, 1, PLACE_PACING));
 	CHECK(REACHES(&f, 1, PLACE_TURN));
 	CHECK(clock_ms() - start >= 149);
@@ -105,7 +105,7 @@ static void test_pacing(void)
 	join(&f, &f.places[2], "b");
 	CHECK(REACHES(&f, 2, PLACE_TURN));
 	join(&f, &f.places[3], "b");
-	queue_leave(&f.places[2], false);
+	queue_leave(&f.places[2], LOCK_UNUSED);
 	start = clock_ms();
 	CHECK(REACHES(&f, 3, PLACE_TURN));
 	CHECK(clock_ms() - start < 2400);
@@ -126,7 +126,7 @@ static void test_timeout(void)
 	CHECK_INT(f.places[0].state, PLACE_TURN); /* counts for waiting only */
 	/* the places are free: the next is served right behind the holder */
 	join(&f, &f.places[3], "a");
-	queue_leave(&f.places[0], true);
+	queue_leave(&f.places[0], LOCK_USED);
 	CHECK(REACHES(&f, 3, PLACE_TURN));
 	close_fixture(&f);
 }
@@ -142,7 +142,7 @@ static void test_deadline_while_pacing(void)
 	f.config.queue.timeout_ms = 120;
 	join(&f, &f.places[0], "a");
 	CHECK(REACHES(&f, 0, PLACE_TURN));
-	queue_leave(&f.places[0], true);
+	queue_leave(&f.places[0], LOCK_USED);
 	start = clock_ms();
 	join(&f, &f.places[1], "a");
 	CHECK(REACHES(&f, 1, PLACE_PACING));
@@ -177,7 +177,7 @@ static void test_lost(void)
 	CHECK(REACHES(&f, 0, PLACE_TURN));
 	CHECK(REACHES(&f, 0, PLACE_LOST));
 	CHECK(REACHES(&f, 1, PLACE_TURN));
-	queue_leave(&f.places[0], true); /* doesn't touch the turn of the next */
+	queue_leave(&f.places[0], LOCK_USED); /* doesn't touch the turn of the next */
 	join(&f, &f.places[2], "a");
 	RUN_FOR(&f.loop, 30);
 	CHECK(f.places[2].state != PLACE_TURN);
@@ -209,7 +209,7 @@ static void test_lost_unused(void)
 	join(&f, &f.places[0], "a");
 	loop_defer(&f.loop, &l.job);
 	CHECK(REACHES(&f, 0, PLACE_TURN));
-	queue_leave(&f.places[0], true);
+	queue_leave(&f.places[0], LOCK_USED);
 	close_fixture(&f);
 }
 
@@ -233,13 +233,13 @@ static void test_silence(void)
 
 	open_fixture(&f);
 	join(&f, &f.places[0], "a");
-	queue_leave(&f.places[0], false);
+	queue_leave(&f.places[0], LOCK_UNUSED);
 	join(&f, &f.places[1], "a");
 	CHECK(REACHES(&f, 1, PLACE_TURN));
 	CHECK(RUN_UNTIL(&f.loop, f.told == 1, 1000));
 	join(&f, &f.places[2], "a");
-	queue_leave(&f.places[1], true);
-	queue_leave(&f.places[2], false); /* granted, but not yet told */
+	queue_leave(&f.places[1], LOCK_USED);
+	queue_leave(&f.places[2], LOCK_UNUSED); /* granted, but not yet told */
 	RUN_FOR(&f.loop, 30);
 	CHECK_INT(f.told, 1);
 	close_fixture(&f);

@@ -31,27 +31,25 @@ static void test_layers(void)
 			      NULL, NULL);
 	struct runtime *r = runtime_new(run.config);
 	const struct runtime_setting some[] = {
-		{ "delayMs", "5" },
-		{ "timeoutMs", "8000" },
-		{ "a@b:c/delayMs", "7" },
-		{ "team/enabled", "false" },
+		{ "delayMs", "5" },          { "timeoutMs", "8000" }, { "a@b:c/delayMs", "7" },
+		{ "team/enabled", "false" }, { "team/turns", "64" },
 	};
 
-	check_effective(r, NULL, "true 300 60000");
+	check_effective(r, NULL, "true 300 60000 1");
 	CHECK_INT(runtime_replace(r, some, ARRAY_SIZE(some)), 0);
-	check_effective(r, NULL, "true 5 8000");
-	check_effective(r, "other", "true 5 8000");
-	check_effective(r, "a@b:c", "true 7 8000");
-	check_effective(r, "team", "false 5 9000"); /* its section is more special than "all" */
+	check_effective(r, NULL, "true 5 8000 1");
+	check_effective(r, "other", "true 5 8000 1");
+	check_effective(r, "a@b:c", "true 7 8000 1");
+	check_effective(r, "team", "false 5 9000 64"); /* its section is more special than "all" */
 	CHECK_INT(run.config->queue.delay_ms, 5);
 	CHECK_STR(runtime_get(r, "a@b:c", RUNTIME_DELAY), "7");
 	CHECK(!runtime_get(r, "a@b:c", RUNTIME_TIMEOUT));
 
 	CHECK_INT(runtime_replace(r, some + 1, 1), 0);
-	check_effective(r, "a@b:c", "true 300 8000");
+	check_effective(r, "a@b:c", "true 300 8000 1");
 	CHECK_INT(runtime_replace(r, NULL, 0), 0);
-	check_effective(r, "team", "true 300 9000");
-	check_effective(r, NULL, "true 300 60000");
+	check_effective(r, "team", "true 300 9000 1");
+	check_effective(r, NULL, "true 300 60000 1");
 	runtime_free(r);
 	end(&run);
 }
@@ -64,8 +62,8 @@ static void test_enabled(void)
 	const struct runtime_setting some[] = { { "enabled", "false" }, { "a/enabled", "true" } };
 
 	CHECK_INT(runtime_replace(r, some, 2), 0);
-	check_effective(r, NULL, "false 200 60000");
-	check_effective(r, "a", "false 200 60000");
+	check_effective(r, NULL, "false 200 60000 1");
+	check_effective(r, "a", "false 200 60000 1");
 	runtime_free(r);
 	end(&run);
 }
@@ -82,9 +80,9 @@ static void test_reload(void)
 	CHECK_INT(config_reload(run.config, fresh.config, &errors), 0);
 	fresh.config = NULL;
 	runtime_reloaded(r);
-	check_effective(r, NULL, "true 400 5000");
+	check_effective(r, NULL, "true 400 5000 1");
 	CHECK_INT(runtime_replace(r, NULL, 0), 0);
-	check_effective(r, NULL, "true 400 60000");
+	check_effective(r, NULL, "true 400 60000 1");
 	runtime_free(r);
 	end(&run);
 	end(&fresh);
@@ -103,8 +101,8 @@ static void test_strange(void)
 	};
 
 	CHECK_INT(runtime_replace(r, some, ARRAY_SIZE(some)), ARRAY_SIZE(some) - 1);
-	check_effective(r, NULL, "true 200 60000");
-	check_effective(r, "a", "false 200 60000");
+	check_effective(r, NULL, "true 200 60000 1");
+	check_effective(r, "a", "false 200 60000 1");
 	CHECK_STR(runtime_get(r, "a", RUNTIME_ENABLED), "false");
 	runtime_free(r);
 	end(&run);

@@ -44,7 +44,9 @@ static void close_fixture(struct fixture *f)
 
 static struct shadow *shadow(struct fixture *f, const char *account)
 {
-	return shadow_join(f->shadows, account, &f->terms, "req_1");
+	static const struct lock_standing nobody;
+
+	return shadow_join(f->shadows, account, &f->terms, &nobody, "req_1");
 }
 
 static int64_t ends(const struct fixture *f, enum shadow_end end)
@@ -165,7 +167,7 @@ static void test_apart(void)
 	queue_join(f.queue, &place, "a", &f.terms);
 	CHECK(RUN_UNTIL(&f.loop, turns == 1 && shadow_wait_ms(s) >= 0, 1000));
 	CHECK_INT(place.state, PLACE_TURN);
-	queue_leave(&place, true);
+	queue_leave(&place, LOCK_USED);
 	shadow_release(&s, true);
 	close_fixture(&f);
 }

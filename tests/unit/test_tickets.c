@@ -45,7 +45,7 @@ static void test_lost_place_in_a_full_line(struct fixture *f)
 struct asker {
 	struct lock_query q;
 	bool answered;
-	struct lock_view view; /* without its lists */
+	struct lock_holder holder;
 };
 
 static void answered(struct lock_query *q, const struct lock_answer *answer)
@@ -54,33 +54,33 @@ static void answered(struct lock_query *q, const struct lock_answer *answer)
 
 	CHECK_INT(answer->count, 1);
 	asker->answered = true;
-	asker->view = answer->views[0];
+	asker->holder = *lock_view_first(&answer->views[0]);
 }
 
 /* By the other process: what it sees is in Redis. */
-static struct lock_view look(struct fixture *f)
+static struct lock_holder look(struct fixture *f)
 {
 	struct asker asker = { .q = { .verb = LOCK_LOOK, .account = "a", .answered = answered } };
 
 	lock_query_send(f->b[1], &asker.q);
 	UNTIL(f, asker.answered);
-	return asker.view;
+	return asker.holder;
 }
 
 static void check_paces(struct fixture *f, const struct guest *g, int64_t delay_ms)
 {
-	struct lock_view v = look(f);
+	struct lock_holder v = look(f);
 
-	CHECK_STR(v.holder.ticket, g->t.id);
+	CHECK_STR(v.who.ticket, g->t.id);
 	CHECK(v.held_known && v.held_ms < 0 && v.held_ms >= -delay_ms);
-	CHECK(v.holder.waited_ms > 0 && v.holder.waited_ms <= delay_ms + LATE_MS);
+	CHECK(v.who.waited_ms > 0 && v.who.waited_ms <= delay_ms + LATE_MS);
 }
 
 static void test_delay_is_seen(struct fixture *f)
 {
 	const struct lock_terms paced = { 2000, 3000, 60000, 10 };
 	struct guest a = { 0 }, b = { 0 }, c = { 0 };
-	struct lock_view v;
+	struct lock_holder v;
 
 	a.t.terms = b.t.terms = c.t.terms = paced;
 	guest_enter(&a, f->b[0], "a");
@@ -106,7 +106,7 @@ static void test_delay_is_seen(struct fixture *f)
 static void test_left_during_delay(struct fixture *f)
 {
 	struct guest a = { 0 }, b = { 0 };
-	struct lock_view v;
+	struct lock_holder v;
 	int64_t ms = -1;
 	redisReply *r;
 

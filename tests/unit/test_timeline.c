@@ -128,33 +128,55 @@ static void test_full(void)
 
 static void test_states(void)
 {
-	static const struct {
+	struct lock_holder running = { { "a" }, .held_known = true, .held_ms = 5, .ttl_raw_ms = 9 };
+	struct lock_holder pacing = { { "b" }, .held_known = true, .held_ms = -5, .ttl_raw_ms = 9 };
+	struct lock_holder relays = { { "relay" }, .ttl_raw_ms = 9 };
+	struct lock_holder orphan = { { "relay" }, .ttl_raw_ms = -1 };
+	struct lock_holder two[] = { pacing, running }, both[] = { pacing, pacing };
+	struct lock_holder lost[] = { running, orphan };
+	const struct {
 		struct lock_view v;
 		bool stalled;
 		enum account_state state;
 	} cases[] = {
-		{ { .ttl_raw_ms = -2 }, false, ACCOUNT_FREE },
-		{ { .holder.ticket = "a", .held_known = true, .held_ms = 5, .ttl_raw_ms = 9 },
-		  false,
-		  ACCOUNT_BUSY },
-		{ { .holder.ticket = "a", .held_known = true, .held_ms = -5, .ttl_raw_ms = 9 },
-		  false,
-		  ACCOUNT_PACING },
-		{ { .holder.ticket = "relay", .ttl_raw_ms = 9 }, false, ACCOUNT_BUSY },
-		{ { .holder.ticket = "relay", .ttl_raw_ms = -1 }, false, ACCOUNT_STUCK },
-		{ { .holder.ticket = "relay", .ttl_raw_ms = -1, .paused_at_ms = 1 },
+		{ { 0 }, false, ACCOUNT_FREE },
+		{ { .holders = &running, .holder_count = 1 }, false, ACCOUNT_BUSY },
+		{ { .holders = &pacing, .holder_count = 1 }, false, ACCOUNT_PACING },
+		{ { .holders = &relays, .holder_count = 1 }, false, ACCOUNT_BUSY },
+		{ { .holders = &orphan, .holder_count = 1 }, false, ACCOUNT_STUCK },
+		{ { .holders = &orphan, .holder_count = 1, .paused_at_ms = 1 },
 		  false,
 		  ACCOUNT_PAUSED },
-		{ { .holder.ticket = "a", .held_known = true, .held_ms = 5, .ttl_raw_ms = 9 },
-		  true,
-		  ACCOUNT_BUSY },
-		{ { .holder.ticket = "a", .held_known = true, .ttl_raw_ms = 9, .waiting = 1 },
-		  true,
-		  ACCOUNT_STUCK },
-		{ { .waiting = 1, .oldest_wait_ms = 100, .ttl_raw_ms = -2 }, false, ACCOUNT_FREE },
-		{ { .waiting = 1, .oldest_wait_ms = 9000, .ttl_raw_ms = -2 },
+		{ { .holders = &running, .holder_count = 1 }, true, ACCOUNT_BUSY },
+		{ { .holders = &running, .holder_count = 1, .waiting = 1 }, true, ACCOUNT_STUCK },
+		{ { .waiting = 1, .oldest_wait_ms = 100 }, false, ACCOUNT_FREE },
+		{ { .waiting = 1, .oldest_wait_ms = 9000 }, false, ACCOUNT_STUCK },
+		{ { .holders = two, .holder_count = 2, .turns = 2 }, false, ACCOUNT_BUSY },
+		{ { .holders = both, .holder_count = 2, .turns = 2 }, false, ACCOUNT_PACING },
+		{ { .holders = lost, .holder_count = 2, .turns = 2 }, false, ACCOUNT_STUCK },
+		/* the second turn is free */
+		{ { .holders = &running,
+		    .holder_count = 1,
+		    .turns = 2,
+		    .waiting = 1,
+		    .oldest_wait_ms = 9000 },
 		  false,
 		  ACCOUNT_STUCK },
+		{ { .holders = &running,
+		    .holder_count = 1,
+		    .turns = 1,
+		    .waiting = 1,
+		    .oldest_wait_ms = 9000 },
+		  false,
+		  ACCOUNT_BUSY },
+		/* turns were lowered: more hold than may */
+		{ { .holders = two,
+		    .holder_count = 2,
+		    .turns = 1,
+		    .waiting = 1,
+		    .oldest_wait_ms = 9000 },
+		  false,
+		  ACCOUNT_BUSY },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -118,8 +118,8 @@ static void test_a_deadline_is_no_turn(struct loop *loop)
 	CHECK(RUN_UNTIL(loop, count(waiters, PLACE_WAITING) == 0, 5000));
 	CHECK_INT(count(waiters, PLACE_TIMED_OUT), WAITERS);
 	for (int i = 0; i < WAITERS; i++)
-		queue_leave(&waiters[i], false);
-	queue_leave(&holder, false);
+		queue_leave(&waiters[i], LOCK_UNUSED);
+	queue_leave(&holder, LOCK_UNUSED);
 	queue_stop(queue, 1000, on_changed, NULL);
 	queue_free(queue);
 }

@@ -167,10 +167,24 @@ static void redis_enter(struct lock_backend *b, struct lock_ticket *t)
 		redis_tickets_enter(&r->tickets, t);
 }
 
-static void redis_give_back(struct lock_backend *b, struct lock_ticket *t, bool completed)
+static void redis_give_back(struct lock_backend *b, struct lock_ticket *t, enum lock_end end)
 {
 	(void)b;
-	redis_tickets_give_back(t, completed);
+	redis_tickets_give_back(t, end);
+}
+
+static void redis_retune(struct lock_backend *b, const char *account,
+			 const struct lock_terms *terms)
+{
+	(void)b;
+	(void)account;
+	(void)terms;
+}
+
+static int64_t redis_position(struct lock_backend *b, struct lock_ticket *t)
+{
+	(void)b;
+	return redis_tickets_position(t);
 }
 
 static bool redis_holds(struct lock_backend *b, struct lock_ticket *t)
@@ -354,6 +368,8 @@ static const struct lock_ops redis_ops = {
 	.name = "redis",
 	.enter = redis_enter,
 	.give_back = redis_give_back,
+	.retune = redis_retune,
+	.position = redis_position,
 	.holds = redis_holds,
 	.stats = redis_stats,
 	.query = redis_queries,

@@ -15,7 +15,7 @@
 
 enum {
 	PULSE_EVERY_MS = 800,
-	LOOK_FAILED = -3, /* as ttl_raw_ms: less than Redis' own */
+	LOOK_FAILED = -1, /* as the turns of a view */
 };
 
 struct query_run {
@@ -50,7 +50,9 @@ static void leave_out_failed(struct query_run *run)
 		return;
 	}
 	for (size_t i = 0; i < a->count; i++) {
-		if (a->views[i].ttl_raw_ms != LOOK_FAILED)
+		if (a->views[i].turns == LOOK_FAILED)
+			query_view_clear(&a->views[i]);
+		else
 			a->views[kept++] = a->views[i];
 	}
 	a->count = kept;
@@ -140,7 +142,7 @@ static int error_of(const redisReply *reply)
 
 static void look_failed(struct query_run *run, size_t view, int error)
 {
-	run->reply->answer.views[view].ttl_raw_ms = LOOK_FAILED;
+	run->reply->answer.views[view].turns = LOOK_FAILED;
 	run->failed++;
 	run->look_error = error;
 }

@@ -25,6 +25,7 @@ struct redis_ticket {
 	struct redis_node *node; /* where its account lives, and whose keeper keeps it */
 	enum turn_state state;
 	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
+	int64_t position;              /* as it joined */
 	bool doubted;      /* told that it has lost a turn that it wasn't known to have */
 	UT_hash_handle hh; /* by box.ticket->id */
 };

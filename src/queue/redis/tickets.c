@@ -214,7 +214,7 @@ static void give_back_stray(struct redis_tickets *r, const struct keeper_news *n
 		ticket_call_retry_later(e);
 }
 
-void redis_tickets_give_back(struct lock_ticket *t, bool completed)
+void redis_tickets_give_back(struct lock_ticket *t, enum lock_end end)
 {
 	struct redis_ticket *p = t->entry;
 
@@ -222,9 +222,16 @@ void redis_tickets_give_back(struct lock_ticket *t, bool completed)
 		return;
 	if (p->state != TURN_NONE) {
 		ticket_unkeep(p);
-		send_give_back(p, completed && p->state == TURN_HELD);
+		send_give_back(p, end == LOCK_USED && p->state == TURN_HELD);
 	}
 	ticket_free(p);
+}
+
+int64_t redis_tickets_position(const struct lock_ticket *t)
+{
+	const struct redis_ticket *p = t->entry;
+
+	return p && (p->state == TURN_WAITING || p->state == TURN_CONFIRMING) ? p->position : 0;
 }
 
 bool redis_tickets_holds(struct lock_ticket *t)
@@ -244,7 +251,7 @@ void redis_tickets_settle(struct redis_tickets *r, struct job *when_settled)
 {
 	post_close(&r->post);
 	while (r->by_id)
-		redis_tickets_give_back(r->by_id->box.ticket, false);
+		redis_tickets_give_back(r->by_id->box.ticket, LOCK_UNUSED);
 	for (size_t i = 0; i < r->nodes->count; i++) {
 		keeper_rest(keeper_of(r->nodes->node[i]));
 		r->calls.open++;
@@ -262,6 +269,7 @@ static void take_place(struct redis_ticket *p, const struct script_answer *a, in
 	} else if (span_eq(a->what, SPAN("waiting")) && p->state == TURN_ENTERING) {
 		p->state = TURN_WAITING;
 		keeper_wait(keeper_of(p->node), p->box.ticket->account, p->box.ticket->id);
+		p->position = a->number;
 		ticket_tell(p, (struct lock_news){ LOCK_WAITING, .position = a->number });
 	} else if (span_eq(a->what, SPAN("removed"))) {
 		ticket_remove(p);

@@ -32,7 +32,10 @@ void redis_tickets_close(struct redis_tickets *r);
 
 /* lock_enter() and lock_give_back(). */
 void redis_tickets_enter(struct redis_tickets *r, struct lock_ticket *t);
-void redis_tickets_give_back(struct lock_ticket *t, bool completed);
+void redis_tickets_give_back(struct lock_ticket *t, enum lock_end end);
+
+/* lock_position(): what it was when it joined. */
+int64_t redis_tickets_position(const struct lock_ticket *t);
 
 /* lock_holds(). */
 bool redis_tickets_holds(struct lock_ticket *t) MUST_USE;

@@ -50,14 +50,19 @@ static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
 	struct span id = redis_text(e[0]);
 	int64_t joined, start;
 
-	v->ttl_raw_ms = number_of(e[1]);
-	copy_text(id, v->holder.ticket, sizeof v->holder.ticket);
-	v->holder.waited_ms = -1;
-	if (!id.len || !read_who(e[5], &joined, &v->holder, &start) || !start)
+	struct lock_holder *h;
+
+	if (!id.len)
 		return;
-	v->held_known = true;
-	v->held_ms = now - start;
-	v->holder.waited_ms = start - joined;
+	h = query_view_holder(v);
+	h->ttl_raw_ms = number_of(e[1]);
+	copy_text(id, h->who.ticket, sizeof h->who.ticket);
+	h->who.waited_ms = h->who.rank = -1;
+	if (!read_who(e[5], &joined, &h->who, &start) || !start)
+		return;
+	h->held_known = true;
+	h->held_ms = now - start;
+	h->who.waited_ms = start - joined;
 }
 
 static void read_waiters(const redisReply *list, int64_t now, struct lock_view *v)
@@ -69,6 +74,7 @@ static void read_waiters(const redisReply *list, int64_t now, struct lock_view *
 		int64_t joined, start;
 
 		copy_text(id, w->ticket, sizeof w->ticket);
+		w->rank = -1;
 		w->waited_ms =
 			read_who(list->element[i + 1], &joined, w, &start) ? now - joined : -1;
 	}

@@ -13,7 +13,7 @@ struct span redis_text(const redisReply *r);
 
 /*
  * Fills in all of a zeroed view but its name, from what look.lua replies. False if it is no such
- * reply; takes NULL. The caller frees v->waiters and v->samples, also then.
+ * reply; takes NULL. The caller clears `v`, also then (query.h).
  */
 bool redis_view_read(const redisReply *reply, struct lock_view *v) MUST_USE;
 

@@ -1,4 +1,4 @@
-#include "queue/samples.h"
+#include "queue/memory/samples.h"
 
 enum { FIRST_CAP = 8 };
 
@@ -12,23 +12,26 @@ static void make_room(struct samples *s)
 	s->ring = xrealloc(s->ring, s->cap * sizeof *s->ring);
 }
 
-void samples_add(struct samples *s, int64_t at_ms, int64_t wait_ms, int64_t hold_ms)
+struct share *samples_add(struct samples *s, const struct sample *sample)
 {
+	struct share *gone;
+
 	make_room(s);
-	s->ring[s->at] = (struct sample){ at_ms, wait_ms, hold_ms };
+	gone = s->count == s->cap ? s->ring[s->at].share : NULL;
+	s->ring[s->at] = *sample;
 	s->at = (s->at + 1) % s->cap;
 	s->count = MIN(s->count + 1, s->cap);
+	return gone;
 }
 
-void samples_view(const struct samples *s, int64_t now_ms, struct lock_view *view)
+void samples_each(const struct samples *s, int64_t since_ms,
+		  void (*fn)(void *arg, const struct sample *sample), void *arg)
 {
-	view->samples = xcalloc(s->count + 1, sizeof *view->samples);
 	for (size_t i = 0; i < s->count; i++) {
-		const struct sample *x = &s->ring[i];
+		const struct sample *x = &s->ring[(s->at + s->cap - s->count + i) % s->cap];
 
-		if (now_ms - x->at_ms <= LOCK_RECENT_MS)
-			view->samples[view->sample_count++] =
-				(struct lock_sample){ now_ms - x->at_ms, x->wait_ms, x->hold_ms };
+		if (x->at_ms >= since_ms)
+			fn(arg, x);
 	}
 }
 

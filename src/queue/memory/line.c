@@ -1,0 +1,322 @@
+#include "queue/memory/line.h"
+
+#include "base/clock.h"
+
+static void set_idle(struct account *a, bool idle)
+{
+	bool was_idle = !list_empty(&a->idle);
+
+	if (idle == was_idle)
+		return;
+	a->memory->idle_count += idle ? 1 : -1;
+	a->idle_since_ms = idle ? clock_ms() : 0;
+	if (idle)
+		list_append(&a->memory->idle, &a->idle);
+	else
+		list_remove(&a->idle);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+/* The latest start of a turn, of those that are over and of those that are there. */
+static int64_t latest_start_ms(const struct account *a)
+{
+	int64_t latest = a->last_start_ms;
+	struct place *p;
+
+	list_for_each (p, &a->holders, link)
+		latest = MAX(latest, p->starts_ms);
+	return latest;
+}
+
+static void grant(struct account *a, struct place *p)
+{
+	const struct lock_terms *terms = &p->box.ticket->terms;
+	int64_t now = clock_ms();
+	int64_t rested_ms = a->last_ms + terms->delay_ms;
+	int64_t spaced_ms = latest_start_ms(a) + a->interval_ms;
+
+	order_turn(&a->order, &p->order, (int64_t)tree_count(&a->waiters));
+	p->starts_ms = MAX(now, MAX(rested_ms, spaced_ms));
+	p->hold_until_ms = p->starts_ms + terms->max_hold_ms;
+	list_append(&a->holders, &p->link);
+	a->holding++;
+	a->memory->holders++;
+	post_send(&a->memory->post, &p->box,
+		  (struct lock_news){ LOCK_GRANTED, .delay_ms = p->starts_ms - now });
+}
+
+static void take_out(struct account *a, struct place *p)
+{
+	p->account = NULL;
+	if (place_holds(p)) {
+		list_remove(&p->link);
+		a->holding--;
+		a->memory->holders--;
+	} else {
+		tree_remove(&a->waiters, &p->node);
+		p->share->waiting--;
+	}
+}
+
+static bool has_free_turn(const struct account *a)
+{
+	return a->holding < a->turns && !a->paused_at_ms;
+}
+
+static void hand_out(struct account *a)
+{
+	struct place *first;
+
+	while (has_free_turn(a) && (first = place_of_node(tree_first(&a->waiters)))) {
+		tree_remove(&a->waiters, &first->node);
+		first->share->waiting--;
+		grant(a, first);
+	}
+	if (!tree_count(&a->waiters))
+		order_is_empty(&a->order);
+}
+
+/* --- advancing -------------------------------------------------------------------------------- */
+
+/* How long an idle account is remembered; 0 or less: it may be forgotten. */
+static int64_t keep_ms(const struct account *a, int64_t now)
+{
+	bool crowded = a->memory->idle_count > IDLE_MAX && a->memory->idle.next == &a->idle;
+
+	return MAX(a->quiet_until_ms, crowded ? 0 : a->idle_since_ms + LOCK_RECENT_MS) - now;
+}
+
+static int64_t first_lease_ends_ms(const struct account *a)
+{
+	int64_t ends = INT64_MAX;
+	struct place *p;
+
+	list_for_each (p, &a->holders, link)
+		ends = MIN(ends, p->hold_until_ms);
+	return ends;
+}
+
+void account_advance(struct account *a)
+{
+	int64_t now = clock_ms();
+
+	hand_out(a);
+	kept_expire(&a->kept, now);
+	set_idle(a, !a->holding && !tree_count(&a->waiters) && !a->paused_at_ms);
+	if (a->holding)
+		timer_start(a->timer, first_lease_ends_ms(a) - now);
+	else if (!a->idle_since_ms)
+		timer_stop(a->timer); /* paused */
+	else if (keep_ms(a, now) > 0)
+		timer_start(a->timer, keep_ms(a, now));
+	else {
+		a->memory->forgotten += now < a->idle_since_ms + LOCK_RECENT_MS;
+		account_free(a);
+	}
+}
+
+void accounts_trim(struct memory *m)
+{
+	struct account *a;
+
+	while (m->idle_count > IDLE_MAX && (a = list_first(&m->idle, struct account, idle)) &&
+	       keep_ms(a, clock_ms()) <= 0) {
+		m->forgotten++;
+		account_free(a);
+	}
+}
+
+/* --- facts ------------------------------------------------------------------------------------ */
+
+void account_tune(struct account *a, const struct lock_terms *terms)
+{
+	a->turns = terms->turns;
+	a->interval_ms = terms->interval_ms;
+}
+
+/* The place that was kept for it; else where it starts among the others. */
+static void take_rank(struct account *a, struct place *p)
+{
+	const struct lock_ticket *t = p->box.ticket;
+	struct kept_place *kept = kept_find(&a->kept, t->standing.keep_key, p->entered_ms);
+	struct order_guest guest;
+
+	if (kept) {
+		p->order = kept->order;
+		kept_drop(&a->kept, kept);
+		a->memory->returned++;
+		return;
+	}
+	lock_guest(t, &guest);
+	p->order = order_join(&a->order, &guest);
+}
+
+static bool is_full(const struct account *a, const struct place *p)
+{
+	const struct lock_terms *terms = &p->box.ticket->terms;
+
+	return (int64_t)tree_count(&a->waiters) >= terms->max_waiting ||
+	       (terms->max_waiting_per_share && p->share->waiting >= terms->max_waiting_per_share);
+}
+
+void account_join(struct account *a, struct place *p)
+{
+	struct post *post = &a->memory->post;
+
+	p->share = shares_use(&a->shares, p->box.ticket->standing.share);
+	p->account = a;
+	if (has_free_turn(a) && !tree_count(&a->waiters)) {
+		take_rank(a, p);
+		grant(a, p);
+		return;
+	}
+	if (is_full(a, p)) {
+		p->account = NULL;
+		shares_drop(&a->shares, steal(&p->share));
+		post_send(post, &p->box, (struct lock_news){ LOCK_FULL });
+		return;
+	}
+	take_rank(a, p);
+	tree_insert(&a->waiters, &p->node, p->order.rank);
+	p->share->waiting++;
+	post_send(post, &p->box,
+		  (struct lock_news){ LOCK_WAITING,
+				      .position = (int64_t)tree_before(&p->node) + a->holding,
+				      .rank = p->order.rank });
+}
+
+static void add_sample(struct account *a, const struct place *p, int64_t until_ms, int64_t hold_ms)
+{
+	struct sample s = {
+		.at_ms = clock_ms(),
+		.wait_ms = until_ms - p->entered_ms,
+		.hold_ms = hold_ms,
+		.share = shares_use(&a->shares, p->share->name),
+	};
+
+	shares_drop(&a->shares, samples_add(&a->samples, &s));
+}
+
+static void remember_until(struct account *a, int64_t until_ms)
+{
+	a->quiet_until_ms = MAX(a->quiet_until_ms, until_ms);
+}
+
+static void note_start(struct account *a, const struct place *p)
+{
+	a->last_start_ms = MAX(a->last_start_ms, p->starts_ms);
+	remember_until(a, a->last_start_ms + a->interval_ms);
+}
+
+static void note_completion(struct account *a, const struct place *p)
+{
+	note_start(a, p);
+	a->last_ms = clock_ms();
+	a->last_wall_ms = clock_wall_ms();
+	remember_until(a, a->last_ms + p->box.ticket->terms.delay_ms);
+	add_sample(a, p, p->starts_ms, MAX(a->last_ms - p->starts_ms, 0));
+}
+
+/* Leaves without having used a turn. */
+static void note_leave(struct account *a, const struct place *p)
+{
+	int64_t now = clock_ms();
+
+	add_sample(a, p, place_holds(p) ? MIN(p->starts_ms, now) : now, -1);
+}
+
+static void keep_place(struct account *a, const struct place *p)
+{
+	const struct lock_ticket *t = p->box.ticket;
+	struct kept_place what = {
+		.order = p->order,
+		.share = p->share,
+		.until_ms = clock_ms() + t->terms.keep_place_ms,
+	};
+
+	if (!t->standing.keep_key[0] || t->terms.keep_place_ms <= 0)
+		return;
+	memcpy(what.key, t->standing.keep_key, sizeof what.key);
+	kept_put(&a->kept, &what, t->terms.max_waiting);
+	remember_until(a, what.until_ms);
+}
+
+void account_leave(struct account *a, struct place *p, enum lock_end end)
+{
+	if (place_holds(p) && end == LOCK_USED)
+		note_completion(a, p);
+	else
+		note_leave(a, p);
+	if (end == LOCK_KEEP)
+		keep_place(a, p);
+	take_out(a, p);
+	shares_drop(&a->shares, steal(&p->share));
+}
+
+void account_lose(struct account *a, struct place *p)
+{
+	take_out(a, p);
+	shares_drop(&a->shares, steal(&p->share));
+	note_start(a, p);
+	a->memory->lost++;
+	post_send(&a->memory->post, &p->box, (struct lock_news){ LOCK_LOST });
+}
+
+void account_remove(struct account *a, struct place *p)
+{
+	take_out(a, p);
+	shares_drop(&a->shares, steal(&p->share));
+	post_send(&a->memory->post, &p->box, (struct lock_news){ LOCK_REMOVED });
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void on_timer(void *arg)
+{
+	struct account *a = arg;
+	struct place *p, *next;
+
+	list_for_each_safe (p, next, &a->holders, link) {
+		if (clock_ms() >= p->hold_until_ms)
+			account_lose(a, p);
+	}
+	account_advance(a);
+}
+
+struct account *account_get(struct memory *m, const char *name)
+{
+	struct account *a;
+
+	HASH_FIND_STR(m->accounts, name, a);
+	if (a)
+		return a;
+	a = xcalloc(1, sizeof *a);
+	memcpy(a->name, name, strlen(name) + 1);
+	a->memory = m;
+	a->turns = 1;
+	a->last_ms = a->last_start_ms = INT64_MIN / 2; /* never: any delay since then is over */
+	list_init(&a->holders);
+	kept_open(&a->kept, &a->shares, &m->kept);
+	a->timer = timer_new(m->loop, on_timer, a);
+	HASH_ADD_STR(m->accounts, name, a);
+	return a;
+}
+
+static void drop_sample(void *arg, const struct sample *sample)
+{
+	shares_drop(arg, sample->share);
+}
+
+void account_free(struct account *a)
+{
+	set_idle(a, false);
+	HASH_DEL(a->memory->accounts, a);
+	kept_clear(&a->kept);
+	samples_each(&a->samples, INT64_MIN, drop_sample, &a->shares);
+	samples_clear(&a->samples);
+	must(!a->shares.by_name);
+	order_clear(&a->order);
+	timer_clear(&a->timer);
+	free(a);
+}
