@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { directory, start, until } from './fleet.mjs';
+import { directory, scaled, start, until } from './fleet.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -24,7 +24,7 @@ export async function startBrowser() {
 		'--disable-extensions', '--disable-dev-shm-usage', '--disable-renderer-backgrounding', '--hide-scrollbars',
 		'--remote-debugging-port=0', `--user-data-dir=${join(directory, 'chromium')}`], 'chromium');
 	const line = await until('Chromium listens', () => p.log().match(/^DevTools listening on (.*)$/m), 60000);
-	return chromium.connectOverCDP(line[1], { noDefaults: true });
+	return chromium.connectOverCDP(line[1], { noDefaults: true, timeout: scaled(30000) });
 }
 
 /* Complains of scripts that fail, and of whatever the page asks anybody but `origin` for. */
@@ -51,7 +51,7 @@ export const isLive = (page) => page.waitForFunction(() => document.getElementBy
 export async function openPage(browser, turnstile, { hash = '', token = false, before = null, unwatched = false, ...options } = {}) {
 	const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
 	const page = await context.newPage();
-	page.setDefaultTimeout(30000);
+	page.setDefaultTimeout(scaled(30000));
 	if (!unwatched)
 		watch(page, turnstile.admin);
 	await before?.(page);

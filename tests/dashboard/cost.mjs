@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { closePage, figures, isLive, openPage } from './browser.mjs';
-import { redis, until, watchRedis } from './fleet.mjs';
+import { isQuiet, redis, scaled, until, watchRedis } from './fleet.mjs';
 import { browser, fleet, page, server } from './stage.mjs';
 
 test('1,000 accounts stay fluid', async () => {
 	const commands = [];
 	for (let i = 0; i < 1000; i++) {
 		commands.push(['ZADD', 'user_msg_queue_index', Date.now(), `many-${i}`]);
-		commands.push(['SET', `user_msg_queue_lock:many-${i}`, `other.1:${i}`, 'PX', '30000']);
+		commands.push(['SET', `user_msg_queue_lock:many-${i}`, `other.1:${i}`, 'PX', '600000']);
 	}
 	await redis(server, ...commands);
 	const busy = await openPage(browser, fleet[0]);
@@ -24,13 +24,13 @@ test('1,000 accounts stay fluid', async () => {
 	}));
 	/* What else the machine does makes tasks longer, too, so the best of some rounds counts; each has three updates. */
 	let long = await longTasks();
-	for (let round = 1; round < 5 && Math.max(0, ...long) >= 200; round++)
+	for (let round = 1; round < 5 && Math.max(0, ...long) >= scaled(200); round++)
 		long = await longTasks();
 	const took = await busy.evaluate(() => performance.getEntriesByType('resource')
 		.filter((e) => e.name.includes('/api/overview')).slice(-4).map((e) => Math.round(e.duration)));
 	console.log(`1,000 accounts: answers in ${took.join(', ')} ms; tasks over 50 ms: ${long.join(', ') || 'none'}`);
-	assert.ok(Math.max(0, ...long) < 200, 'no update blocks the page');
-	assert.ok(Math.min(...took) < 250, 'an answer doesn’t take long');
+	assert.ok(Math.max(0, ...long) < scaled(200), 'no update blocks the page');
+	assert.ok(Math.min(...took) < scaled(250), 'an answer doesn’t take long');
 	await closePage(busy);
 	await redis(server, ['DEL', ...Array.from({ length: 1000 }, (_, i) => `user_msg_queue_lock:many-${i}`)],
 		['ZREM', 'user_msg_queue_index', ...Array.from({ length: 1000 }, (_, i) => `many-${i}`)]);
@@ -46,6 +46,7 @@ test('polling: a request a second and page, a survey a second and instance that 
 	let asked = 0;
 	const count = (r) => { asked += r.url().includes('/api/'); };
 	await page.goto('about:blank');
+	await isQuiet(server);
 	const nobody = await watchRedis(server, 2000);
 	assert.deepEqual(nobody.surveys, [], 'nobody looks');
 
@@ -53,16 +54,15 @@ test('polling: a request a second and page, a survey a second and instance that 
 	const pages = [page, await openPage(browser, fleet[1])];
 	await isLive(page);
 	page.on('request', count);
-	const one = await watchRedis(server, 3000);
+	const one = await watchRedis(server, 3000, 2);
 	page.off('request', count);
 	assert.ok(asked >= 1 && asked <= one.tookMs / 1000 + 2, `${asked} requests of one page in ${one.tookMs} ms`);
-	assert.equal(one.surveys.length, 2, 'both instances ask');
 
 	for (const t of [fleet[0], fleet[0], fleet[0], fleet[1], fleet[1], fleet[1]])
 		pages.push(await openPage(browser, t));
 	asked = 0;
 	pages.forEach((p) => p.on('request', count));
-	const many = await watchRedis(server, 3000);
+	const many = await watchRedis(server, 3000, 2);
 	pages.forEach((p) => p.off('request', count));
 	console.log(`surveys of each instance in ${Math.round(one.tookMs)} ms with a page at two instances: ${one.surveys.join(', ')}; `
 		+ `in ${Math.round(many.tookMs)} ms with four at each: ${many.surveys.join(', ')}, for ${asked} requests`);
@@ -94,6 +94,7 @@ test('a tab that isn’t seen asks for nothing', async () => {
 	await front.bringToFront();
 	await until('it is hidden', () => tab.evaluate(() => document.hidden));
 	await until('what was under way has come to its end', () => ended >= asked);
+	await isQuiet(server);
 	asked = 0;
 	const { surveys } = await watchRedis(server, 2500);
 	assert.equal(asked, 0);

@@ -2,8 +2,8 @@
  * stage.mjs - what all tests of the page share: a Chromium, three turnstiles, Redis, a relay, and an open page.
  */
 import assert from 'node:assert/strict';
-import { after, before } from 'node:test';
-import { done, openPage, rows, startBrowser } from './browser.mjs';
+import { after, before, beforeEach } from 'node:test';
+import { done, isLive, openPage, rows, startBrowser } from './browser.mjs';
 import { accountOf, json, startRedis, startRelay, startTurnstile, stopAll, until } from './fleet.mjs';
 
 export let browser, server, relay, fleet, page;
@@ -14,6 +14,14 @@ before(async () => {
 	fleet = await Promise.all(['web1', 'web2', 'web3'].map((name) => startTurnstile(name, { redis: server, relay })));
 	browser = await startBrowser();
 	page = await openPage(browser, fleet[0]);
+});
+
+/* Also behind a test that failed and left it elsewhere. */
+beforeEach(async () => {
+	if (!page.url().startsWith(fleet[0].admin)) {
+		await page.goto(`${fleet[0].admin}/`);
+		await isLive(page);
+	}
 });
 
 after(async () => {

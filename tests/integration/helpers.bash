@@ -42,7 +42,13 @@ prepare() {
 
 # wait_for CONDITION [SECONDS]: until the shell command CONDITION succeeds. The limit is scaled when it is over, as
 # what makes the machine slow may have begun meanwhile. Who has waited for long looks less often: others work.
+# Without functrace, as the trap by which bats knows where it is makes each look thirty times as long.
 wait_for() {
+	local -
+	set +T
+	look_until "$@"
+}
+look_until() {
 	local began=${EPOCHREALTIME/./} waited=0 limit=$((${2:-20} * 1000000))
 	until eval "$1" >/dev/null 2>&1; do
 		waited=$((${EPOCHREALTIME/./} - began))
@@ -160,8 +166,7 @@ start_turnstile() {
 		cat "$LOG" >&2
 		return 1
 	fi
-	URL=$(log_lines 'select(.msg == "listening") | "http://" + .address' | tail -n 1)
-	ADMIN=$(log_lines 'select(.msg == "listening") | "http://" + .admin' | tail -n 1)
+	read -r URL ADMIN < <(log_lines 'select(.msg == "listening") | "http://\(.address) http://\(.admin // "")"' | tail -n 1)
 }
 
 # What turnstile needs on either backend.
