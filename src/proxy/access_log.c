@@ -21,8 +21,8 @@ static void keep_refusal(const struct exchange *x, int64_t wait_ms)
 		.waited_ms = wait_ms,
 	};
 
-	if (!outcome_info[x->outcome].type || x->status != outcome_info[x->outcome].status)
-		return; /* the client heard nothing of ours, or had a response already */
+	if (x->told != TOLD_ERROR)
+		return;
 	snprintf(r.account, sizeof r.account, "%s", has_account(x) ? x->verdict.account : "");
 	snprintf(r.client, sizeof r.client, "%s", x->client_address);
 	snprintf(r.id, sizeof r.id, "%s", x->id);

@@ -171,8 +171,8 @@ static void on_watchdog(void *arg)
 	enum outcome outcome = overdue(x);
 
 	if (outcome) {
-		if (x->state == X_DYING && x->request)
-			http_request_cut(x->request); /* it doesn't even take its error */
+		if (x->state == X_DYING)
+			reply_cut(x); /* it doesn't even take its error */
 		exchange_finish(x, outcome);
 	}
 	start_watchdog(x);
@@ -204,35 +204,18 @@ static void drop_body(struct exchange *x)
 	look_free(steal(&x->look));
 }
 
-/* What the client hears of an end that isn't an answer. */
-static void tell_client(struct exchange *x, bool responded)
-{
-	if (!x->request)
-		return;
-	if (x->client == CLIENT_GONE || !outcome_info[x->outcome].type)
-		http_request_cut(x->request);
-	else if (responded)
-		http_request_wake(x->request); /* takes what is there, then is cut: reply.c */
-	else
-		reply_with_error(x);
-}
-
 void exchange_finish(struct exchange *x, enum outcome outcome)
 {
-	bool responded = x->state == X_STREAMING || x->state == X_DRAINING;
-
 	if (x->state == X_DYING)
 		return;
 	x->outcome = outcome;
-	if (!responded)
-		x->status = outcome_info[outcome].status;
 	give_back(x);
 	if (x->transfer && transfer_error_text(x->transfer)[0])
 		x->error = xstrdup(transfer_error_text(x->transfer));
 	transfer_free(&x->transfer);
 	move(x, X_DYING);
 	drop_body(x);
-	tell_client(x, responded);
+	reply_finish(x);
 	exchange_poke(x);
 }
 
@@ -264,14 +247,11 @@ static void on_transfer_changed(void *arg)
 static bool on_transfer_gives(void *arg, const char *data, size_t len)
 {
 	struct exchange *x = arg;
+	bool taken = reply_give(x, data, len);
 
-	if (pipe_room(&x->download) < len)
-		return false;
-	must(pipe_write(&x->download, data, len) == len);
-	exchange_moved(x);
-	if (x->state == X_STREAMING && x->request)
-		http_request_wake(x->request);
-	return true;
+	if (taken)
+		exchange_moved(x);
+	return taken;
 }
 
 /* Of a streamed body: what was kept of it, then what comes. */
@@ -446,7 +426,7 @@ static void advance_waiting(struct exchange *x)
 
 static void count_response(struct exchange *x)
 {
-	int first_digit = x->status / 100;
+	int first_digit = x->upstream_status / 100;
 
 	if (first_digit < STATUS_CLASSES)
 		x->proxy->counters.upstream_responses[first_digit]++;
@@ -479,7 +459,7 @@ static void advance_forwarding(struct exchange *x)
 			exchange_finish(x, outcome_of(transfer_error(x->transfer)));
 		return;
 	}
-	x->status = transfer_status(x->transfer);
+	x->upstream_status = transfer_status(x->transfer);
 	count_response(x);
 	move(x, X_STREAMING);
 	if (x->terms.release_on == RELEASE_ON_HEADERS)
@@ -502,9 +482,7 @@ static void advance_streaming(struct exchange *x)
 	give_back(x);
 	drop_body(x);
 	move(x, X_DRAINING);
-	if (x->request)
-		http_request_wake(
-			x->request); /* it may be parked with nothing but the end to send */
+	reply_end(x);
 }
 
 static void advance_draining(struct exchange *x)

@@ -50,6 +50,22 @@ enum client_state {
 	CLIENT_CLOSED,  /* the connection is closed; there is no request any more */
 };
 
+/*
+ * What the client has been told: a fact of its own, written by reply.c alone. What the exchange does
+ * follows from its state; what may still be said to the client, from this.
+ *
+ *      NOTHING ──> HEAD ──> ALL
+ *         └──> ERROR          any but ERROR ──> CUT
+ */
+enum told {
+	TOLD_NOTHING,
+	TOLD_HEAD,  /* the upstream's status and fields; the body goes through `download` */
+	TOLD_ALL,   /* the same, and the last byte of the body is in `download` or gone out */
+	TOLD_ERROR, /* an error of ours, whole */
+	TOLD_CUT,   /* nothing more: it must not take what it has for all */
+	TOLD_COUNT,
+};
+
 enum { REQUEST_ID_MAX = 40 };
 
 struct proxy {
@@ -88,6 +104,8 @@ struct exchange {
 
 	struct http_request *request; /* NULL from CLIENT_SERVED on */
 	enum client_state client;
+	enum told told;
+	int status; /* as told; if it was told nothing, what the outcome stands for */
 
 	struct look *look; /* while the body of a request that may be gated comes in */
 	struct request_verdict verdict;
@@ -106,7 +124,7 @@ struct exchange {
 	char *error;         /* what curl says went wrong, or NULL */
 	char peer_address[CLIENT_ADDRESS_MAX];
 	char client_address[CLIENT_ADDRESS_MAX]; /* the peer's, or what trusted proxies say */
-	int status;
+	int upstream_status;                     /* 0: it didn't answer */
 	int64_t started_ms, moved_ms; /* moved: the last time a byte came in or went out */
 	int64_t wait_ms;              /* from joining to the upstream; -1 while that isn't over */
 	int64_t hold_ms;              /* -1 while no turn was given back */

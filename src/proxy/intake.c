@@ -168,7 +168,7 @@ static void on_gone(void *arg)
 
 	x->client = CLIENT_GONE;
 	if (x->state == X_DYING)
-		http_request_cut(x->request);
+		reply_cut(x);
 	exchange_poke(x);
 }
 

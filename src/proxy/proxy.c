@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "proxy/exchange.h"
 #include "proxy/intake.h"
+#include "proxy/reply.h"
 
 int64_t proxy_exchanges(const struct proxy *p)
 {
@@ -67,10 +68,8 @@ void proxy_cut(struct proxy *p)
 	struct exchange *x;
 
 	finish_all(p, X_READING, X_DRAINING);
-	list_for_each (x, &p->in_state[X_DYING], link) {
-		if (x->request)
-			http_request_cut(x->request);
-	}
+	list_for_each (x, &p->in_state[X_DYING], link)
+		reply_cut(x);
 	http_server_cut_idle(p->server);
 	loop_defer(p->loop, &p->check_idle);
 }

@@ -11,6 +11,32 @@
 /* Our own fields come on top of the upstream's. */
 _Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
 
+#define TO(told) (1u << (told))
+
+static const unsigned next_told[TOLD_COUNT] = {
+	[TOLD_NOTHING] = TO(TOLD_HEAD) | TO(TOLD_ERROR) | TO(TOLD_CUT),
+	[TOLD_HEAD] = TO(TOLD_ALL) | TO(TOLD_CUT),
+	[TOLD_ALL] = TO(TOLD_CUT),
+};
+
+static void tell(struct exchange *x, enum told what)
+{
+	must(next_told[x->told] & TO(what));
+	x->told = what;
+}
+
+/* --- the body --------------------------------------------------------------------------------- */
+
+bool reply_give(struct exchange *x, const char *data, size_t len)
+{
+	if (pipe_room(&x->download) < len)
+		return false;
+	must(pipe_write(&x->download, data, len) == len);
+	if (x->told == TOLD_HEAD && x->request)
+		http_request_wake(x->request);
+	return true;
+}
+
 ssize_t reply_read(void *arg, char *to, size_t max)
 {
 	struct exchange *x = arg;
@@ -24,10 +50,12 @@ ssize_t reply_read(void *arg, char *to, size_t max)
 			transfer_resume(x->transfer);
 		return (ssize_t)n;
 	}
-	if (x->state == X_DYING)
+	if (x->told == TOLD_CUT)
 		return HTTP_READ_CUT; /* what came is delivered; it isn't all */
-	return x->state == X_DRAINING ? HTTP_READ_END : 0;
+	return x->told == TOLD_ALL ? HTTP_READ_END : 0;
 }
+
+/* --- the upstream's response ------------------------------------------------------------------ */
 
 /* How long it waited for its turn (W3C Server Timing); nothing for what was never in line. */
 static void add_timing(struct exchange *x, struct buf *text, struct field_list *fields)
@@ -83,6 +111,8 @@ void reply_with_response(struct exchange *x)
 	CLEANUP(buf_clear) struct buf timing = { 0 };
 	CLEANUP(buf_clear) struct buf body = whole_response(x, length);
 
+	x->status = x->upstream_status;
+	tell(x, TOLD_HEAD);
 	warn_of_relay_queue(x, from);
 	forward_response_fields(from, &fields);
 	add_timing(x, &timing, &fields);
@@ -96,7 +126,16 @@ void reply_with_response(struct exchange *x)
 					 });
 }
 
-void reply_with_error(struct exchange *x)
+void reply_end(struct exchange *x)
+{
+	tell(x, TOLD_ALL);
+	if (x->request) /* it may be parked with nothing but the end to send */
+		http_request_wake(x->request);
+}
+
+/* --- our own ---------------------------------------------------------------------------------- */
+
+static void respond_error(struct exchange *x)
 {
 	const struct outcome_info *o = &outcome_info[x->outcome];
 	CLEANUP(field_list_clear) struct field_list fields = { 0 };
@@ -113,6 +152,7 @@ void reply_with_error(struct exchange *x)
 		field_list_add(&fields, SPAN("retry-after"), buf_span(&retry));
 		field_list_add(&fields, SPAN("x-should-retry"), SPAN("true"));
 	}
+	tell(x, TOLD_ERROR);
 	x->bytes_out += (int64_t)body.len;
 	http_request_respond(x->request, &(struct http_response){
 						 .status = o->status,
@@ -121,4 +161,29 @@ void reply_with_error(struct exchange *x)
 						 .body = buf_span(&body),
 						 .refuses = o->flags & OUTCOME_CLOSE,
 					 });
+}
+
+void reply_cut(struct exchange *x)
+{
+	if (!x->request)
+		return;
+	if (x->told != TOLD_ERROR && x->told != TOLD_CUT)
+		tell(x, TOLD_CUT);
+	http_request_cut(x->request);
+}
+
+void reply_finish(struct exchange *x)
+{
+	if (x->told == TOLD_NOTHING)
+		x->status = outcome_info[x->outcome].status;
+	if (!x->request)
+		return; /* it has got everything, or is gone */
+	if (x->client == CLIENT_GONE || !outcome_info[x->outcome].type) {
+		reply_cut(x);
+	} else if (x->told == TOLD_NOTHING) {
+		respond_error(x);
+	} else {
+		tell(x, TOLD_CUT);
+		http_request_wake(x->request); /* takes what is there first */
+	}
 }

@@ -1,15 +1,32 @@
 /*
- * reply.h - the response of an exchange goes out. Private to proxy/.
+ * reply.h - the response of an exchange goes out: the one writer of x->told and x->status. Private
+ * to proxy/.
  */
 #pragma once
 
 #include "proxy/exchange.h"
 
-/* Answers with the upstream's status and fields; the body is taken from x->download as it comes. */
+/*
+ * The upstream's status and fields are there: the client hears them. The body is taken from
+ * x->download as it comes. From TOLD_NOTHING.
+ */
 void reply_with_response(struct exchange *x);
 
-/* Answers with the error that x->outcome stands for. */
-void reply_with_error(struct exchange *x);
+/* Bytes of the upstream's body; all or nothing. False: no room; transfer_resume() follows. */
+bool reply_give(struct exchange *x, const char *data, size_t len);
+
+/* The upstream's response is complete. From TOLD_HEAD. */
+void reply_end(struct exchange *x);
+
+/*
+ * The exchange has ended, by x->outcome: a client that was told nothing hears the error that this
+ * stands for, one that is in the middle of a response gets what is there of it and is cut. Nothing
+ * if the response has gone out.
+ */
+void reply_finish(struct exchange *x);
+
+/* Cuts the client's connection at once, so that what it has can't be taken for all. */
+void reply_cut(struct exchange *x);
 
 /* The body, for the listener: as read() of http_server.h. `x` is the exchange. */
 ssize_t reply_read(void *x, char *to, size_t max);
