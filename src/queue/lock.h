@@ -161,7 +161,7 @@ struct lock_ops {
 	 * How many are before a ticket that waits, as far as this process knows without asking: what
 	 * LOCK_WAITING said, or newer. 0 if it doesn't wait.
 	 */
-	int64_t (*position)(struct lock_backend *b, struct lock_ticket *t);
+	int64_t (*position)(struct lock_backend *b, const struct lock_ticket *t);
 
 	/*
 	 * Whether a GRANTED ticket still has its turn, as far as this process can know without
@@ -247,7 +247,7 @@ static inline void lock_retune(struct lock_backend *b, const char *account,
 	b->ops->retune(b, account, terms);
 }
 
-static inline int64_t lock_position(struct lock_backend *b, struct lock_ticket *t)
+static inline int64_t lock_position(struct lock_backend *b, const struct lock_ticket *t)
 {
 	return b->ops->position(b, t);
 }

@@ -23,12 +23,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "queue/pace.h"
 
-enum {
-	RETRY_AFTER_MIN_S = 1,
-	RETRY_AFTER_MAX_S = 60,
-	FIRST_GUESS_MS = 5000, /* of a turn's length, until there was one */
-};
+enum { RETRY_AFTER_MIN_S = 1, RETRY_AFTER_MAX_S = 60 };
 
 struct queue {
 	struct loop *loop;
@@ -36,7 +33,7 @@ struct queue {
 	struct lock_backend *backend; /* by redis.url */
 	struct lock_backend *local;   /* for on_backend_error = local; NULL while not needed */
 	struct list places;           /* of struct queue_place, those that have joined */
-	int64_t turn_length_ms;       /* moving average */
+	struct pace *pace;
 };
 
 static void tell_owner(struct job *job)
@@ -83,7 +80,14 @@ static void start_turn(struct queue_place *p)
 		return;
 	timer_clear(&p->timer);
 	p->turn_ms = clock_ms();
+	pace_began(p->queue->pace, p->ticket.account, p->turn_ms);
 	move(p, PLACE_TURN);
+}
+
+/* However long a lost one goes on: it is no account's turn any more. */
+static void end_turn(struct queue_place *p, bool used)
+{
+	pace_ended(p->queue->pace, p->ticket.account, p->turn_ms, clock_ms(), used);
 }
 
 static void on_timer(void *arg)
@@ -141,6 +145,8 @@ static void on_lost(struct queue_place *p)
 	log_warn(used ? "a turn was lost: an operator ended it, or its lease ran out"
 		      : "a turn was lost before it was used: joining again",
 		 LOG_STR("account", p->ticket.account), LOG_STR("ticket", p->ticket.id));
+	if (p->state == PLACE_TURN)
+		end_turn(p, false);
 	if (used) {
 		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_LOST);
@@ -168,6 +174,7 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 		break;
 	case LOCK_FULL:
 		p->position = 0; /* of a place that was lost */
+		p->full = true;
 		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_FULL);
 		break;
@@ -235,9 +242,8 @@ void queue_leave(struct queue_place *p, enum lock_end end)
 	job_cancel(&p->tell);
 	list_remove(&p->link);
 	give_back(p, end);
-	if (had_turn && end == LOCK_USED)
-		p->queue->turn_length_ms =
-			(7 * p->queue->turn_length_ms + clock_ms() - p->turn_ms) / 8;
+	if (had_turn)
+		end_turn(p, end == LOCK_USED);
 }
 
 static void retune(struct queue_place *p)
@@ -263,13 +269,41 @@ void queue_reconfigured(struct queue *q)
 	}
 }
 
+static int64_t before(const struct queue_place *p)
+{
+	return p->backend ? lock_position(p->backend, &p->ticket) : p->before;
+}
+
+static int64_t estimate_ms(const struct queue_place *p, int64_t before)
+{
+	return pace_estimate_ms(p->queue->pace, &(struct pace_question){
+							.account = p->ticket.account,
+							.before = before,
+							.turns = p->ticket.terms.turns,
+							.delay_ms = p->terms.delay_ms,
+							.interval_ms = p->terms.interval_ms,
+							.now_ms = clock_ms(),
+						});
+}
+
+int64_t queue_estimate_ms(const struct queue_place *p)
+{
+	return p->joined_ms && before(p) ? estimate_ms(p, before(p)) : 0;
+}
+
 int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
 {
-	int64_t before = p && p->position > 0 ? p->position : 1;
-	int64_t delay_ms = p && p->joined_ms ? p->terms.delay_ms : q->config->queue.delay_ms;
-	int64_t each_ms = q->turn_length_ms + delay_ms;
+	int64_t ms;
 
-	return (int)MAX(RETRY_AFTER_MIN_S, MIN(RETRY_AFTER_MAX_S, (before * each_ms + 999) / 1000));
+	if (!p || !p->joined_ms)
+		ms = pace_turn_ms(q->pace, "") + q->config->queue.delay_ms;
+	else if (p->kept)
+		return RETRY_AFTER_MIN_S;
+	else if (p->full)
+		ms = estimate_ms(p, 1); /* whoever is next makes room */
+	else
+		ms = queue_estimate_ms(p);
+	return (int)MAX(RETRY_AFTER_MIN_S, MIN(RETRY_AFTER_MAX_S, (ms + 999) / 1000));
 }
 
 void queue_stats(const struct queue *q, struct lock_stats *ret)
@@ -305,7 +339,7 @@ int queue_new(struct loop *loop, const struct config *config, struct buf *errors
 
 	q->loop = loop;
 	q->config = config;
-	q->turn_length_ms = FIRST_GUESS_MS;
+	q->pace = pace_new();
 	list_init(&q->places);
 	if (config->redis.url[0]) {
 		r = lock_redis_new(loop, config, errors, &q->backend);
@@ -329,6 +363,8 @@ void queue_free(struct queue *q)
 		return;
 	if (q->local)
 		q->local->ops->free(q->local);
-	q->backend->ops->free(q->backend);
+	if (q->backend)
+		q->backend->ops->free(q->backend);
+	pace_free(q->pace);
 	free(q);
 }

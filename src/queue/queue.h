@@ -49,6 +49,7 @@ struct queue_place {
 	double rank;       /* of its place in the line, see order.h; 0 where it never waited */
 	int64_t before;    /* how many are before it, or were when it left the line */
 	bool kept;         /* it is left, and whoever sends the request again gets its rank */
+	bool full;         /* there was no room for it */
 	int64_t joined_ms; /* clock_ms(); 0 while it never joined */
 	int64_t turn_ms;   /* when it came to PLACE_TURN; 0 before */
 	struct lock_ticket ticket;
@@ -90,8 +91,15 @@ void queue_leave(struct queue_place *p, enum lock_end end);
 void queue_reconfigured(struct queue *q);
 
 /*
- * When a client that isn't served now should come again, for Retry-After: what the line before
- * this place (a NULL place: any) takes by the recent turns' length. 1 to 60 seconds.
+ * How long it takes, by the account's recent turns, until the turn begins of a place that waits, or
+ * would have begun of one that has left the line without one. 0: nobody is before it.
+ */
+int64_t queue_estimate_ms(const struct queue_place *p);
+
+/*
+ * When a client that isn't served now should come again, for Retry-After: at once if its place is
+ * kept, when there is room if the line was full, and else when its turn would have been. A NULL
+ * place: after a turn of any account. 1 to 60 seconds.
  */
 int queue_retry_after_s(const struct queue *q, const struct queue_place *p);
 

@@ -76,7 +76,7 @@ static void memory_retune(struct lock_backend *b, const char *account,
 	account_advance(a);
 }
 
-static int64_t memory_position(struct lock_backend *b, struct lock_ticket *t)
+static int64_t memory_position(struct lock_backend *b, const struct lock_ticket *t)
 {
 	const struct place *p = t->entry;
 

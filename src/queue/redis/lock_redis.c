@@ -181,7 +181,7 @@ static void redis_retune(struct lock_backend *b, const char *account,
 	(void)terms;
 }
 
-static int64_t redis_position(struct lock_backend *b, struct lock_ticket *t)
+static int64_t redis_position(struct lock_backend *b, const struct lock_ticket *t)
 {
 	(void)b;
 	return redis_tickets_position(t);
