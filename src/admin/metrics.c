@@ -51,6 +51,11 @@
 	    "Turns that were lost while they were held.", s->lock.lost)                            \
 	ONE("turnstile_dropped_waiters_total", "counter",                                          \
 	    "Waiters of any process that were taken for dead.", s->lock.dropped_waiters)           \
+	ONE("turnstile_places_kept", "gauge",                                                      \
+	    "Places kept for requests that were refused or cut before their turn.", s->lock.kept)  \
+	ONE("turnstile_places_returned_total", "counter",                                          \
+	    "Requests that were sent again in time, and got the place kept for them.",             \
+	    s->lock.returned)                                                                      \
 	ONE("turnstile_accounts_forgotten_total", "counter",                                       \
 	    "Idle accounts forgotten early, for want of room.", s->lock.forgotten)                 \
 	ONE("turnstile_backend_up", "gauge", "Whether the backend can be asked.", s->lock.up)      \

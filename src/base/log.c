@@ -88,6 +88,8 @@ static void put_value(struct buf *b, const struct log_field *f, bool json)
 {
 	if (f->type == LOG_FIELD_INT)
 		buf_printf(b, "%" PRId64, f->num);
+	else if (f->type == LOG_FIELD_REAL)
+		buf_printf(b, "%.10g", f->real);
 	else if (f->type == LOG_FIELD_BOOL)
 		buf_puts(b, f->num ? "true" : "false");
 	else if (!json)

@@ -22,15 +22,17 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log_field {
 	const char *key; /* NULL ends a list */
-	enum { LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_BOOL } type;
+	enum { LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_REAL } type;
 	struct span str; /* with a NULL ptr: null in JSON, "-" in text */
 	int64_t num;
+	double real; /* finite */
 };
 
-#define LOG_STR(key_, s)  ((struct log_field){ key_, LOG_FIELD_STR, span_of(s), 0 })
-#define LOG_SPAN(key_, s) ((struct log_field){ key_, LOG_FIELD_STR, s, 0 })
-#define LOG_INT(key_, n)  ((struct log_field){ key_, LOG_FIELD_INT, { 0 }, n })
-#define LOG_BOOL(key_, n) ((struct log_field){ key_, LOG_FIELD_BOOL, { 0 }, n })
+#define LOG_STR(key_, s)  ((struct log_field){ key_, LOG_FIELD_STR, span_of(s), 0, 0 })
+#define LOG_SPAN(key_, s) ((struct log_field){ key_, LOG_FIELD_STR, s, 0, 0 })
+#define LOG_INT(key_, n)  ((struct log_field){ key_, LOG_FIELD_INT, { 0 }, n, 0 })
+#define LOG_BOOL(key_, n) ((struct log_field){ key_, LOG_FIELD_BOOL, { 0 }, n, 0 })
+#define LOG_REAL(key_, x) ((struct log_field){ key_, LOG_FIELD_REAL, { 0 }, 0, x })
 
 /* Sets what is written (levels up to `level`) and how. Until then: info, text. */
 void log_setup(enum log_level level, enum log_format format);

@@ -69,6 +69,17 @@ static struct log_field known(const char *key, int64_t n)
 	return n < 0 ? (struct log_field){ 0 } : LOG_INT(key, n);
 }
 
+static const char *text_or_none(const char *s)
+{
+	return s[0] ? s : NULL;
+}
+
+/* Of one that had a place in the line. */
+static struct log_field rank(const struct queue_place *p)
+{
+	return p->position ? LOG_REAL("rank", p->rank) : LOG_STR("rank", NULL);
+}
+
 /* One line an exchange, when all is over: so the bytes are those that really went out. */
 void access_log_exchange(const struct exchange *x)
 {
@@ -84,8 +95,10 @@ void access_log_exchange(const struct exchange *x)
 		 LOG_STR("kind", request_kind_name(x->verdict.kind)),
 		 LOG_STR("reason", x->verdict.reason),
 		 LOG_STR("account", has_account(x) ? x->verdict.account : NULL),
+		 LOG_STR("share", text_or_none(p->standing.share)),
+		 LOG_STR("mark", text_or_none(p->standing.mark)),
 		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
-		 LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
+		 rank(p), LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
 		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
 		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error),
 		 known("would_position", x->would_position),
