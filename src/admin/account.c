@@ -117,6 +117,23 @@ static void add_shares(const struct lock_view *v, cJSON *object)
 	}
 }
 
+/* The upstream's limit; null: there is none. */
+static cJSON *hold_json(const struct lock_view_hold *h)
+{
+	int64_t now = clock_wall_ms();
+	cJSON *object;
+
+	if (!h->kind)
+		return cJSON_CreateNull();
+	object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "reason", hold_kind_name(h->kind));
+	json_add_time(object, "since", now - h->since_ms);
+	json_add_time(object, "until", now + h->left_ms);
+	json_add_time(object, "nextProbe", now + h->probe_ms);
+	json_add(object, "refusals", h->refusals);
+	return object;
+}
+
 cJSON *account_brief(const struct lock_view *v)
 {
 	const struct lock_holder *lock = lock_view_first(v);
@@ -132,6 +149,7 @@ cJSON *account_brief(const struct lock_view *v)
 	json_add_known(document, "oldestWaitMs", v->oldest_wait_ms >= 0, v->oldest_wait_ms);
 	cJSON_AddBoolToObject(document, "paused", v->paused_at_ms != 0);
 	json_add_time(document, "pausedAt", v->paused_at_ms);
+	cJSON_AddItemToObject(document, "held", hold_json(&v->hold));
 	json_add_known(document, "turns", v->turns, v->turns);
 	json_add(document, "kept", v->kept);
 	add_holders(v, document);
@@ -195,7 +213,7 @@ cJSON *account_whole(const struct lock_view *v)
 
 bool account_is_of_interest(const struct lock_view *v)
 {
-	return v->holder_count || v->waiting || v->paused_at_ms ||
+	return v->holder_count || v->waiting || v->paused_at_ms || v->hold.kind ||
 	       clock_wall_ms() - v->last_at_ms <= LOCK_LATELY_MS;
 }
 
@@ -203,7 +221,7 @@ bool account_is_of_interest(const struct lock_view *v)
 
 const char *const account_state_name[ACCOUNT_STATES] = {
 	[ACCOUNT_FREE] = "free",     [ACCOUNT_PACING] = "pacing", [ACCOUNT_BUSY] = "busy",
-	[ACCOUNT_PAUSED] = "paused", [ACCOUNT_STUCK] = "stuck",
+	[ACCOUNT_PAUSED] = "paused", [ACCOUNT_HELD] = "held",     [ACCOUNT_STUCK] = "stuck",
 };
 
 static bool has_orphan(const struct lock_view *v)
@@ -235,10 +253,12 @@ enum account_state account_state(const struct lock_view *v, bool stalled, const 
 		*ret_why = "the lock has no lease: nothing ends it by itself";
 	else if (v->waiting && stalled)
 		*ret_why = "the holder's response hasn't moved for listen.stall_timeout_ms";
-	else if (v->waiting && free_turn && v->oldest_wait_ms > UNTAKEN_MS)
+	else if (v->waiting && free_turn && v->oldest_wait_ms > UNTAKEN_MS && !v->hold.kind)
 		*ret_why = "the turn is free, but the first in line doesn't take it";
 	if (*ret_why)
 		return ACCOUNT_STUCK;
+	if (v->hold.kind && !v->holder_count)
+		return ACCOUNT_HELD;
 	if (!v->holder_count)
 		return ACCOUNT_FREE;
 	return all_are_pacing(v) ? ACCOUNT_PACING : ACCOUNT_BUSY;

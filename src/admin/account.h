@@ -21,6 +21,7 @@ enum account_state {
 	ACCOUNT_PACING, /* the next one has the turn, the delay isn't over */
 	ACCOUNT_BUSY,
 	ACCOUNT_PAUSED, /* by an operator; a turn may still be under way */
+	ACCOUNT_HELD,   /* by the upstream's limit, and nobody has a turn */
 	ACCOUNT_STUCK,  /* it won't go on by itself, or not soon */
 	ACCOUNT_STATES,
 };

@@ -121,6 +121,7 @@ void serve_force(struct call *c);
 void serve_force_one(struct call *c);
 void serve_pause(struct call *c);
 void serve_resume(struct call *c);
+void serve_release(struct call *c);
 void serve_remove(struct call *c);
 
 void serve_overview(struct call *c); /* overview.c */

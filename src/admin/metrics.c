@@ -63,6 +63,8 @@
 	     "Round trips to the backend; none with the memory backend.", put_round_trips)         \
 	MANY("turnstile_upstream_responses_total", "counter",                                      \
 	     "Responses of the upstream, by class of status.", put_responses)                      \
+	MANY("turnstile_upstream_limits_total", "counter",                                         \
+	     "Refusals by the upstream of requests that had a turn, by kind of limit.", put_limits) \
 	ONE("turnstile_upstream_connect_failures_total", "counter",                                \
 	    "Requests for which the upstream couldn't be reached.", connect_failures(s))           \
 	ONE("turnstile_upstream_resent_total", "counter",                                          \
@@ -221,6 +223,13 @@ static void put_responses(struct buf *to, const char *name, const struct metrics
 	for (int first_digit = 1; first_digit < STATUS_CLASSES; first_digit++)
 		buf_printf(to, "%s{class=\"%dxx\"} %" PRId64 "\n", name, first_digit,
 			   proxy_counters(s->proxy)->upstream_responses[first_digit]);
+}
+
+static void put_limits(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	for (int kind = LIMIT_NONE + 1; kind < LIMIT_KIND_COUNT; kind++)
+		buf_printf(to, "%s{kind=\"%s\"} %" PRId64 "\n", name, limit_kind_names[kind],
+			   proxy_counters(s->proxy)->limits[kind]);
 }
 
 static int64_t connect_failures(const struct metrics_source *s)

@@ -59,6 +59,8 @@ static const struct {
 	[LOCK_FORCE] = { "operator: turn ended", "released", "nobody has the account's turn" },
 	[LOCK_PAUSE] = { "operator: account paused", "paused", "" },
 	[LOCK_RESUME] = { "operator: account resumed", "resumed", "the account isn't paused" },
+	[LOCK_RELEASE] = { "operator: hold ended", "released",
+			   "the account isn't held by a limit of the upstream" },
 	[LOCK_REMOVE] = { "operator: waiter removed", "removed", "no such ticket waits" },
 };
 
@@ -114,6 +116,11 @@ void serve_pause(struct call *c)
 void serve_resume(struct call *c)
 {
 	order(c, LOCK_RESUME, NULL);
+}
+
+void serve_release(struct call *c)
+{
+	order(c, LOCK_RELEASE, NULL);
 }
 
 void serve_remove(struct call *c)

@@ -40,6 +40,8 @@ const struct route routes[] = {
 	  "Gives out no turns of the account until it is resumed." },
 	{ "POST", "/api/queues/{account}/resume", ROUTE_WRITE, serve_resume,
 	  "Ends a pause." },
+	{ "DELETE", "/api/queues/{account}/hold", ROUTE_WRITE, serve_release,
+	  "Ends a hold by the upstream's limit: the line goes on." },
 	{ "DELETE", "/api/queues/{account}/waiters/{ticket}", ROUTE_WRITE, serve_remove,
 	  "Takes a waiter out of the line; its request is answered 503." },
 	{ "GET", "/api/queues/{account}/config", ROUTE_READ, serve_account_config,

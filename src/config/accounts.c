@@ -42,6 +42,7 @@ static const struct {
 	OVERRIDE(max_waiting),
 	OVERRIDE(max_waiting_per_share),
 	OVERRIDE(release_on),
+	OVERRIDE(on_limit),
 };
 
 struct account_section {

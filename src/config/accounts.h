@@ -22,6 +22,7 @@ struct account_terms {
 	int64_t delay_ms, timeout_ms, max_waiting, max_waiting_per_share;
 	int64_t turns, interval_ms;
 	enum release_on release_on;
+	unsigned on_limit; /* set of enum on_limit */
 };
 
 /* The terms of that account, by the configuration as it is now. Computed here and nowhere else. */

@@ -22,6 +22,7 @@ enum release_on { RELEASE_ON_END, RELEASE_ON_HEADERS };
 enum on_backend_error { ON_BACKEND_ERROR_REJECT, ON_BACKEND_ERROR_FORWARD, ON_BACKEND_ERROR_LOCAL };
 enum on_lock_lost { ON_LOCK_LOST_CONTINUE, ON_LOCK_LOST_ABORT };
 enum startup_cleanup { STARTUP_CLEANUP_OWN, STARTUP_CLEANUP_ALL, STARTUP_CLEANUP_OFF };
+enum on_limit { ON_LIMIT_THROTTLE = 1, ON_LIMIT_QUOTA = 2 }; /* a set */
 enum queue_mode { QUEUE_MODE_ENFORCE, QUEUE_MODE_OBSERVE, QUEUE_MODE_OFF };
 enum queue_order { QUEUE_ORDER_FAIR, QUEUE_ORDER_ARRIVAL };
 
@@ -104,6 +105,7 @@ struct config {
 		enum release_on release_on;
 		enum on_backend_error on_backend_error;
 		enum on_lock_lost on_lock_lost;
+		unsigned on_limit; /* set of enum on_limit */
 		enum startup_cleanup startup_cleanup;
 		int64_t cleanup_interval_ms;
 	} queue;

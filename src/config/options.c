@@ -48,6 +48,7 @@ static const char *const on_lock_lost_words[] = {
 	[ON_LOCK_LOST_CONTINUE] = "continue",
 	[ON_LOCK_LOST_ABORT] = "abort",
 };
+static const char *const on_limit_words[] = { "throttle", "quota" }; /* bits of enum on_limit */
 static const char *const startup_cleanup_words[] = {
 	[STARTUP_CLEANUP_OWN] = "own",
 	[STARTUP_CLEANUP_ALL] = "all",
@@ -99,6 +100,8 @@ static void derive_instance(struct config *c)
 #define BOOLEAN(member) .type = &value_bool, .offset = AT(bool, member)
 #define WORD(ctype, member, list) \
 	.type = &value_word, .offset = AT(ctype, member), .words = { list, ARRAY_SIZE(list) }
+#define WORDS(member, list) \
+	.type = &value_words, .offset = AT(unsigned, member), .words = { list, ARRAY_SIZE(list) }
 #define STRING(member, form_) .type = &value_text, .offset = AT(char *, member), .form = form_
 #define PATHS(member)         .type = &value_paths, .offset = AT(char **, member)
 #define SOURCES(member)       .type = &value_sources, .offset = AT(struct account_source *, member)
@@ -231,6 +234,9 @@ const struct option options[] = {
 	{ "queue", "on_lock_lost", WORD(enum on_lock_lost, queue.on_lock_lost, on_lock_lost_words),
 	  .preset = "continue", RELOADABLE,
 	  .help = "A turn's lease ended while its response streams: let it go on, or cut it." },
+	{ "queue", "on_limit", WORDS(queue.on_limit, on_limit_words), .preset = "throttle",
+	  RELOADABLE,
+	  .help = "Limits of the upstream for which an account's line is held; empty: none." },
 	{ "queue", "startup_cleanup",
 	  WORD(enum startup_cleanup, queue.startup_cleanup, startup_cleanup_words),
 	  .preset = "own",

@@ -182,6 +182,40 @@ static void print_word(const struct option *o, const void *slot, struct buf *to)
 	buf_puts(to, o->words.list[i]);
 }
 
+static int parse_words(const struct option *o, struct span text, void *slot, struct buf *why)
+{
+	struct span element;
+	unsigned set = 0, bit;
+
+	while (text.len && span_next(&text, ',', &element)) {
+		if (parse_word(o, element, &bit, why) < 0)
+			return -EINVAL;
+		set |= 1u << bit;
+	}
+	*(unsigned *)slot = set;
+	return 0;
+}
+
+static void print_words(const struct option *o, const void *slot, struct buf *to)
+{
+	unsigned set = *(const unsigned *)slot;
+	bool more = false;
+
+	for (size_t i = 0; i < o->words.count; i++) {
+		if (!(set & 1u << i))
+			continue;
+		buf_printf(to, "%s%s", more ? ", " : "", o->words.list[i]);
+		more = true;
+	}
+}
+
+static void allowed_words(const struct option *o, struct buf *to)
+{
+	buf_puts(to, "empty, or any of ");
+	for (size_t i = 0; i < o->words.count; i++)
+		buf_printf(to, "%s%s", i ? ", " : "", o->words.list[i]);
+}
+
 static void allowed_word(const struct option *o, struct buf *to)
 {
 	for (size_t i = 0; i < o->words.count; i++)
@@ -397,6 +431,9 @@ const struct option_type value_bytes = {
 };
 const struct option_type value_word = {
 	sizeof(unsigned), parse_word, print_word, allowed_word, NULL,
+};
+const struct option_type value_words = {
+	sizeof(unsigned), parse_words, print_words, allowed_words, NULL,
 };
 const struct option_type value_text = {
 	sizeof(char *), parse_text, print_text, allowed_text, clear_text,

@@ -31,6 +31,7 @@ extern const struct option_type value_bool;    /* bool: true, yes, on, 1 or thei
 extern const struct option_type value_number;  /* int64_t within min to max */
 extern const struct option_type value_bytes;   /* the same, with KiB, MiB or GiB behind it */
 extern const struct option_type value_word;    /* an enum, one of `words` */
+extern const struct option_type value_words;   /* unsigned, a set: bit n is word n of `words` */
 extern const struct option_type value_text;    /* char *, as `form` allows */
 extern const struct option_type value_paths;   /* char **, ended by NULL */
 extern const struct option_type value_sources; /* struct account_source *, ended by ACCOUNT_NONE */

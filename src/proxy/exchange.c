@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/access_log.h"
+#include "proxy/limited.h"
 #include "proxy/reply.h"
 
 #define TO(state) (1u << (state))
@@ -186,8 +187,10 @@ static void give_back(struct exchange *x)
 	bool used = x->transfer && (transfer_state(x->transfer) != TRANSFER_ENDED ||
 				    transfer_error(x->transfer) != UPSTREAM_UNREACHABLE);
 
-	if (x->place.turn_ms && x->hold_ms < 0)
+	if (x->place.turn_ms && x->hold_ms < 0) {
 		x->hold_ms = clock_ms() - x->place.turn_ms;
+		limited_end(x);
+	}
 	queue_leave(&x->place, used ? LOCK_USED : LOCK_KEEP);
 	if (x->shadow) {
 		x->would_position = shadow_position(x->shadow);
@@ -233,6 +236,8 @@ static void exchange_free(struct exchange *x)
 	free(x->method);
 	free(x->path);
 	free(x->error);
+	free(x->held_refusal);
+	buf_clear(&x->limit_body);
 	free(x);
 	loop_defer(p->loop, &p->check_idle);
 }
@@ -249,8 +254,10 @@ static bool on_transfer_gives(void *arg, const char *data, size_t len)
 	struct exchange *x = arg;
 	bool taken = reply_give(x, data, len);
 
-	if (taken)
+	if (taken) {
+		limited_body(x, data, len);
 		exchange_moved(x);
+	}
 	return taken;
 }
 
@@ -421,6 +428,11 @@ static void advance_waiting(struct exchange *x)
 	case PLACE_FULL:
 		exchange_finish(x, OUTCOME_QUEUE_FULL);
 		break;
+	case PLACE_HELD:
+		x->held_refusal = steal(&x->place.refusal);
+		x->held_until_ms = x->place.held_until_ms;
+		exchange_finish(x, OUTCOME_ACCOUNT_LIMITED);
+		break;
 	}
 }
 
@@ -461,6 +473,7 @@ static void advance_forwarding(struct exchange *x)
 	}
 	x->upstream_status = transfer_status(x->transfer);
 	count_response(x);
+	limited_headers(x);
 	move(x, X_STREAMING);
 	if (x->terms.release_on == RELEASE_ON_HEADERS)
 		give_back(x);

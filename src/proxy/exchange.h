@@ -120,8 +120,11 @@ struct exchange {
 	struct transfer *transfer;
 
 	/* for the log */
-	char *method, *path; /* the path without its query */
-	char *error;         /* what curl says went wrong, or NULL */
+	char *method, *path;   /* the path without its query */
+	char *error;           /* what curl says went wrong, or NULL */
+	char *held_refusal;    /* with OUTCOME_ACCOUNT_LIMITED: see limited_read(); NULL: none */
+	int64_t held_until_ms; /* the same: clock_ms() */
+	struct buf limit_body; /* of a refusal by the upstream: its beginning, see limited.h */
 	char peer_address[CLIENT_ADDRESS_MAX];
 	char client_address[CLIENT_ADDRESS_MAX]; /* the peer's, or what trusted proxies say */
 	int upstream_status;                     /* 0: it didn't answer */

@@ -70,6 +70,11 @@
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                   \
 	  "an operator took the request out of the queue",                                 \
 	  "an operator took it out of the line")                                           \
+	X(ACCOUNT_LIMITED, "account_limited", 429, "rate_limit_error", "ACCOUNT_LIMITED",  \
+	  OUTCOME_RETRY,                                                                   \
+	  "the account's limit is reached, for longer than this request waits",            \
+	  "the upstream has limited the account (queue.on_limit) for longer than "         \
+	  "this request would wait; answered with the upstream's own refusal")             \
 	X(BACKEND_ERROR, "backend_error", 503, "queue_backend_error",                      \
 	  "QUEUE_BACKEND_ERROR", OUTCOME_QUEUE | OUTCOME_RETRY,                            \
 	  "the queue's backend can't be reached; try again",                               \

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/response_head.h"
+#include "proxy/limited.h"
 
 /* Our own fields come on top of the upstream's. */
 _Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
@@ -85,7 +86,10 @@ static struct buf whole_response(struct exchange *x, int64_t length)
 	return body;
 }
 
-enum { RELAY_QUEUES_EVERY_MS = 60 * 1000 };
+enum {
+	RELAY_QUEUES_EVERY_MS = 60 * 1000,
+	RETRIED_MAX_S = 60, /* Claude Code and the SDKs wait no longer before they try again */
+};
 
 /* The relay refused it by a queue of its own, which stands behind ours: that is hardly meant. */
 static void warn_of_relay_queue(struct exchange *x, const struct headers *from)
@@ -135,32 +139,68 @@ void reply_end(struct exchange *x)
 
 /* --- our own ---------------------------------------------------------------------------------- */
 
+static void add_retry(const struct exchange *x, struct buf *text, struct field_list *fields)
+{
+	bool held = x->outcome == OUTCOME_ACCOUNT_LIMITED;
+	int64_t held_s = (x->held_until_ms - clock_ms() + 999) / 1000;
+	int64_t s = held ? MAX(held_s, 1) : queue_retry_after_s(x->proxy->queue, &x->place);
+
+	buf_printf(text, "%lld", (long long)s);
+	field_list_add(fields, SPAN("retry-after"), buf_span(text));
+	/* Some clients don't obey so long a time, and would come again and again. */
+	field_list_add(fields, SPAN("x-should-retry"),
+		       s > RETRIED_MAX_S ? SPAN("false") : SPAN("true"));
+}
+
+static void respond(struct exchange *x, int status, struct field_list *fields, struct span body)
+{
+	CLEANUP(buf_clear) struct buf timing = { 0 }, retry = { 0 };
+
+	field_list_add(fields, SPAN("request-id"), span_of(x->id));
+	add_timing(x, &timing, fields);
+	if (outcome_info[x->outcome].flags & OUTCOME_RETRY)
+		add_retry(x, &retry, fields);
+	x->status = status;
+	tell(x, TOLD_ERROR);
+	x->bytes_out += (int64_t)body.len;
+	http_request_respond(x->request,
+			     &(struct http_response){
+				     .status = status,
+				     .fields = fields->fields,
+				     .count = fields->count,
+				     .body = body,
+				     .refuses = outcome_info[x->outcome].flags & OUTCOME_CLOSE,
+			     });
+}
+
+/* What the upstream said to the one whose turn it was: its words, with a time of now. */
+static bool reply_with_refusal(struct exchange *x)
+{
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	struct limited_refusal refusal;
+
+	if (!x->held_refusal || !limited_read(span_of(x->held_refusal), &refusal))
+		return false;
+	for (size_t i = 0; i < refusal.count; i++)
+		field_list_add(&fields, refusal.fields[i].name, refusal.fields[i].value);
+	field_list_add(&fields, SPAN("x-turnstile-held"), SPAN("quota"));
+	respond(x, refusal.status, &fields, refusal.body);
+	return true;
+}
+
 static void respond_error(struct exchange *x)
 {
 	const struct outcome_info *o = &outcome_info[x->outcome];
 	CLEANUP(field_list_clear) struct field_list fields = { 0 };
-	CLEANUP(buf_clear) struct buf timing = { 0 }, retry = { 0 }, body = { 0 };
+	CLEANUP(buf_clear) struct buf body = { 0 };
 
+	if (x->outcome == OUTCOME_ACCOUNT_LIMITED && reply_with_refusal(x))
+		return;
 	outcome_body(x->outcome, x->id, &body);
 	field_list_add(&fields, SPAN("content-type"), SPAN("application/json"));
-	field_list_add(&fields, SPAN("request-id"), span_of(x->id));
-	add_timing(x, &timing, &fields);
 	if (o->flags & OUTCOME_QUEUE)
 		field_list_add(&fields, SPAN("x-user-message-queue-error"), span_of(o->type));
-	if (o->flags & OUTCOME_RETRY) {
-		buf_printf(&retry, "%d", queue_retry_after_s(x->proxy->queue, &x->place));
-		field_list_add(&fields, SPAN("retry-after"), buf_span(&retry));
-		field_list_add(&fields, SPAN("x-should-retry"), SPAN("true"));
-	}
-	tell(x, TOLD_ERROR);
-	x->bytes_out += (int64_t)body.len;
-	http_request_respond(x->request, &(struct http_response){
-						 .status = o->status,
-						 .fields = fields.fields,
-						 .count = fields.count,
-						 .body = buf_span(&body),
-						 .refuses = o->flags & OUTCOME_CLOSE,
-					 });
+	respond(x, o->status, &fields, buf_span(&body));
 }
 
 void reply_cut(struct exchange *x)

@@ -16,6 +16,7 @@
 #include "proxy/refusals.h"
 #include "proxy/tally.h"
 #include "queue/shadow.h"
+#include "request/limits.h"
 #include "request/request.h"
 
 enum { PROXY_STATES = 7, STATUS_CLASSES = 6 };
@@ -25,9 +26,10 @@ struct proxy_counters {
 	int64_t requests[KIND_COUNT][OUTCOME_COUNT]; /* that have ended */
 	int64_t reasons[REQUEST_REASON_COUNT];       /* of their verdicts */
 	int64_t upstream_responses[STATUS_CLASSES];  /* by the status' first digit */
-	int64_t bytes_in, bytes_out;                 /* of bodies, from and to clients */
-	struct histogram wait; /* gated requests, from joining to the end of it */
-	struct histogram hold; /* turns, from their start to the give-back */
+	int64_t limits[LIMIT_KIND_COUNT]; /* refusals of requests that had a turn, by kind */
+	int64_t bytes_in, bytes_out;      /* of bodies, from and to clients */
+	struct histogram wait;            /* gated requests, from joining to the end of it */
+	struct histogram hold;            /* turns, from their start to the give-back */
 };
 
 /* Now. */

@@ -26,6 +26,7 @@
 #include "base/loop.h"
 #include "base/span.h"
 #include "config/config.h"
+#include "queue/hold.h"
 #include "queue/order.h"
 
 enum {
@@ -36,6 +37,7 @@ enum {
 	LOCK_MARK_MAX = 24,
 	LOCK_SESSION_MAX = 33,
 	LOCK_KEEP_KEY_MAX = 33,
+	LOCK_REFUSAL_MAX = 4096,
 	LOCK_KEPT_PER_SHARE_MAX = 16, /* places that are kept for one share; the oldest go */
 };
 
@@ -47,6 +49,8 @@ enum lock_event {
 		       * or `max_waiting_per_share` of its share */
 	LOCK_LOST,    /* had the turn, but its lease is over: somebody else may have it by now */
 	LOCK_REMOVED, /* an operator took it out of the line */
+	LOCK_HELD,    /* the upstream has limited the account, and it waits all the same: with
+		       * HOLD_QUOTA, when that begins, or behind WAITING where it is so already */
 	LOCK_FAILED,  /* neither turn nor place: the backend can't be asked (it has logged why) */
 };
 
@@ -56,6 +60,20 @@ struct lock_news {
 	double rank;      /* with LOCK_WAITING */
 	int64_t delay_ms; /* with LOCK_GRANTED: 0 or more; what is left of the account's delay since
 			   * its last completion, or of its interval since its last start */
+	bool probe;       /* with LOCK_GRANTED: the account is held, and this turn asks whether it
+			   * still is: lock_hold() or lock_release() is to follow */
+	int64_t held_ms;  /* with LOCK_HELD: for so long from now, unless it ends before */
+	const char
+		*refusal; /* the same: what the upstream said, see struct lock_limit; "": nothing;
+			      * valid in the callback only */
+};
+
+/* A limit that the upstream has named. */
+struct lock_limit {
+	enum hold_kind kind;
+	int64_t for_ms;      /* 0: it doesn't say how long */
+	const char *refusal; /* the answer for those who can't wait so long: any text, without keys,
+			      * up to LOCK_REFUSAL_MAX bytes with its NUL, longer ones are left out */
 };
 
 struct lock_ticket;
@@ -158,6 +176,18 @@ struct lock_ops {
 	void (*retune)(struct lock_backend *b, const char *account, const struct lock_terms *terms);
 
 	/*
+	 * The account's upstream has refused a request that had a turn, for a limit: nobody gets
+	 * one meanwhile (hold.h), in no process. Call it before that turn is given back.
+	 */
+	void (*hold)(struct lock_backend *b, const char *account, const struct lock_limit *limit);
+
+	/*
+	 * Ends that, as a turn with `probe` was answered: the line goes on, its next turns apart by
+	 * their delay, however many the account may have at once.
+	 */
+	void (*release)(struct lock_backend *b, const char *account);
+
+	/*
 	 * How many are before a ticket that waits, as far as this process knows without asking: what
 	 * LOCK_WAITING said, or newer. 0 if it doesn't wait.
 	 */
@@ -245,6 +275,17 @@ static inline void lock_retune(struct lock_backend *b, const char *account,
 			       const struct lock_terms *terms)
 {
 	b->ops->retune(b, account, terms);
+}
+
+static inline void lock_hold(struct lock_backend *b, const char *account,
+			     const struct lock_limit *limit)
+{
+	b->ops->hold(b, account, limit);
+}
+
+static inline void lock_release(struct lock_backend *b, const char *account)
+{
+	b->ops->release(b, account);
 }
 
 static inline int64_t lock_position(struct lock_backend *b, const struct lock_ticket *t)

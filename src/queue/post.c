@@ -49,8 +49,24 @@ void post_close(struct post *post)
 	job_cancel(&post->job);
 }
 
+void post_drop(struct postbox *box, enum lock_event event)
+{
+	for (int i = 0; i < box->count; i++) {
+		if (box->news[i].event != event)
+			continue;
+		box->count--;
+		memmove(&box->news[i], &box->news[i + 1],
+			(size_t)(box->count - i) * sizeof box->news[i]);
+		break;
+	}
+	if (!box->count)
+		list_remove(&box->link);
+}
+
 void post_send(struct post *post, struct postbox *box, struct lock_news news)
 {
+	if (news.event == LOCK_HELD)
+		post_drop(box, LOCK_HELD);
 	must(box->count < POST_MAX);
 	box->news[box->count++] = news;
 	if (list_empty(&box->link))

@@ -8,8 +8,8 @@
 
 #include "queue/lock.h"
 
-/* WAITING, GRANTED and LOST may all be on their way to one ticket. */
-enum { POST_MAX = 3 };
+/* WAITING, HELD, GRANTED and LOST may all be on their way to one ticket. */
+enum { POST_MAX = 4 };
 
 /* Zero it, then post_open(). */
 struct post {
@@ -32,8 +32,14 @@ void post_open(struct post *post, struct loop *loop);
 /* Nothing is told any more; the boxes themselves are their owners'. */
 void post_close(struct post *post);
 
-/* Puts `news` behind what is in the box already; told before the loop blocks next. */
+/*
+ * Puts `news` behind what is in the box already; told before the loop blocks next. A LOCK_HELD that
+ * is there makes room for a newer one. Its text must live until it is told, or is replaced.
+ */
 void post_send(struct post *post, struct postbox *box, struct lock_news news);
+
+/* Forgets the first news of that kind, if there is any. */
+void post_drop(struct postbox *box, enum lock_event event);
 
 /* Forgets what hasn't been told; needed before the box is freed. */
 void post_cancel(struct postbox *box);

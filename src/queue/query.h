@@ -22,7 +22,8 @@ enum lock_verb {
 	LOCK_FORCE, /* ends the turn that `ticket` has, or all turns of `account` (NULL), whoever has
 		     * them, and serves the next; -ENOENT */
 	LOCK_PAUSE, /* from now on nobody of `account` gets a turn, over restarts; again: nothing */
-	LOCK_RESUME, /* ends that; -ENOENT if it isn't paused */
+	LOCK_RESUME,  /* ends that; -ENOENT if it isn't paused */
+	LOCK_RELEASE, /* ends a hold by the upstream's limit (lock.h); -ENOENT if there is none */
 	LOCK_REMOVE, /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
 	LOCK_SETTINGS, /* stores `settings`; see lock_settings_fn */
 	LOCK_SURVEY, /* all accounts as LOCK_LIST has them, those `watched` as LOCK_LOOK; and beacons */
@@ -78,6 +79,13 @@ struct lock_view {
 	int64_t turns;        /* that the account may have at once; 0: not known */
 	int64_t last_at_ms;   /* wall clock of the backend: the last completion; 0: none known */
 	int64_t paused_at_ms; /* the same; 0: not paused */
+	struct lock_view_hold {
+		enum hold_kind kind; /* HOLD_NONE: the account isn't held */
+		int64_t since_ms;    /* how long ago that was */
+		int64_t left_ms;     /* until its end; less than 0: over, and a probe is due */
+		int64_t probe_ms;    /* until the next probe, likewise */
+		int64_t refusals;    /* in a row */
+	} hold;
 	int64_t waiting;
 	int64_t kept;                /* places that are kept */
 	int64_t oldest_wait_ms;      /* of the first waiter; 0: nobody waits, -1: not known */

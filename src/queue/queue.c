@@ -160,6 +160,17 @@ static void on_lost(struct queue_place *p)
 	enter(p, backend);
 }
 
+/* Whoever would wait in vain hears at once what the upstream said. */
+static void on_held(struct queue_place *p, const struct lock_news *news)
+{
+	if (news->held_ms <= left_ms(p))
+		return;
+	p->held_until_ms = clock_ms() + news->held_ms;
+	p->refusal = news->refusal[0] ? xstrdup(news->refusal) : NULL;
+	give_back(p, LOCK_UNUSED);
+	move(p, PLACE_HELD);
+}
+
 static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *news)
 {
 	struct queue_place *p = container_of(ticket, struct queue_place, ticket);
@@ -170,6 +181,7 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 		p->rank = news->rank;
 		break;
 	case LOCK_GRANTED:
+		p->probe = news->probe;
 		on_granted(p, news->delay_ms);
 		break;
 	case LOCK_FULL:
@@ -184,6 +196,9 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 	case LOCK_REMOVED:
 		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_REMOVED);
+		break;
+	case LOCK_HELD:
+		on_held(p, news);
 		break;
 	case LOCK_FAILED:
 		on_failed(p);
@@ -242,8 +257,21 @@ void queue_leave(struct queue_place *p, enum lock_end end)
 	job_cancel(&p->tell);
 	list_remove(&p->link);
 	give_back(p, end);
+	free(steal(&p->refusal));
 	if (had_turn)
 		end_turn(p, end == LOCK_USED);
+}
+
+void queue_hold(struct queue_place *p, const struct lock_limit *limit)
+{
+	if (p->backend)
+		lock_hold(p->backend, p->ticket.account, limit);
+}
+
+void queue_release(struct queue_place *p)
+{
+	if (p->backend && p->probe)
+		lock_release(p->backend, p->ticket.account);
 }
 
 static void retune(struct queue_place *p)

@@ -31,6 +31,7 @@ enum place_state {
 	PLACE_FULL,      /* terms.max_waiting (or _per_share) wait already; also when its place was
 			* lost meanwhile */
 	PLACE_REMOVED,   /* an operator took it out of the line */
+	PLACE_HELD,      /* the account is limited for longer than it would wait; see `refusal` */
 	PLACE_FAILED,    /* the backend can't be asked, and the policy is to refuse */
 	PLACE_PASS,      /* the backend can't be asked, and the policy is to pass ungated */
 };
@@ -52,6 +53,9 @@ struct queue_place {
 	bool full;         /* there was no room for it */
 	int64_t joined_ms; /* clock_ms(); 0 while it never joined */
 	int64_t turn_ms;   /* when it came to PLACE_TURN; 0 before */
+	bool probe; /* its turn asks whether the account's limit is over: see queue_release() */
+	int64_t held_until_ms; /* of PLACE_HELD: clock_ms() */
+	char *refusal; /* of PLACE_HELD: what the upstream said, or NULL; freed by queue_leave() */
 	struct lock_ticket ticket;
 	struct lock_backend *backend; /* where it is entered; NULL: nowhere */
 	struct queue *queue;
@@ -89,6 +93,15 @@ void queue_leave(struct queue_place *p, enum lock_end end);
  * somebody waits for counts at once (turns, interval).
  */
 void queue_reconfigured(struct queue *q);
+
+/*
+ * The upstream has refused this place's request, which has its turn, for a limit of the account:
+ * nobody is sent meanwhile (lock.h). Before queue_leave().
+ */
+void queue_hold(struct queue_place *p, const struct lock_limit *limit);
+
+/* The upstream has answered this place's request: a limit that it was to ask about is over. */
+void queue_release(struct queue_place *p);
 
 /*
  * How long it takes, by the account's recent turns, until the turn begins of a place that waits, or

@@ -130,6 +130,7 @@ static void on_changed(void *arg)
 		break;
 	case PLACE_LOST:
 	case PLACE_REMOVED:
+	case PLACE_HELD:
 	case PLACE_FAILED:
 	case PLACE_PASS:
 		over(s, SHADOW_UNKNOWN);

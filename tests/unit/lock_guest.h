@@ -9,7 +9,10 @@
 struct guest {
 	struct lock_ticket t;
 	struct lock_backend *b;
-	int waiting, granted, lost, failed, full;
+	int waiting, granted, lost, failed, full, held;
+	bool probe;
+	char refusal[64];
+	int64_t held_ms;
 	bool inside; /* a call into the backend is under way: no event may come */
 	int64_t position, delay_ms, granted_at_ms;
 	double rank;
@@ -32,6 +35,7 @@ static inline void guest_hears(struct lock_ticket *t, const struct lock_news *ne
 	case LOCK_GRANTED:
 		g->granted++;
 		g->delay_ms = news->delay_ms;
+		g->probe = news->probe;
 		g->granted_at_ms = clock_ms();
 		g->place = grants++;
 		break;
@@ -40,6 +44,11 @@ static inline void guest_hears(struct lock_ticket *t, const struct lock_news *ne
 		break;
 	case LOCK_LOST:
 		g->lost++;
+		break;
+	case LOCK_HELD:
+		g->held++;
+		g->held_ms = news->held_ms;
+		snprintf(g->refusal, sizeof g->refusal, "%s", news->refusal);
 		break;
 	case LOCK_FAILED:
 		g->failed++;

@@ -24,6 +24,7 @@ static const char sections[] = "[queue]\n"
 			       "max_waiting = 20\n"
 			       "max_waiting_per_share = 5\n"
 			       "release_on = headers\n"
+			       "on_limit = quota, throttle\n"
 			       "[ account  \"b@example.com\" ]\n"
 			       "enabled = off\n"
 			       "[log]\n"
@@ -43,11 +44,15 @@ static void check_terms(const struct config *c, const char *account,
 	CHECK_INT(got.max_waiting, want->max_waiting);
 	CHECK_INT(got.max_waiting_per_share, want->max_waiting_per_share);
 	CHECK_INT(got.release_on, want->release_on);
+	CHECK_INT(got.on_limit, want->on_limit);
 }
 
-static const struct account_terms usual = {
-	.enabled = true, .delay_ms = 100, .timeout_ms = 60000, .turns = 1, .max_waiting = 1000
-};
+static const struct account_terms usual = { .enabled = true,
+					    .delay_ms = 100,
+					    .timeout_ms = 60000,
+					    .turns = 1,
+					    .max_waiting = 1000,
+					    .on_limit = ON_LIMIT_THROTTLE };
 static const struct account_terms of_a = { .enabled = true,
 					   .delay_ms = 500,
 					   .timeout_ms = 120000,
@@ -55,10 +60,14 @@ static const struct account_terms of_a = { .enabled = true,
 					   .interval_ms = 40,
 					   .max_waiting = 20,
 					   .max_waiting_per_share = 5,
-					   .release_on = RELEASE_ON_HEADERS };
-static const struct account_terms of_b = {
-	.enabled = false, .delay_ms = 100, .timeout_ms = 60000, .turns = 1, .max_waiting = 1000
-};
+					   .release_on = RELEASE_ON_HEADERS,
+					   .on_limit = ON_LIMIT_THROTTLE | ON_LIMIT_QUOTA };
+static const struct account_terms of_b = { .enabled = false,
+					   .delay_ms = 100,
+					   .timeout_ms = 60000,
+					   .turns = 1,
+					   .max_waiting = 1000,
+					   .on_limit = ON_LIMIT_THROTTLE };
 
 static void check_sections(const struct config *c)
 {
@@ -108,7 +117,8 @@ static void test_sections(void)
 					     .timeout_ms = 60000,
 					     .turns = 1,
 					     .max_waiting = 1000,
-					     .release_on = RELEASE_ON_END });
+					     .release_on = RELEASE_ON_END,
+					     .on_limit = ON_LIMIT_THROTTLE });
 	end(&run);
 }
 
@@ -156,7 +166,7 @@ static const struct {
 	  PLACE "release_on: \"now\" is none of them; allowed: end, headers\n" },
 	{ "[account \"a\"]\nkey = " KEY_1 "\n",
 	  PLACE "key: there is no such option; allowed: keys, enabled, delay_ms, timeout_ms, "
-		"turns, interval_ms, max_waiting, max_waiting_per_share, release_on\n" },
+		"turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit\n" },
 	{ "[account \"\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"..\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"a b\"]\ndelay_ms = x\n",
@@ -172,7 +182,7 @@ static const struct {
 	{ "[accounts \"a\"]\nx = 1\n",
 	  "t.ini:1: [accounts \"a\"]: there is no such section; did you mean [account \"a\"]?\n"
 	  "t.ini:2: [account \"a\"] x: there is no such option; allowed: keys, enabled, delay_ms, "
-	  "timeout_ms, turns, interval_ms, max_waiting, max_waiting_per_share, release_on\n" },
+	  "timeout_ms, turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit\n" },
 	{ "[account \"a\"]\nkeys = " KEY_1 "\n[account \"b\"]\nkeys = " KEY_2 ", " KEY_1 "\n",
 	  "t.ini:3: [account \"b\"]: " KEY_1
 	  " belongs to another account already: t.ini:1: [account \"a\"]\n" },

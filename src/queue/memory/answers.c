@@ -74,6 +74,16 @@ static void view_shares(const struct account *a, int64_t now, struct lock_view *
 	samples_each(&a->samples, now - LOCK_RECENT_MS, view_sample, &to);
 }
 
+static void view_hold(const struct hold *h, int64_t now, struct lock_view *v)
+{
+	if (h->kind)
+		v->hold = (struct lock_view_hold){ .kind = h->kind,
+						   .since_ms = now - h->since_ms,
+						   .left_ms = h->until_ms - now,
+						   .probe_ms = h->probe_ms - now,
+						   .refusals = h->refusals };
+}
+
 static void view(const struct account *a, bool whole, struct lock_view *v)
 {
 	const struct place *first = place_of_node(tree_first(&a->waiters));
@@ -83,6 +93,7 @@ static void view(const struct account *a, bool whole, struct lock_view *v)
 	v->turns = a->turns;
 	v->last_at_ms = a->last_wall_ms;
 	v->paused_at_ms = a->paused_at_ms;
+	view_hold(&a->hold, now, v);
 	v->waiting = (int64_t)tree_count(&a->waiters);
 	v->kept = kept_count(&a->kept);
 	v->oldest_wait_ms = first ? now - first->entered_ms : 0;
@@ -189,6 +200,15 @@ static int set_paused(struct account *a, bool paused)
 	return r;
 }
 
+static int release(struct account *a)
+{
+	if (!a->hold.kind)
+		return -ENOENT;
+	account_release(a);
+	account_advance(a);
+	return 0;
+}
+
 /* One holder's turn, or all of them. */
 static int force(struct account *a, const char *ticket)
 {
@@ -227,6 +247,8 @@ int memory_answer(struct memory *m, struct lock_query *q, struct query_reply *r)
 		return set_paused(account_get(m, q->account), true);
 	case LOCK_RESUME:
 		return a ? set_paused(a, false) : -ENOENT;
+	case LOCK_RELEASE:
+		return a ? release(a) : -ENOENT;
 	case LOCK_REMOVE:
 		return a ? remove_waiter(a, q->ticket) : -ENOENT;
 	case LOCK_SETTINGS:

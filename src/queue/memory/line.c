@@ -34,7 +34,8 @@ static void grant(struct account *a, struct place *p)
 	const struct lock_terms *terms = &p->box.ticket->terms;
 	int64_t now = clock_ms();
 	int64_t rested_ms = a->last_ms + terms->delay_ms;
-	int64_t spaced_ms = latest_start_ms(a) + a->interval_ms;
+	int64_t apart_ms = a->easing > 0 ? MAX(a->interval_ms, terms->delay_ms) : a->interval_ms;
+	int64_t spaced_ms = latest_start_ms(a) + apart_ms;
 
 	order_turn(&a->order, &p->order, (int64_t)tree_count(&a->waiters));
 	p->starts_ms = MAX(now, MAX(rested_ms, spaced_ms));
@@ -42,8 +43,10 @@ static void grant(struct account *a, struct place *p)
 	list_append(&a->holders, &p->link);
 	a->holding++;
 	a->memory->holders++;
+	a->easing -= a->easing > 0;
 	post_send(&a->memory->post, &p->box,
-		  (struct lock_news){ LOCK_GRANTED, .delay_ms = p->starts_ms - now });
+		  (struct lock_news){ LOCK_GRANTED, .delay_ms = p->starts_ms - now,
+				      .probe = a->hold.kind != HOLD_NONE });
 }
 
 static void take_out(struct account *a, struct place *p)
@@ -61,7 +64,8 @@ static void take_out(struct account *a, struct place *p)
 
 static bool has_free_turn(const struct account *a)
 {
-	return a->holding < a->turns && !a->paused_at_ms;
+	return a->holding < a->turns && !a->paused_at_ms &&
+	       hold_allows(&a->hold, a->holding, clock_ms());
 }
 
 static void hand_out(struct account *a)
@@ -97,15 +101,24 @@ static int64_t first_lease_ends_ms(const struct account *a)
 	return ends;
 }
 
+/* When something is due by itself while somebody holds or waits; INT64_MAX: never. */
+static int64_t due_ms(const struct account *a)
+{
+	bool probes = a->hold.kind && !a->holding && tree_count(&a->waiters) && !a->paused_at_ms;
+
+	return MIN(first_lease_ends_ms(a), probes ? a->hold.probe_ms : INT64_MAX);
+}
+
 void account_advance(struct account *a)
 {
-	int64_t now = clock_ms();
+	int64_t now = clock_ms(), due;
 
 	hand_out(a);
 	kept_expire(&a->kept, now);
 	set_idle(a, !a->holding && !tree_count(&a->waiters) && !a->paused_at_ms);
-	if (a->holding)
-		timer_start(a->timer, first_lease_ends_ms(a) - now);
+	due = due_ms(a);
+	if (due < INT64_MAX)
+		timer_start(a->timer, due - now);
 	else if (!a->idle_since_ms)
 		timer_stop(a->timer); /* paused */
 	else if (keep_ms(a, now) > 0)
@@ -160,6 +173,17 @@ static bool is_full(const struct account *a, const struct place *p)
 	       (terms->max_waiting_per_share && p->share->waiting >= terms->max_waiting_per_share);
 }
 
+/* Of seconds nobody hears; a window may be longer than anybody waits. */
+static void tell_of_hold(struct account *a, struct place *p)
+{
+	int64_t left_ms = a->hold.until_ms - clock_ms();
+
+	if (a->hold.kind == HOLD_QUOTA && left_ms > 0)
+		post_send(&a->memory->post, &p->box,
+			  (struct lock_news){ LOCK_HELD, .held_ms = left_ms,
+					      .refusal = a->refusal ? a->refusal : "" });
+}
+
 void account_join(struct account *a, struct place *p)
 {
 	struct post *post = &a->memory->post;
@@ -184,6 +208,7 @@ void account_join(struct account *a, struct place *p)
 		  (struct lock_news){ LOCK_WAITING,
 				      .position = (int64_t)tree_before(&p->node) + a->holding,
 				      .rank = p->order.rank });
+	tell_of_hold(a, p);
 }
 
 static void add_sample(struct account *a, const struct place *p, int64_t until_ms, int64_t hold_ms)
@@ -270,6 +295,31 @@ void account_remove(struct account *a, struct place *p)
 	post_send(&a->memory->post, &p->box, (struct lock_news){ LOCK_REMOVED });
 }
 
+void account_hold(struct account *a, const struct lock_limit *limit)
+{
+	struct tree_node *n;
+
+	hold_refused(&a->hold, limit->kind, limit->for_ms, clock_ms());
+	remember_until(a, a->hold.until_ms);
+	if (limit->refusal[0] && strlen(limit->refusal) < LOCK_REFUSAL_MAX) {
+		free(a->refusal);
+		a->refusal = xstrdup(limit->refusal);
+	}
+	for (n = tree_first(&a->waiters); n; n = tree_next(n))
+		tell_of_hold(a, place_of_node(n));
+}
+
+void account_release(struct account *a)
+{
+	struct tree_node *n;
+
+	for (n = tree_first(&a->waiters); n; n = tree_next(n))
+		post_drop(&place_of_node(n)->box, LOCK_HELD);
+	a->easing = a->turns;
+	a->hold = (struct hold){ 0 };
+	free(steal(&a->refusal));
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static void on_timer(void *arg)
@@ -317,6 +367,7 @@ void account_free(struct account *a)
 	samples_clear(&a->samples);
 	must(!a->shares.by_name);
 	order_clear(&a->order);
+	free(a->refusal);
 	timer_clear(&a->timer);
 	free(a);
 }

@@ -42,6 +42,9 @@ struct account {
 	int64_t quiet_until_ms;     /* until then these two, or a kept place, matter */
 	int64_t last_wall_ms;       /* last_ms for people; 0: never */
 	int64_t paused_at_ms;       /* wall clock; 0: not paused */
+	struct hold hold;           /* by clock_ms() */
+	char *refusal;              /* of the hold; NULL: none */
+	int64_t easing;             /* so many turns more begin apart, as a hold has just ended */
 	int64_t idle_since_ms;      /* 0 while it is in use */
 	struct list idle;           /* in memory.idle, the longest idle first */
 	struct timer *timer;
@@ -117,6 +120,10 @@ void account_lose(struct account *a, struct place *p);
 
 /* Takes a waiter out of the line, and tells it. Call account_advance() behind it. */
 void account_remove(struct account *a, struct place *p);
+
+/* The upstream's limit begins, or its end. Call account_advance() behind it. */
+void account_hold(struct account *a, const struct lock_limit *limit);
+void account_release(struct account *a);
 
 /* Frees it whatever it holds; its places are freed before. */
 void account_free(struct account *a);

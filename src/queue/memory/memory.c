@@ -76,6 +76,25 @@ static void memory_retune(struct lock_backend *b, const char *account,
 	account_advance(a);
 }
 
+static void memory_hold(struct lock_backend *b, const char *account, const struct lock_limit *limit)
+{
+	struct account *a = account_get(memory_of(b), account);
+
+	account_hold(a, limit);
+	account_advance(a);
+}
+
+static void memory_release(struct lock_backend *b, const char *account)
+{
+	struct account *a;
+
+	HASH_FIND_STR(memory_of(b)->accounts, account, a);
+	if (!a || !a->hold.kind)
+		return;
+	account_release(a);
+	account_advance(a);
+}
+
 static int64_t memory_position(struct lock_backend *b, const struct lock_ticket *t)
 {
 	const struct place *p = t->entry;
@@ -191,6 +210,8 @@ struct lock_backend *lock_memory_new(struct loop *loop, const char *instance)
 		.enter = memory_enter,
 		.give_back = memory_give_back,
 		.retune = memory_retune,
+		.hold = memory_hold,
+		.release = memory_release,
 		.position = memory_position,
 		.holds = memory_holds,
 		.stats = memory_stats,

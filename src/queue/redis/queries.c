@@ -464,6 +464,9 @@ static void send_all(struct query_run *run, const struct lock_query *q)
 	case LOCK_RESUME:
 		send_order(run, SCRIPT_PAUSE, q);
 		break;
+	case LOCK_RELEASE:
+		run->error = -ENOENT; /* see redis_hold() */
+		break;
 	case LOCK_REMOVE:
 		send_order(run, SCRIPT_REMOVE, q);
 		break;

@@ -1,0 +1,113 @@
+#!/usr/bin/env bats
+# What the upstream says of an account's limits, and what follows for those in line.
+load helpers
+load admin
+
+setup() { prepare; }
+teardown() { clean_up; }
+
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# limited TAG KEY SECONDS FIELD...: a request that has its turn until relay_go, and is answered 429 then.
+limited() {
+	local fields=() f
+	for f in "${@:4}"; do
+		fields+=(-H "X-Relay-Header: $f")
+	done
+	ask_later "$1" "$2" -H 'X-Relay-Status: 429' -H "X-Relay-Delay-Ms: $3" "${fields[@]}"
+	relay_wait "tag=$1" phase=body
+}
+
+in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; }
+
+@test "a throttle: nobody of the line is sent meanwhile, then one, then all in order" {
+	start_all -o queue.delay_ms=0
+	local n
+	limited a k1 "$(scaled 700)" 'retry-after: 3'
+	for n in 1 2 3 4 5; do
+		ask_later "w$n" k1
+		waiting k1 "$n"
+	done
+	await a
+	equal "$(outcome a)" "429 0"
+	wait_for '[[ $(queue k1 .held.reason) == throttle ]]'
+	equal "$(queue k1 .waiting)" 5
+	equal "$(admin /api/overview '.queues[0].state')" held
+	await w1
+	relay_stats '(.requests | map({(.tag): .}) | add) | (.w1.arrived_us - .a.last_us) / 1000' >pause
+	(($(cut -d. -f1 pause) >= 2990))
+	await w2 w3 w4 w5
+	for n in 1 2 3 4 5; do
+		equal "$(outcome "w$n")" "200 0"
+	done
+	equal "$(in_order)" "a w1 w2 w3 w4 w5"
+	equal "$(queue k1 .held)" null
+	log_wait '.msg | test("the upstream limits the account")'
+	equal "$(metric 'turnstile_upstream_limits_total{kind="throttle"}')" 1
+}
+
+@test "a probe that is refused holds the account for longer; nobody else hears of it" {
+	start_all -o queue.delay_ms=0
+	limited a k1 "$(scaled 700)"
+	ask_later b k1 -H 'X-Relay-Status: 429'
+	waiting k1 1
+	ask_later c k1
+	waiting k1 2
+	await a b
+	equal "$(outcome a) $(outcome b)" "429 0 429 0"
+	equal "$(queue k1 '[.held.refusals, .waiting]')" '[2,1]'
+	await c
+	equal "$(outcome c)" "200 0"
+	equal "$(in_order)" "a b c"
+}
+
+@test "a window is spent: who waits hears it at once, in the upstream's words; then one asks" {
+	start_all -o queue.delay_ms=0 -o queue.on_limit=throttle,quota -o queue.timeout_ms=60000
+	local reset start
+	reset=$(($(date +%s) + 7200))
+	limited a k1 "$(scaled 700)" 'retry-after: 7200' 'anthropic-ratelimit-unified-status: rejected' \
+		'anthropic-ratelimit-unified-5h-status: rejected' "anthropic-ratelimit-unified-5h-reset: $reset" \
+		'anthropic-ratelimit-unified-representative-claim: five_hour' 'x-private: no'
+	ask_later b k1
+	waiting k1 1
+	await a
+	start=$(now_ms)
+	await b
+	(($(now_ms) - start < $(scaled 1000)))
+	equal "$(outcome b)" "429 0"
+	equal "$(header x-turnstile-held b.head)" quota
+	equal "$(header anthropic-ratelimit-unified-5h-reset b.head)" "$reset"
+	equal "$(header x-private b.head)" ''
+	equal "$(header x-should-retry b.head)" false
+	(($(header retry-after b.head) > 7000 && $(header retry-after b.head) <= 7200))
+	cmp a.body b.body
+	exchange_wait '.outcome == "account_limited" and .status == 429'
+	# whoever comes later hears the same, and the relay nothing
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 429
+	equal "$(relay_stats .all.seen)" 1
+	equal "$(queue k1 '.held.reason')" quota
+	# an operator ends it
+	equal "$(order DELETE "/api/queues/$(key_account k1)/hold")" 200
+	equal "$(order DELETE "/api/queues/$(key_account k1)/hold")" 404
+	served k1
+}
+
+@test "what isn't the account's limit holds nobody; and what isn't wanted neither" {
+	start_all -o queue.delay_ms=0
+	ask k1 -o /dev/null -H 'X-Relay-Status: 529'
+	served k1
+	ask k1 -o /dev/null -H 'X-Relay-Status: 503'
+	served k1
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: x-user-message-queue-error: queue_full'
+	equal "$(queue k1 .held)" null
+	stop_turnstile
+	start_turnstile -o queue.delay_ms=0 -o queue.on_limit=
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 20'
+	served k1
+	log_wait '.msg == "the upstream refused for a limit" and .kind == "throttle" and .held == false'
+	stop_turnstile
+	printf '[account "one"]\nkeys = %s\non_limit =\n' "$(key_account k1)" >t.ini
+	start_turnstile --config t.ini -o queue.delay_ms=0
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 20'
+	served k1
+}
