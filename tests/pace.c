@@ -5,10 +5,10 @@
  *      pace COMMAND...       runs it, and goes on measuring as long as it runs; ends as it ends
  *
  * A limit on what should happen is the time that it may take on a quiet machine, times this factor. A probe
- * does what tests and the program do: it starts a process, works in memory, and waits for that process. How
- * long probes take, over what they take on the machine whose times the tests name (REFERENCE_US), is the
- * factor. So it has in it whatever makes things slower: the CPU, other load, a virtual machine that doesn't
- * get its turn, a sanitizer (this is built as the program is).
+ * does what a step of a test does: it starts a process, works for some milliseconds, and waits for that
+ * process. How long probes take, over what they take on the machine whose times the tests name
+ * (REFERENCE_US), is the factor. So it has in it whatever makes things slower: the CPU, other load, a virtual
+ * machine that doesn't get its turn, a sanitizer (this is built as the program is).
  *
  * With a COMMAND, the largest mean of the last minute stands in a file beside this program, for whom asks
  * meanwhile: who asks is late already, and what made it late may be over. Where nobody keeps that file,
@@ -28,12 +28,13 @@
 #include <unistd.h>
 
 enum {
-	REFERENCE_US = 700, /* of a probe */
-	WORDS = 64 * 1024,  /* that a probe works through */
-	PROBES = 20,        /* in a mean */
-	PAUSE_US = 50000,   /* between two, so that measuring is no load itself */
-	MEANS = 60,         /* that count: a minute */
-	STALE_S = 60,       /* an older file is of somebody who died */
+	REFERENCE_US = 5000, /* of a probe */
+	WORDS = 64 * 1024,   /* that a probe works through */
+	TIMES = 40,          /* so often */
+	PROBES = 4,          /* in a mean */
+	PAUSE_US = 250000,   /* between two, so that measuring is no load itself */
+	MEANS = 60,          /* that count: a minute */
+	STALE_S = 60,        /* an older file is of somebody who died */
 };
 
 static char path[4096]; /* of the file */
@@ -64,8 +65,10 @@ static int64_t probe_us(void)
 	errno = posix_spawnp(&pid, *nothing, NULL, NULL, nothing, environ);
 	if (errno)
 		fail(*nothing);
-	for (size_t i = 0; i < WORDS; i++)
-		memory[i] = hash = (hash ^ memory[i]) * 16777619;
+	for (size_t i = 0; i < TIMES * WORDS; i++) {
+		hash = (hash ^ memory[i % WORDS]) * 16777619;
+		memory[i % WORDS] = hash;
+	}
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return now_us() - start_us;

@@ -72,7 +72,7 @@ class World:
             return read_response(Reader(s), method, interim), seen
 
 
-def is_closed(reader, limit=5.0):
+def is_closed(reader, limit=LIMIT):
     reader.sock.settimeout(limit)
     try:
         while True:
@@ -95,7 +95,7 @@ def refused(name, section, raw, body=None, endless=False):
             except OSError:
                 pass
             reader = Reader(s)
-            s.settimeout(0.5 if endless else 5)
+            s.settimeout(0.5 if endless else LIMIT)
             m = read_response(reader)
             heard = m.start != b""
             if heard and 200 <= m.status < 300:
@@ -107,7 +107,7 @@ def refused(name, section, raw, body=None, endless=False):
                 check(got[0].body == body, f"body {got[0].body!r}")
                 return
             check(not heard or m.status in REFUSALS, f"{m.start!r} {m.error}")
-            check(is_closed(reader) or (endless and not heard),
+            check((endless and not heard) or is_closed(reader),
                   f"{m.start!r}, but the connection stays open")
             world.upstream.wait(seen, 1, 0.02)
             check(not [r for r in seen["seen"] if r.whole],

@@ -4,7 +4,7 @@
 Usage: limits.py --program TURNSTILE [--only TEXT]
 
 Each case starts the program with the options that it is about. Times are measured in this one
-process, which is client and upstream; limits on them are medians, in the best of some rounds. Memory
+process, which is client and upstream; limits on them are medians, in the best of some rounds, and scaled. Memory
 isn't measured on builds with a sanitizer, which have their own idea of it. Exits 1 if a case failed.
 """
 import argparse
@@ -21,11 +21,12 @@ import time
 
 import conformance
 from conformance import Program, check, is_closed
-from wire import LIMIT, Reader, Upstream, read_response
+from wire import LIMIT, Reader, Upstream, read_response, scaled
 
 CASES = []
 GET = b"GET /r HTTP/1.1\r\nHost: h\r\n\r\n"
 OK = conformance.OK
+STALL_MS = int(scaled(400))  # longer than this process ever lets the program wait by itself
 upstream = Upstream()
 
 
@@ -76,7 +77,7 @@ def answers(data=OK):
 def prompt(limit, measure):
     """The median of the seconds that `measure` returns is below `limit`. What else the machine does comes on top, so
     that holds for the best of some rounds; each says the same of a program that is late by itself."""
-    medians = []
+    medians, limit = [], scaled(limit)
     while len(medians) < 5 and min(medians, default=limit) >= limit:
         medians.append(statistics.median(measure()))
     check(min(medians) < limit, f"medians {medians} s")
@@ -102,9 +103,9 @@ def error_of(m, status, kind, code):
     return body
 
 
-def dribble(s, data, seconds):
+def dribble(s, data):
     """Sends byte by byte until it is told to stop; true if it was."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + scaled(15)
     for b in data:
         if time.monotonic() > end:
             return False
@@ -124,8 +125,8 @@ def header_timeout(p):
     seen = answers()
     with p.connect() as s, p.connect() as silent:
         begin = time.monotonic()
-        check(dribble(s, b"GET /r HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 1000, 15), "it may go on")
-        check(time.monotonic() - begin < 5, "late")
+        check(dribble(s, b"GET /r HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 1000), "it may go on")
+        check(time.monotonic() - begin < scaled(5), "late")
         check(is_closed(Reader(silent)), "a silent one may stay")
     check(not seen["heads"], "the upstream heard of it")
 
@@ -150,7 +151,7 @@ def slow_body(p):
     seen = answers()
     with p.connect() as s:
         s.sendall(POST)
-        check(dribble(s, b"x" * 10000, 15), "it may go on")
+        check(dribble(s, b"x" * 10000), "it may go on")
     p.wait_outcome("client_slow")
     check(not [r for r in seen["seen"] if r.whole], "the upstream got it")
 
@@ -160,9 +161,9 @@ def slow_stream(p):
     seen = answers()
     with p.connect() as s:
         s.sendall(b"POST /r HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n")
-        check(dribble(s, b"x" * 10000, 15), "it may go on")
+        check(dribble(s, b"x" * 10000), "it may go on")
     p.wait_outcome("client_slow")
-    check(not [r for r in upstream.wait(seen, 1, 5) if r.whole], "the upstream got it whole")
+    check(not [r for r in upstream.wait(seen, 1) if r.whole], "the upstream got it whole")
 
 
 @case("so is the rest of one that has its answer", listen__stall_timeout_ms=1000, listen__min_rate_bytes_s=1000,
@@ -173,7 +174,7 @@ def slow_rest(p):
         s.sendall(b"POST /v1/messages HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n")
         error_of(read_response(Reader(s)), 413, "request_too_large", "REQUEST_TOO_LARGE")
         try:  # it hears that nothing more comes, and goes on
-            for _ in range(300):
+            for _ in range(int(scaled(300))):
                 s.sendall(b"x")
                 time.sleep(0.05)
             check(False, "it may go on")
@@ -182,7 +183,7 @@ def slow_rest(p):
     p.wait_outcome("body_too_large")
 
 
-@case("a body that stops is cut off", listen__stall_timeout_ms=400)
+@case("a body that stops is cut off", listen__stall_timeout_ms=STALL_MS)
 def stalled_body(p):
     answers()
     with p.connect() as s:
@@ -191,15 +192,15 @@ def stalled_body(p):
     p.wait_outcome("client_stalled")
 
 
-@case("an upstream that doesn't read isn't the client's fault", listen__stall_timeout_ms=400,
-      listen__min_rate_bytes_s=20000, upstream__request_timeout_ms=60000)
+@case("an upstream that doesn't read isn't the client's fault", listen__stall_timeout_ms=STALL_MS,
+      listen__min_rate_bytes_s=20000, upstream__request_timeout_ms=600000)
 def slow_upstream(p):
     def pause(m, s):
-        time.sleep(2)
+        time.sleep(5 * STALL_MS / 1000)
         return s.sendall(OK)
     upstream.begin(lambda m, s: None, pause)
     with p.connect() as s:
-        s.settimeout(30)
+        s.settimeout(3 * LIMIT)
         body = b"x" * 20000000
         sender = threading.Thread(target=lambda: try_send(s, b"POST /r HTTP/1.1\r\nHost: h\r\n"
                                                           b"Content-Length: %d\r\n\r\n" % len(body) + body))
@@ -233,7 +234,7 @@ def reset_when_full(p):
         gone.set()
     upstream.begin(lambda m, s: None, fill_and_reset)
     with p.connect() as s:
-        s.settimeout(30)
+        s.settimeout(3 * LIMIT)
         sender = threading.Thread(target=lambda: try_send(
             s, b"POST /r HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n" + b"x" * 90000000))
         sender.start()
@@ -383,7 +384,7 @@ def left_stream(p):
         for left in range(1, 5):
             with p.connect() as s:
                 s.sendall(GET)
-                s.settimeout(5)
+                s.settimeout(LIMIT)
                 got = b""
                 while not got.endswith(b"x\r\n"):
                     piece = s.recv(65536)
@@ -405,7 +406,7 @@ def closing_response(p):
         check(read_response(Reader(idle)).body == b"ok", "no answer")
         for _ in range(4):
             with p.connect() as s:
-                s.settimeout(5)
+                s.settimeout(LIMIT)
                 s.sendall(b"GET /r HTTP/1.0\r\n\r\n")
                 check(read_response(Reader(s)).body == b"ok", "not served")
 
@@ -437,7 +438,7 @@ def last_descriptors(p):
     wait_complaint(p, lambda: held.append(p.connect()))
     s = held.pop()  # the last that was let in, or waits outside
     s.sendall(GET)
-    while not select.select([s], [], [], 0.3)[0]:
+    while not select.select([s], [], [], scaled(0.3))[0]:
         check(held, "it isn't let in")
         held.pop().close()
     m = read_response(Reader(s))
@@ -498,8 +499,8 @@ def flood(progress, done=None):
 
 def settled(progress):
     """Waits until the upstream gets rid of no more."""
-    last, since = -1, time.monotonic()
-    while time.monotonic() - since < 0.5:
+    last, since, enough = -1, time.monotonic(), scaled(0.5)
+    while time.monotonic() - since < enough:
         if progress[0] != last:
             last, since = progress[0], time.monotonic()
         time.sleep(0.02)
