@@ -7,6 +7,8 @@
 #include "admin/call.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/typo.h"
+#include "config/accounts.h"
 
 enum { PAGE = 100 };
 
@@ -108,9 +110,70 @@ void serve_force_one(struct call *c)
 	order(c, LOCK_FORCE, c->params.text[1]);
 }
 
+static bool was_seen(const struct lock_view *v)
+{
+	return v->holder_count || v->waiting || v->paused_at_ms || v->last_at_ms ||
+	       v->sample_count;
+}
+
+static const char *nearest(const struct lock_answer *answer, const char *account)
+{
+	int least = typo_limit(span_of(account)) + 1;
+	const char *name = NULL;
+
+	for (size_t i = 0; i < answer->count; i++) {
+		int d = typo_distance(span_of(answer->views[i].account), span_of(account));
+
+		if (d < least) {
+			least = d;
+			name = answer->views[i].account;
+		}
+	}
+	return name;
+}
+
+/* It is none of the accounts in the answer. */
+static void fail_unseen(struct call *c, const struct lock_answer *answer)
+{
+	const char *account = c->query.account;
+	const char *owner = account_of_key_name(c->admin->parts.config, account);
+	const char *near = owner ? owner : nearest(answer, account);
+	CLEANUP(buf_clear) struct buf hint = { 0 };
+
+	if (near)
+		buf_printf(&hint, "; did you mean %s?", near);
+	call_fail(c, 404, "not_found",
+		  "nobody has used the account %s lately%s (To pause it all the same: ?unseen=1)",
+		  account, buf_str(&hint));
+}
+
+static void looked_before_pause(struct call *c, const struct lock_answer *answer)
+{
+	if (was_seen(&answer->views[0])) {
+		order(c, LOCK_PAUSE, NULL);
+		return;
+	}
+	c->query.verb = LOCK_LIST;
+	c->query.limit = LOCK_LIST_MAX;
+	call_ask(c, fail_unseen);
+}
+
+/* A pause of an account whose name was misspelt would hold nobody, and look as if it did. */
 void serve_pause(struct call *c)
 {
-	order(c, LOCK_PAUSE, NULL);
+	int64_t unseen = call_query_number(c, "unseen", 0, 0, 1);
+
+	if (unseen < 0)
+		return;
+	c->query.account = call_account(c);
+	if (!c->query.account)
+		return;
+	if (unseen || account_is_configured(c->admin->parts.config, c->query.account)) {
+		order(c, LOCK_PAUSE, NULL);
+		return;
+	}
+	c->query.verb = LOCK_LOOK;
+	call_ask(c, looked_before_pause);
 }
 
 void serve_resume(struct call *c)

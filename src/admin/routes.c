@@ -37,7 +37,7 @@ const struct route routes[] = {
 	{ "DELETE", "/api/queues/{account}/lock/{ticket}", ROUTE_WRITE, serve_force_one,
 	  "Ends the turn that this ticket has; the next is served." },
 	{ "POST", "/api/queues/{account}/pause", ROUTE_WRITE, serve_pause,
-	  "Gives out no turns of the account until it is resumed." },
+	  "Gives out no turns of the account until it is resumed; ?unseen=1: also of one not used lately." },
 	{ "POST", "/api/queues/{account}/resume", ROUTE_WRITE, serve_resume,
 	  "Ends a pause." },
 	{ "DELETE", "/api/queues/{account}/hold", ROUTE_WRITE, serve_release,

@@ -114,6 +114,19 @@ const char *account_of_key_name(const struct config *c, const char *key_name)
 	return NULL;
 }
 
+bool account_is_configured(const struct config *c, const char *account)
+{
+	for (const struct account_source *s = c->account.source; s->kind != ACCOUNT_NONE; s++) {
+		if (s->kind == ACCOUNT_STATIC && !strcmp(s->arg, account))
+			return true;
+	}
+	for (int f = 0; c->runtime && f < RUNTIME_COUNT; f++) {
+		if (runtime_get(c->runtime, account, f))
+			return true;
+	}
+	return account_has_section(c, span_of(account));
+}
+
 bool config_trusts_all(const struct config *c)
 {
 	return !c->account.trusted_proxies || c->account.trusted_proxies->kind == ADDRESS_END;

@@ -35,6 +35,9 @@ const char *account_of_key_name(const struct config *c, const char *key_name);
 /* Whether there is a section [account "NAME"]. */
 bool account_has_section(const struct config *c, struct span name);
 
+/* Whether the configuration itself names it: a section, static:NAME, or settings made at run time. */
+bool account_is_configured(const struct config *c, const char *account);
+
 /* Whether nothing waits (queue.enabled = false says so as well), all is only observed, or not. */
 static inline enum queue_mode config_queue_mode(const struct config *c)
 {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/typo.h"
 #include "config/accounts.h"
 #include "config/forms.h"
 #include "config/values.h"
@@ -334,47 +335,6 @@ const char *option_section(struct span name)
 	return NULL;
 }
 
-enum { DISTANCE_LONGEST = 63, DISTANCE_FAR = 99 };
-
-/*
- * How many letters must be put in, taken out, replaced or swapped with their neighbour to get from
- * `a` to `b`: "optimal string alignment", as in Navarro, "A guided tour to approximate string
- * matching", 2001. Only three rows of its table are kept.
- */
-static int distance(struct span a, struct span b)
-{
-	int rows[3][DISTANCE_LONGEST + 1];
-	int *before = rows[0], *above = rows[1], *row = rows[2];
-
-	if (a.len > DISTANCE_LONGEST || b.len > DISTANCE_LONGEST)
-		return DISTANCE_FAR;
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = (int)j;
-	for (size_t i = 1; i <= a.len; i++) {
-		int *spare = before;
-
-		before = above;
-		above = row;
-		row = spare;
-		row[0] = (int)i;
-		for (size_t j = 1; j <= b.len; j++) {
-			int same = a.ptr[i - 1] == b.ptr[j - 1];
-
-			row[j] = MIN(above[j - 1] + !same, MIN(above[j], row[j - 1]) + 1);
-			if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] &&
-			    a.ptr[i - 2] == b.ptr[j - 1])
-				row[j] = MIN(row[j], before[j - 2] + 1);
-		}
-	}
-	return row[b.len];
-}
-
-/* A longer name may be misspelt more. */
-static int near_enough(struct span name)
-{
-	return name.len < 5 ? 1 : name.len < 8 ? 2 : 3;
-}
-
 static bool same_key(const struct option *o, struct span name)
 {
 	const char *dot = name.len ? memchr(name.ptr, '.', name.len) : NULL;
@@ -386,7 +346,7 @@ static bool same_key(const struct option *o, struct span name)
 void option_suggest(enum option_naming naming, struct span name, struct buf *to)
 {
 	const struct option *nearest = NULL;
-	int least = near_enough(name) + 1;
+	int least = typo_limit(name) + 1;
 	struct buf own = { 0 };
 
 	for (size_t i = 0; i < options_count; i++) {
@@ -394,7 +354,7 @@ void option_suggest(enum option_naming naming, struct span name, struct buf *to)
 
 		own.len = 0;
 		option_name(&options[i], naming, &own);
-		d = same_key(&options[i], name) ? 1 : distance(buf_span(&own), name);
+		d = same_key(&options[i], name) ? 1 : typo_distance(buf_span(&own), name);
 		if (d < least) {
 			least = d;
 			nearest = &options[i];
@@ -411,10 +371,10 @@ void option_suggest(enum option_naming naming, struct span name, struct buf *to)
 const char *option_section_near(struct span name)
 {
 	const char *nearest = NULL;
-	int least = near_enough(name) + 1;
+	int least = typo_limit(name) + 1;
 
 	for (size_t i = 0; i < options_count; i++) {
-		int d = distance(span_of(options[i].section), name);
+		int d = typo_distance(span_of(options[i].section), name);
 
 		if (d < least) {
 			least = d;

@@ -50,7 +50,7 @@ code() { jq -r .error.code answer; }
 	equal "$(status "$ADMIN/healthz")" 200
 	equal "$(status "$ADMIN/readyz")" 200
 	equal "$(status -X POST "$ADMIN/api/queues/x/pause")" 401
-	equal "$(status -X POST -H "Authorization: Bearer $TOKEN" -H 'Origin: http://x' "$ADMIN/api/queues/x/pause")" 200
+	equal "$(status -X POST -H "Authorization: Bearer $TOKEN" -H 'Origin: http://x' "$ADMIN/api/queues/x/pause?unseen=1")" 200
 	lacks "$TOKEN" "$LOG"
 }
 
@@ -69,7 +69,7 @@ code() { jq -r .error.code answer; }
 	equal "$(status "$ADMIN/api/status") $(code)" "401 unauthorized"
 	equal "$(status -H "Authorization: Bearer $eye" "$ADMIN/api/overview") $(jq -c '[.who, .mayWrite, .changes]' answer)" '200 ["eye",false,0]'
 	equal "$(status -X POST -H "Authorization: Bearer $eye" "$ADMIN/api/queues/x/pause") $(code)" "403 read_only"
-	equal "$(status -X POST -H "Authorization: Bearer $hand" "$ADMIN/api/queues/x/pause")" 200
+	equal "$(status -X POST -H "Authorization: Bearer $hand" "$ADMIN/api/queues/x/pause?unseen=1")" 200
 	equal "$(status -X PUT -H "Authorization: Bearer $hand" --json '{"delayMs":7}' "$ADMIN/api/config")" 200
 	equal "$(status -X DELETE -H "Authorization: Bearer $hand" "$ADMIN/api/config")" 200
 	equal "$(status -H "Authorization: Bearer $eye" "$ADMIN/api/changes")" 200
@@ -91,7 +91,7 @@ code() { jq -r .error.code answer; }
 	equal "$(status -H 'Host: evil.example' "$ADMIN/api/status") $(code)" "403 wrong_host"
 	equal "$(status -X PUT -d '{"delayMs":1}' "$ADMIN/api/config") $(code)" "415 not_json"
 	equal "$(status -X PUT -H 'content-type: text/plain' -d '{"delayMs":1}' "$ADMIN/api/config") $(code)" "415 not_json"
-	equal "$(status -X POST -H "Origin: $ADMIN" -H 'Sec-Fetch-Site: same-origin' "$ADMIN/api/queues/x/pause")" 200
+	equal "$(status -X POST -H "Origin: $ADMIN" -H 'Sec-Fetch-Site: same-origin' "$ADMIN/api/queues/x/pause?unseen=1")" 200
 	equal "$(admin /api/config .runtime)" '{}'
 }
 

@@ -122,7 +122,7 @@ state() {
 
 @test "waiters of a paused account keep their timeout" {
 	equal "$(order PUT /api/config '{"timeoutMs":1000}')" 200
-	equal "$(order POST "/api/queues/$K/pause")" 200
+	equal "$(order POST "/api/queues/$K/pause?unseen=1")" 200
 	wait_for "[[ \$(http '$URL/v1/models' -o /dev/null; log_lines 'select(.msg | startswith(\"settings made\"))' | wc -l) -ge 1 ]]"
 	ask k1 -o body -w '%{http_code}' >status
 	equal "$(cat status)" 503
@@ -153,7 +153,25 @@ state() {
 	equal "$(outcome c)" "200 0"
 }
 
+@test "an account that nobody has isn't paused: 404 with the name that was meant" {
+	served k1
+	equal "$(order POST /api/queues/nobody/pause)" 404
+	equal "$(jq -r .error.message answer)" \
+		'nobody has used the account nobody lately (To pause it all the same: ?unseen=1)'
+	equal "$(order POST "/api/queues/${K%??}0x/pause")" 404
+	has "did you mean $K?" "$(jq -r .error.message answer)"
+	equal "$(http "$ADMIN/api/queues/nobody" | jq .paused)" false
+	equal "$(order POST "/api/queues/nobody/pause?unseen=2")" 400
+	equal "$(order POST "/api/queues/nobody/pause?unseen=1")" 200
+	equal "$(http "$ADMIN/api/queues/nobody" | jq .paused)" true
+	equal "$(order POST /api/queues/nobody/pause)" 200
+	equal "$(order PUT /api/queues/team/config '{"delayMs":1}')" 200
+	wait_for "[[ \$(order POST /api/queues/team/pause) == 200 ]]"
+	equal "$(order POST "/api/queues/$K/pause")" 200
+}
+
 @test "orders are logged, with who gave them" {
+	served k1
 	equal "$(order POST "/api/queues/$K/pause")" 200
 	equal "$(order POST "/api/queues/$K/resume")" 200
 	local log=${OTHER_LOG:-$LOG}

@@ -49,6 +49,7 @@ line_up() {
 }
 
 @test "pause and resume" {
+	served k1
 	recipe 'pause an account' 1
 	equal "$(queue k1 .paused)" true
 	recipe 'pause an account' 2

@@ -111,7 +111,7 @@ export function startAccount(act, close, edit) {
 		text: `The request of ${w.client ?? 'this client'} is answered 503 queue_removed, and has to be sent again.`,
 		target: w.ticket, yes: 'Remove',
 	}, 'Removed.', 'DELETE', `${path()}/waiters/${encodeURIComponent(w.ticket)}`);
-	byId('pause').addEventListener('click', () => act(null, 'Paused.', 'POST', `${path()}/pause`));
+	byId('pause').addEventListener('click', () => act(null, 'Paused.', 'POST', `${path()}/pause?unseen=1`));
 	byId('resume').addEventListener('click', () => act(null, 'Resumed.', 'POST', `${path()}/resume`));
 	byId('force').addEventListener('click', () => act({
 		title: 'End this turn?',
