@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/runfile.h"
 #include "net/listener.h"
 
 enum { LIMIT_S = 2, ANSWER_MAX = 64 * 1024, SHOWN_MAX = 400, UNHEALTHY = 1 };
@@ -85,16 +86,52 @@ static void put_body(const char *answer, struct buf *to)
 	}
 }
 
-int health_ask(const struct config *config, const char *path)
+/* --- where to ask ----------------------------------------------------------------------------- */
+
+/* admin.address by these sources, whatever is wrong with other options; to `why` if it is itself. */
+static void read_address(const struct config_sources *sources, struct buf *ret, struct buf *why)
 {
-	const char *address = config->admin.address, *why = why_not_to_ask(address);
-	CLEANUP(buf_clear) struct buf errors = { 0 }, answer = { 0 }, body = { 0 };
+	CLEANUP(config_freep) struct config *config = NULL;
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	int r = config_read(sources, &errors, &config);
+	struct span rest = buf_span(&errors), line;
+
+	while (r < 0 && span_next(&rest, '\n', &line)) {
+		CLEANUP(freep) char *text = xstrndup(line.ptr, line.len);
+
+		if (!why->len &&
+		    (strstr(text, "admin.address: ") || strstr(text, "ADMIN_ADDRESS: ")))
+			buf_puts(why, text);
+	}
+	buf_puts(ret, config->admin.address);
+}
+
+static void find_address(const struct config_sources *sources, struct buf *ret, struct buf *why)
+{
+	struct config_sources without_file = *sources;
+
+	without_file.file = NULL;
+	if (config_is_given(sources, "admin.address"))
+		read_address(&without_file, ret, why);
+	else if (runfile_find("/proc", sources->file, ret) < 0)
+		read_address(sources, ret, why);
+}
+
+int health_ask(const struct config_sources *sources, const char *path)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 }, answer = { 0 }, body = { 0 }, where = { 0 };
+	const char *address, *why;
 	int fd, r, status;
 
-	if (why)
-		return unhealthy(address, why);
 	signal(SIGALRM, on_alarm);
 	alarm(LIMIT_S);
+	find_address(sources, &where, &errors);
+	address = buf_str(&where);
+	why = why_not_to_ask(address);
+	if (errors.len)
+		return unhealthy("admin.address can't be told", buf_str(&errors));
+	if (why)
+		return unhealthy(address, why);
 	fd = listener_connect(address, &errors);
 	if (fd < 0) {
 		fprintf(stderr, "turnstile --health: %s", buf_str(&errors));

@@ -124,6 +124,7 @@ static void on_taken(void *arg)
 
 	p->taken_over = true;
 	notify_fall_silent(p->notify);
+	runfile_free(steal(&p->runfile));
 	admin_taken_over(p->admin);
 	retire(p, CONNECTIONS_TAKEN_OVER, "a successor has taken over");
 }
@@ -230,6 +231,7 @@ static void on_hang_up(uv_signal_t *handle, int signum)
 		log_setup(p->config->log.level, p->config->log.format);
 		log_info("reloaded", LOG_STR("config", p->sources.file));
 	}
+	disk_look(p->disk);
 	if (told)
 		notify_ready(p->notify, status_after(p, r), false);
 }

@@ -17,7 +17,9 @@
 #include "admin/admin.h"
 #include "base/loop.h"
 #include "base/notify.h"
+#include "base/runfile.h"
 #include "config/config.h"
+#include "config/disk.h"
 #include "config/runtime.h"
 #include "net/takeover_client.h"
 #include "net/takeover_server.h"
@@ -36,7 +38,9 @@ struct process {
 	struct beacon *beacon;
 	struct admin *admin;
 	struct runtime *runtime;
+	struct disk *disk;
 	struct notify *notify;
+	struct runfile *runfile;                 /* NULL: none, or a successor has its own */
 	struct takeover_client *takeover_client; /* the former process's sockets; or NULL */
 	struct takeover_server *takeover_server; /* NULL without listen.takeover, and when taken */
 	pid_t successor; /* one that we have started; 0: none, or it has ended */

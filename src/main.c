@@ -30,6 +30,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_CUT = 1,
 	RESOLVER_PATIENCE_MS = 500,
+	DISK_INTERVAL_MS = 5000,
 	DESCRIPTORS_PER_CONNECTION = 2,
 	DESCRIPTORS_OF_TLS = 2, /* more, each: tls.h */
 	DESCRIPTORS_OF_OUR_OWN = 64,
@@ -233,6 +234,7 @@ static void check(const struct process *p)
 static int start_parts(struct process *p, struct buf *errors)
 {
 	struct admin_parts parts = { .loop = &p->loop,
+				     .disk = p->disk,
 				     .config = p->config,
 				     .takeover = p->takeover_client };
 	int r = queue_new(&p->loop, p->config, errors, &p->queue);
@@ -289,6 +291,7 @@ static int start(struct process *p, struct buf *errors)
 		 LOG_STR("backend", queue_backend_name(p->queue)),
 		 LOG_BOOL("queue", p->config->queue.enabled),
 		 LOG_STR("version", TURNSTILE_VERSION));
+	p->runfile = runfile_new(admin_address(p->admin), p->sources.file);
 	if (!p->takeover_client)
 		notify_ready(p->notify, "serving", false);
 	return 0;
@@ -299,6 +302,8 @@ static bool stop(struct process *p)
 {
 	bool finished;
 
+	runfile_free(p->runfile);
+	disk_free(p->disk);
 	admin_free(p->admin);
 	beacon_free(p->beacon);
 	proxy_free(p->proxy);
@@ -323,6 +328,7 @@ static int run(struct process *p)
 	loop_open(&p->loop);
 	p->runtime = runtime_new(p->config);
 	p->notify = notify_new(&p->loop);
+	p->disk = disk_new(&p->loop, &p->sources, p->config, DISK_INTERVAL_MS);
 	lifecycle_begin(p);
 	r = start(p, &errors);
 	if (r < 0) {
@@ -367,12 +373,13 @@ static int load(struct process *p)
 static int load_and_run(const struct arguments *a)
 {
 	struct process p = { .sources = { a->file, a->overrides, environ }, .arguments = a->all };
-	int r = load(&p);
+	int r;
 
+	if (a->health)
+		return health_ask(&p.sources, a->health);
+	r = load(&p);
 	if (r < 0)
-		r = a->health ? EXIT_CUT : EXIT_USAGE; /* health knows two answers only */
-	else if (a->health)
-		r = health_ask(p.config, a->health);
+		r = EXIT_USAGE;
 	else if (a->print)
 		config_print(p.config, stdout);
 	else if (a->check)

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "config/disk.h"
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 
@@ -23,6 +24,7 @@ struct admin_parts {
 	struct queue *queue;
 	struct proxy *proxy;
 	struct beacon *beacon;
+	const struct disk *disk;
 	struct takeover_client *takeover; /* outlives the admin; NULL: none */
 };
 

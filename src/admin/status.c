@@ -17,6 +17,7 @@
 enum {
 	STALLED_US = 1000 * 1000, /* so late, the loop counts as stalled */
 	SUSPECTS_MAX = 8,
+	FINDINGS_MAX = 4 + SUSPECTS_MAX,
 };
 
 void serve_alive(struct call *c)
@@ -29,41 +30,57 @@ void serve_alive(struct call *c)
 
 /* --- ready ------------------------------------------------------------------------------------ */
 
-/* While accounts are asked about: those left, and the reasons so far. In call->data. */
-struct readiness {
-	char suspects[SUSPECTS_MAX][LOCK_ACCOUNT_MAX];
-	size_t count, asked;
-	bool unready;
+struct findings {
 	struct {
 		const char *code;
 		char detail[LOCK_ACCOUNT_MAX];
-	} reasons[3 + SUSPECTS_MAX];
-	size_t reason_count;
+	} list[FINDINGS_MAX];
+	size_t count;
 };
+
+/* While accounts are asked about: those left, and what is known so far. In call->data. */
+struct readiness {
+	char suspects[SUSPECTS_MAX][LOCK_ACCOUNT_MAX];
+	size_t count, asked;
+	struct findings reasons, notes; /* notes don't make it unready */
+};
+
+static void add_finding(struct findings *f, const char *code, const char *detail)
+{
+	must(f->count < FINDINGS_MAX);
+	f->list[f->count].code = code;
+	snprintf(f->list[f->count].detail, LOCK_ACCOUNT_MAX, "%s", detail);
+	f->count++;
+}
 
 static void add_reason(struct readiness *r, const char *code, const char *detail)
 {
-	r->unready = true;
-	r->reasons[r->reason_count].code = code;
-	snprintf(r->reasons[r->reason_count].detail, LOCK_ACCOUNT_MAX, "%s", detail);
-	r->reason_count++;
+	add_finding(&r->reasons, code, detail);
+}
+
+static void add_findings(const struct findings *f, const char *name, cJSON *document)
+{
+	cJSON *list = cJSON_AddArrayToObject(document, name);
+
+	for (size_t i = 0; i < f->count; i++) {
+		cJSON *finding = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(finding, "code", f->list[i].code);
+		cJSON_AddStringToObject(finding, "detail", f->list[i].detail);
+		cJSON_AddItemToArray(list, finding);
+	}
 }
 
 static void reply_ready(struct call *c)
 {
 	const struct readiness *r = c->data;
-	cJSON *document = cJSON_CreateObject(), *reasons;
+	cJSON *document = cJSON_CreateObject();
+	bool ready = !r->reasons.count;
 
-	cJSON_AddStringToObject(document, "status", r->unready ? "not_ready" : "ready");
-	reasons = cJSON_AddArrayToObject(document, "reasons");
-	for (size_t i = 0; i < r->reason_count; i++) {
-		cJSON *reason = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(reason, "code", r->reasons[i].code);
-		cJSON_AddStringToObject(reason, "detail", r->reasons[i].detail);
-		cJSON_AddItemToArray(reasons, reason);
-	}
-	call_reply(c, r->unready ? 503 : 200, document);
+	cJSON_AddStringToObject(document, "status", ready ? "ready" : "not_ready");
+	add_findings(&r->reasons, "reasons", document);
+	add_findings(&r->notes, "notes", document);
+	call_reply(c, ready ? 200 : 503, document);
 }
 
 static void ask_about_suspects(struct call *c);
@@ -143,6 +160,8 @@ void serve_ready(struct call *c)
 		add_backend_down(c, r);
 	if (lag_longest_us(c->admin->lag) > STALLED_US)
 		add_reason(r, "loop_stalled", "the event loop was more than 1 s late lately");
+	if (disk_state(parts->disk) != DISK_IN_USE)
+		add_finding(&r->notes, "config_differs", disk_words(disk_state(parts->disk)));
 	if (backend.up)
 		collect_suspects(c, r);
 	ask_about_suspects(c);

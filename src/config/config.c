@@ -101,6 +101,18 @@ void load_overrides(struct load *l, const char *const *overrides)
 		load_override(l, *overrides);
 }
 
+bool config_is_given(const struct config_sources *sources, const char *option)
+{
+	const char *const *o = sources->overrides;
+	size_t len = strlen(option);
+
+	while (o && *o && (strncmp(*o, option, len) || (*o)[len] != '='))
+		o++;
+	return (o && *o) ||
+	       (sources->environment &&
+		environment_has(sources->environment, option_find(OPTION_DOTTED, span_of(option))));
+}
+
 static void load_presets(struct load *l)
 {
 	for (size_t i = 0; i < options_count; i++) {
@@ -256,10 +268,21 @@ int config_reload(struct config *live, struct config *fresh, struct buf *errors)
 		if (differs(&options[i], live, fresh))
 			swap(&options[i], live, fresh);
 	}
-	if (!refused)
+	if (!refused) {
 		accounts_swap(live, fresh);
+		live->file_digest = fresh->file_digest;
+	}
 	config_free(fresh);
 	return refused ? -EINVAL : 0;
+}
+
+uint64_t config_digest(struct span text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < text.len; i++)
+		h = (h ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001b3);
+	return h ? h : 1;
 }
 
 void config_free(struct config *c)

@@ -133,6 +133,7 @@ struct config {
 		enum log_level level;
 		enum log_format format;
 	} log;
+	uint64_t file_digest;    /* of the file that was read, see config_digest(); 0: none */
 	struct runtime *runtime; /* settings made while running; NULL: none (runtime.h) */
 };
 
@@ -159,12 +160,18 @@ int config_load(const struct config_sources *sources, struct buf *errors, struct
 int config_read(const struct config_sources *sources, struct buf *errors, struct config **ret)
 	MUST_USE;
 
+/* Whether the environment or an -o sets that option ("admin.address"), so that no file matters. */
+bool config_is_given(const struct config_sources *sources, const char *option);
+
 /*
  * Makes `*live` carry the values of `*fresh` in place, so that whoever has a pointer to `live` sees
  * them. All or nothing: where an option differs that can't change at run time, nothing is changed,
  * `errors` names each such option, and it is -EINVAL. Consumes `fresh` either way.
  */
 int config_reload(struct config *live, struct config *fresh, struct buf *errors) MUST_USE;
+
+/* Tells two files apart: FNV-1a of 64 bits (www.isthe.com/chongo/tech/comp/fnv), never 0. */
+uint64_t config_digest(struct span text);
 
 /* Takes NULL. */
 void config_free(struct config *c);

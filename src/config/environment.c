@@ -73,18 +73,24 @@ static void unknown(struct load *l, struct span name)
 	load_error(l, place, "there is no such option%s", buf_str(&hint));
 }
 
+bool environment_has(char *const *environment, const struct option *o)
+{
+	CLEANUP(buf_clear) struct buf name = { 0 };
+	struct span value;
+
+	option_name(o, OPTION_ENVIRONMENT, &name);
+	return lookup(environment, buf_span(&name), &value);
+}
+
 /* An empty alias counts as not set: compose files write them so. Our own name wins over it. */
 static void load_aliases(struct load *l, char *const *environment)
 {
-	CLEANUP(buf_clear) struct buf own = { 0 };
 	struct span value;
 
 	for (size_t i = 0; i < options_count; i++) {
 		const struct option *o = &options[i];
 
-		own.len = 0;
-		option_name(o, OPTION_ENVIRONMENT, &own);
-		if (!o->alias || lookup(environment, buf_span(&own), &value))
+		if (!o->alias || environment_has(environment, o))
 			continue;
 		if (lookup(environment, span_of(o->alias), &value) && value.len)
 			load_value(l, o->alias, o, value);

@@ -238,6 +238,7 @@ int load_file(struct load *l, const char *path)
 		return r;
 	}
 	f.rest = buf_span(&text);
+	l->config->file_digest = config_digest(f.rest);
 	/* Its result is the first line with an error: miss_key() has told that, and others. */
 	(void)ini_parse_stream(read_line, &f, on_key, &f);
 	miss_key(&f);

@@ -39,6 +39,9 @@ int load_file(struct load *l, const char *path) MUST_USE;
 /* Reads the variables that are ours, first aliases, then TURNSTILE_*. `environment`: as environ. */
 void load_environment(struct load *l, char *const *environment);
 
+/* Whether it sets this option, by our own name for it; by an alias isn't asked. */
+bool environment_has(char *const *environment, const struct option *o);
+
 /* Appends a line that names the TURNSTILE_* variables of no section of ours, if there are any. */
 void advise_environment(char *const *environment, struct buf *to);
 

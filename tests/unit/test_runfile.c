@@ -46,8 +46,7 @@ static void end(pid_t pid)
 static void show(pid_t pid)
 {
 	CLEANUP(freep)
-	char *to = xasprintf("/proc/%d", (int)pid),
-	     *at = xasprintf("proc/%d", (int)pid);
+	char *to = xasprintf("/proc/%d", (int)pid), *at = xasprintf("proc/%d", (int)pid);
 
 	must(symlink(to, at) == 0);
 }
