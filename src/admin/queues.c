@@ -112,8 +112,7 @@ void serve_force_one(struct call *c)
 
 static bool was_seen(const struct lock_view *v)
 {
-	return v->holder_count || v->waiting || v->paused_at_ms || v->last_at_ms ||
-	       v->sample_count;
+	return v->holder_count || v->waiting || v->paused_at_ms || v->last_at_ms || v->sample_count;
 }
 
 static const char *nearest(const struct lock_answer *answer, const char *account)

@@ -33,6 +33,15 @@ char *target_path(const char *target)
 	return xasprintf("%s%.*s", span_starts(path, SPAN("/")) ? "" : "/", SPAN_ARG(path));
 }
 
+struct span value_trim(struct span v)
+{
+	while (v.len && (v.ptr[0] == ' ' || v.ptr[0] == '\t'))
+		v.ptr++, v.len--;
+	while (v.len && (v.ptr[v.len - 1] == ' ' || v.ptr[v.len - 1] == '\t'))
+		v.len--;
+	return v;
+}
+
 bool head_is_1_0(const struct request_head *h)
 {
 	return span_eq(h->version, SPAN("HTTP/1.0"));
@@ -89,6 +98,7 @@ bool head_has_gaps(const struct request_head *h, const char *target_at)
 		    !is_blank(behind_colon, f->value.ptr))
 			return true;
 		end = f->value.ptr + f->value.len;
+		end += strspn(end, " \t"); /* up to the NUL */
 	}
 	return !follows(h->method.ptr, h->bytes, end + 4);
 }

@@ -27,6 +27,9 @@ bool target_split(struct span target, struct span *ret_authority, struct span *r
 /* The target with which to ask an origin server: of a URL the path. Owned by the caller. */
 char *target_path(const char *target) MUST_USE;
 
+/* Without the blanks around it, which aren't part of a field's value (RFC 9112, section 5). */
+struct span value_trim(struct span value);
+
 bool head_is_1_0(const struct request_head *h);
 bool head_is_head(const struct request_head *h);    /* its method is HEAD */
 bool head_is_chunked(const struct request_head *h); /* any Transfer-Encoding */

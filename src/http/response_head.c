@@ -43,7 +43,7 @@ static struct header parse_field(struct span line)
 
 static void parse_fields(struct response_head *h)
 {
-	const char *at = h->lines.data, *end = at + h->lines.len, *newline;
+	const char *at = buf_str(&h->lines), *end = at + h->lines.len, *newline;
 	struct header *fields;
 	size_t count = 0;
 

@@ -10,6 +10,7 @@
  */
 #include "request/decode.h"
 
+#include "base/buf.h"
 #include "request/coding.h"
 
 enum { OUTPUT_BYTES = 32 * 1024 };
@@ -33,6 +34,7 @@ struct decoder {
 	decode_sink_fn sink;
 	void *arg;
 	size_t in, out;
+	struct buf block; /* bytes that aren't decoded yet, less than DECODE_BLOCK */
 };
 
 static const struct coding *coding_find(struct span name)
@@ -122,33 +124,49 @@ static void maybe_start(struct decoder *d, unsigned char first)
 	}
 }
 
-void decode_feed(struct decoder *d, const char *data, size_t len)
+static void decode_block(struct decoder *d)
 {
-	struct span in = { data, len };
+	struct span in = buf_span(&d->block);
 
-	if (d->state == PLAIN) {
-		d->sink(d->arg, data, len);
-		return;
-	}
 	while (in.len && d->state != ENDED && d->state != FAILED) {
 		maybe_start(d, (unsigned char)in.ptr[0]);
 		while (d->state == RUNNING && decode_some(d, &in))
 			;
 		if (d->state == RUNNING)
-			return; /* it took what it could */
+			break; /* it took what it could */
+	}
+	d->block.len = 0;
+}
+
+void decode_feed(struct decoder *d, const char *data, size_t len)
+{
+	if (d->state == PLAIN) {
+		d->sink(d->arg, data, len);
+		return;
+	}
+	while (len && d->state != ENDED && d->state != FAILED) {
+		size_t n = MIN(len, DECODE_BLOCK - d->block.len);
+
+		buf_append(&d->block, data, n);
+		data += n;
+		len -= n;
+		if (d->block.len == DECODE_BLOCK)
+			decode_block(d);
 	}
 }
 
-enum decode_status decode_finish(const struct decoder *d)
+enum decode_status decode_finish(struct decoder *d)
 {
-	bool cut_short = d->state == COMPRESSED || d->state == RUNNING;
-
-	return cut_short ? DECODE_BROKEN : d->status;
+	decode_block(d);
+	return d->state == COMPRESSED || d->state == RUNNING ? DECODE_BROKEN : d->status;
 }
 
 void decoder_free(struct decoder *d)
 {
-	if (d && d->stream)
+	if (!d)
+		return;
+	if (d->stream)
 		d->coding->close(d->stream);
+	buf_clear(&d->block);
 	free(d);
 }

@@ -78,12 +78,12 @@ void look_feed(struct look *look, const char *data, size_t len)
 }
 
 static enum request_reason look_reason(const struct look *look, const struct headers *headers,
-				       const struct tail_facts *facts)
+				       const struct tail_facts *facts, enum decode_status decoded)
 {
 	return unclear_or(classify(facts), &(struct unclear_evidence){
 						   .headers = headers,
 						   .facts = facts,
-						   .decoded = decode_finish(look->decoder),
+						   .decoded = decoded,
 						   .coded = decoder_is_coded(look->decoder),
 						   .raw = look->raw,
 						   .content = look->content,
@@ -123,6 +123,7 @@ void look_finish(struct look *look, const struct config *config, const struct he
 		 const char *client, struct span body, struct request_verdict *ret)
 {
 	struct account_evidence evidence = { headers, ret->key, client, { NULL, 0 } };
+	enum decode_status decoded = decode_finish(look->decoder); /* feeds the scanner */
 	struct tail_facts facts;
 
 	must(look->fed == body.len);
@@ -130,7 +131,7 @@ void look_finish(struct look *look, const struct config *config, const struct he
 	evidence.metadata = facts.members[TAIL_METADATA].json;
 	*ret = (struct request_verdict){ 0 };
 	name_keys(headers, ret);
-	verdict_reason(ret, look_reason(look, headers, &facts));
+	verdict_reason(ret, look_reason(look, headers, &facts, decoded));
 	account_find(config, &evidence, ret->account, &ret->account_from);
 	if (ret->gated)
 		apply_exemptions(config, &evidence, &facts, ret);

@@ -342,6 +342,14 @@ for name in b"POST", b"PUT", b"PATCH", b"GET", b"DELETE", b"X-MADE_UP~1":
     method(name, True)
 
 
+@case("blanks around values", "9112 5")
+def blanks():
+    m, seen = world.ask(b"GET /case HTTP/1.1\r\nHost:" + world.host + b" \t\r\nX-A: \t 1 2 \t \r\nX-B: \r\n\r\n")
+    got = forwarded(m, seen)
+    check(got.values(b"x-a") == [b"1 2"], got.values(b"x-a"))
+    check(got.values(b"x-b") == [b""], got.values(b"x-b"))
+
+
 def by_name(fields):
     """Order counts only among fields of one name (RFC 9110, section 5.3)."""
     return sorted(fields, key=lambda f: f[0])

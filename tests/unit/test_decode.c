@@ -153,6 +153,33 @@ static void test_bomb(void)
 	buf_clear(&b);
 }
 
+/* Where the ratio is looked at doesn't depend on how the network cut the body. */
+static void test_pieces_decide_nothing(void)
+{
+	static const size_t pieces[] = { 1, 7, 536, 1460, 4095, 4096, 4097, 1 << 20 };
+	char *text = xcalloc(1, DECODE_RATIO_FROM + 40000);
+	unsigned seed = 1;
+
+	for (size_t zeros = DECODE_RATIO_FROM - 40000; zeros <= DECODE_RATIO_FROM + 10000;
+	     zeros += 2500) {
+		struct sunk first, sunk;
+		enum decode_status want;
+		struct buf b = { 0 };
+
+		memset(text, 0, zeros);
+		for (size_t i = zeros; i < zeros + 30000; i++)
+			text[i] = (char)(seed = seed * 1103515245 + 12345, seed >> 16);
+		compress_into(&b, FORMAT_GZIP, (struct span){ text, zeros + 30000 }, 1);
+		want = decode("gzip", buf_span(&b), b.len, &first);
+		for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+			CHECK_INT(decode("gzip", buf_span(&b), pieces[i], &sunk), want);
+			CHECK_INT(sunk.len, first.len);
+		}
+		buf_clear(&b);
+	}
+	free(text);
+}
+
 /* What doesn't shrink much is stopped by its size alone. Members are cheaper to make than one. */
 static void test_too_large(void)
 {
@@ -222,6 +249,7 @@ int main(void)
 	test_two_fields();
 	test_broken();
 	test_bomb();
+	test_pieces_decide_nothing();
 	test_too_large();
 	test_verdicts();
 	return check_done();

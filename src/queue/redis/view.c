@@ -18,6 +18,16 @@ static int64_t number_of(const redisReply *r)
 	return redis_text(r).len ? strtoll(r->str, NULL, 10) : 0; /* hiredis terminates strings */
 }
 
+/* Between two times that anybody may have written. */
+static int64_t from_to(int64_t from, int64_t to)
+{
+	int64_t d;
+
+	if (__builtin_sub_overflow(to, from, &d))
+		return to > from ? INT64_MAX : INT64_MIN;
+	return d;
+}
+
 /* Other programs may put anything there: what isn't printable ASCII becomes "?". */
 static void copy_text(struct span from, char *to, size_t size)
 {
@@ -61,8 +71,8 @@ static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
 	if (!read_who(e[5], &joined, &h->who, &start) || !start)
 		return;
 	h->held_known = true;
-	h->held_ms = now - start;
-	h->who.waited_ms = start - joined;
+	h->held_ms = from_to(start, now);
+	h->who.waited_ms = from_to(joined, start);
 }
 
 static void read_waiters(const redisReply *list, int64_t now, struct lock_view *v)
@@ -75,8 +85,9 @@ static void read_waiters(const redisReply *list, int64_t now, struct lock_view *
 
 		copy_text(id, w->ticket, sizeof w->ticket);
 		w->rank = -1;
-		w->waited_ms =
-			read_who(list->element[i + 1], &joined, w, &start) ? now - joined : -1;
+		w->waited_ms = read_who(list->element[i + 1], &joined, w, &start)
+				       ? from_to(joined, now)
+				       : -1;
 	}
 	v->oldest_wait_ms = v->waiter_count ? v->waiters[0].waited_ms : 0;
 }
@@ -91,7 +102,7 @@ static void read_samples(const redisReply *list, int64_t now, struct lock_view *
 		if (sscanf(redis_text(list->element[i]).ptr, "%" SCNd64 " %" SCNd64 " %" SCNd64,
 			   &at, &s->wait_ms, &s->hold_ms) != 3)
 			continue;
-		s->ago_ms = MAX(now - at, 0);
+		s->ago_ms = MAX(from_to(at, now), 0);
 		v->sample_count += s->ago_ms <= LOCK_RECENT_MS;
 	}
 }
