@@ -38,10 +38,25 @@ static void remember(const struct exchange *x, int64_t wait_ms)
 
 	history_add(x->proxy->history, &(struct history_event){ .at_ms = clock_wall_ms(),
 								.account = x->verdict.account,
-								.share = "",
+								.share = x->place.standing.share,
 								.end = end,
 								.wait_ms = wait_ms,
 								.hold_ms = x->hold_ms });
+}
+
+void access_log_shadow(void *arg, const struct shadow_report *report)
+{
+	struct proxy *p = arg;
+	enum history_end end = report->end == SHADOW_TURN ? HISTORY_TURN : HISTORY_REFUSED;
+
+	if (report->end == SHADOW_UNKNOWN)
+		return;
+	history_add(p->history, &(struct history_event){ .at_ms = clock_wall_ms(),
+							 .account = report->account,
+							 .share = report->share,
+							 .end = end,
+							 .wait_ms = report->wait_ms,
+							 .observed = true });
 }
 
 static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "proxy/access_log.h"
 #include "proxy/exchange.h"
 #include "proxy/intake.h"
 #include "proxy/reply.h"
@@ -241,7 +242,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	for (int state = 0; state < X_STATE_COUNT; state++)
 		list_init(&p->in_state[state]);
 	p->discard = discard_new(loop);
-	p->shadows = shadows_new(loop, queue);
+	p->shadows = shadows_new(loop, queue, access_log_shadow, p);
 	p->upstream = upstream_new(loop, config);
 	write_too_many(&p->too_many);
 	options.refusal = buf_span(&p->too_many);

@@ -25,6 +25,8 @@ struct shadows {
 	struct list all;
 	int64_t present;
 	struct shadow_counters counters;
+	shadow_ended_fn ended;
+	void *arg;
 };
 
 struct shadow {
@@ -62,19 +64,26 @@ static void shadow_free(struct shadow *s, enum lock_end end)
 
 static void tell(struct shadow *s, enum shadow_end end)
 {
+	const struct shadow_report report = {
+		.account = s->place.ticket.account + strlen(SHADOW_ACCOUNT_PREFIX),
+		.share = s->place.standing.share,
+		.end = end,
+		.wait_ms = clock_ms() - s->place.joined_ms,
+	};
 	struct shadow_counters *c = &s->owner->counters;
-	int64_t wait_ms = clock_ms() - s->place.joined_ms;
 
 	c->ends[end]++;
 	if (end == SHADOW_TURN) {
-		s->wait_ms = wait_ms;
-		c->wait_ms += wait_ms;
+		s->wait_ms = report.wait_ms;
+		c->wait_ms += report.wait_ms;
 		c->waited += s->place.position > 0;
 	}
 	log_info("observed", LOG_STR("request_id", s->request_id),
-		 LOG_STR("account", s->place.ticket.account + strlen(SHADOW_ACCOUNT_PREFIX)),
-		 LOG_STR("would_end", shadow_end_name(end)),
-		 LOG_INT("would_position", s->place.position), LOG_INT("would_wait_ms", wait_ms));
+		 LOG_STR("account", report.account), LOG_STR("would_end", shadow_end_name(end)),
+		 LOG_INT("would_position", s->place.position),
+		 LOG_INT("would_wait_ms", report.wait_ms));
+	if (s->owner->ended)
+		s->owner->ended(s->owner->arg, &report);
 }
 
 /*
@@ -195,12 +204,15 @@ int64_t shadows_present(const struct shadows *s)
 	return s->present;
 }
 
-struct shadows *shadows_new(struct loop *loop, struct queue *queue)
+struct shadows *shadows_new(struct loop *loop, struct queue *queue, shadow_ended_fn ended,
+			    void *arg)
 {
 	struct shadows *s = xcalloc(1, sizeof *s);
 
 	s->loop = loop;
 	s->queue = queue;
+	s->ended = ended;
+	s->arg = arg;
 	list_init(&s->all);
 	return s;
 }

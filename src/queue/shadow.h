@@ -40,8 +40,21 @@ struct shadow_counters {
 struct shadows; /* all of a process */
 struct shadow;
 
-/* `queue` and `loop` outlive it. */
-struct shadows *shadows_new(struct loop *loop, struct queue *queue) MUST_USE;
+/* What would have been of one. The texts are valid in the call only. */
+struct shadow_report {
+	const char *account; /* without the prefix */
+	const char *share;
+	enum shadow_end end;
+	int64_t wait_ms;
+};
+typedef void (*shadow_ended_fn)(void *arg, const struct shadow_report *report);
+
+/*
+ * `queue` and `loop` outlive it. `ended` hears of each shadow once, when it would have come to its turn
+ * or would have been refused; NULL: nobody does.
+ */
+struct shadows *shadows_new(struct loop *loop, struct queue *queue, shadow_ended_fn ended,
+			    void *arg) MUST_USE;
 
 /*
  * Joins the line of `account` ("observe:" is put before it) with these terms and that standing.

@@ -41,6 +41,9 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 	observed_wait ".would_end == \"queue_full\" and .would_wait_ms < $(scaled 1000)"
 	observed_wait '.would_end == "queue_timeout" and .would_wait_ms >= 990'
 	equal "$(relay_stats '[.requests[].tag]')" '["a","b","c"]'
+	# and remembered, apart from what really happened
+	equal "$(http -f "$ADMIN/api/history?by=account" | jq -c '[.rows[].observed] | [(map(.turns) | add), (map(.refused) | add)]')" '[1,2]'
+	equal "$(http -f "$ADMIN/api/history" | jq '[.rows[] | .turns + .refused + .left] | add')" 0
 }
 
 @test "what nobody would have held isn't observed" {

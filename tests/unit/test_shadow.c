@@ -23,7 +23,7 @@ static void open_fixture(struct fixture *f)
 	f->terms = (struct account_terms){ .enabled = true, .timeout_ms = 5000, .max_waiting = 9 };
 	loop_open(&f->loop);
 	CHECK_INT(queue_new(&f->loop, &f->config, &errors, &f->queue), 0);
-	f->shadows = shadows_new(&f->loop, f->queue);
+	f->shadows = shadows_new(&f->loop, f->queue, NULL, NULL);
 }
 
 static void on_stopped(void *arg)
