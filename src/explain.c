@@ -2,7 +2,8 @@
  * explain.c - the verdict on a request from a file, by the same functions that judge real ones.
  *
  *      {"gated":true,"mode":"enforce","kind":"user_message","reason":"text","meaning":"…",
- *       "account":"key-…","account_from":"api-key","other_key":null,"exempt":null,"settings":{…}}
+ *       "account":"key-…","account_from":"api-key","other_key":null,"mark":null,
+ *       "exempt":null,"settings":{…}}
  */
 #include "explain.h"
 
@@ -102,7 +103,7 @@ static void put_exempt(struct buf *b, const struct config *config, const struct 
 	CLEANUP(buf_clear) struct buf text = { 0 };
 
 	if (v->exempt)
-		config_exempt_print(&config->queue.exempt[v->exempt - 1], &text);
+		config_mark_print(&config->queue.exempt[v->exempt - 1], &text);
 	put_string(b, "exempt", v->exempt ? buf_str(&text) : NULL);
 }
 
@@ -137,6 +138,7 @@ static void put_verdict(struct buf *b, const struct config *config, const struct
 	put_string(b, "account", known ? v->account : NULL);
 	put_string(b, "account_from", known ? account_source_name(v->account_from) : NULL);
 	put_string(b, "other_key", v->other_key[0] ? v->other_key : NULL);
+	put_string(b, "mark", v->mark[0] ? v->mark : NULL);
 	put_exempt(b, config, v);
 	put_settings(b, config, headers, v);
 	buf_puts(b, "}");
@@ -189,6 +191,7 @@ static void explain_line(struct span text, struct buf *to)
 	put_string(to, "account", told(line, "account"));
 	put_string(to, "account_from", NULL);
 	put_string(to, "other_key", NULL);
+	put_string(to, "mark", NULL);
 	put_string(to, "exempt", NULL);
 	put_string(to, "settings", NULL);
 	put_string(to, "request_id", told(line, "request_id"));

@@ -104,11 +104,11 @@ static bool has_source(const struct config *c, enum account_source_kind kind)
 	return s->kind == kind;
 }
 
-static bool exempts(const struct config *c, enum exempt_kind kind)
+static bool exempts(const struct config *c, enum mark_kind kind)
 {
-	const struct exempt_rule *r = c->queue.exempt;
+	const struct mark_rule *r = c->queue.exempt;
 
-	while (r->kind != EXEMPT_NONE && r->kind != kind)
+	while (r->kind != MARK_NONE && r->kind != kind)
 		r++;
 	return r->kind == kind;
 }
@@ -125,7 +125,7 @@ static void about_accounts(const struct config *c, struct buf *to)
 	if (has_source(c, ACCOUNT_HEADER) && is_open)
 		buf_puts(to, "account.source takes a header from anybody who can reach "
 			     "listen.address; set account.trusted_proxies\n");
-	if (exempts(c, EXEMPT_HEADER) && is_open)
+	if (exempts(c, MARK_HEADER) && is_open)
 		buf_puts(to, "queue.exempt takes a header from anybody who can reach "
 			     "listen.address; set account.trusted_proxies\n");
 }
@@ -135,7 +135,7 @@ static void about_waiting(const struct config *c, struct buf *to)
 	if (c->queue.timeout_ms > FIRST_BYTE_MS - MARGIN_MS)
 		buf_puts(to, "queue.timeout_ms: Claude Code hangs up after 300 s without a byte; "
 			     "set it well below 300000, so that who waits hears why\n");
-	else if (c->queue.timeout_ms > CLASSIFIER_MS && !exempts(c, EXEMPT_CLASSIFIER))
+	else if (c->queue.timeout_ms > CLASSIFIER_MS && !exempts(c, MARK_CLASSIFIER))
 		buf_puts(to, "queue.timeout_ms: Claude Code's auto mode denies a tool call whose "
 			     "classifier had no answer for 60 s; set 60000 or less, or let the "
 			     "classifier pass by queue.exempt\n");

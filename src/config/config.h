@@ -28,20 +28,24 @@ enum queue_order { QUEUE_ORDER_FAIR, QUEUE_ORDER_ARRIVAL };
 
 enum { QUEUE_TURNS_MAX = 64 }; /* of one account at once */
 
-/* One element of queue.exempt; the list ends with EXEMPT_NONE. request/exempt.c knows the rules. */
-enum exempt_kind {
-	EXEMPT_NONE,
-	EXEMPT_PROBE,
-	EXEMPT_TITLE,
-	EXEMPT_SUBAGENT,
-	EXEMPT_CLASSIFIER,
-	EXEMPT_NOTIFICATION,
-	EXEMPT_HEADER, /* header:NAME=VALUE */
-	EXEMPT_MODEL,  /* model:PATTERN, in value */
+/* An element of queue.exempt; the list ends with MARK_NONE. request/marks.h explains them. */
+enum mark_kind {
+	MARK_NONE,
+	MARK_PROBE,
+	MARK_TITLE,
+	MARK_SUBAGENT,
+	MARK_CLASSIFIER,
+	MARK_NOTIFICATION,
+	MARK_LOOP,
+	MARK_COMPACTION,
+	MARK_AUXILIARY,
+	MARK_WORKFLOW,
+	MARK_HEADER, /* header:NAME=VALUE */
+	MARK_MODEL,  /* model:PATTERN, in value */
 };
 
-struct exempt_rule {
-	enum exempt_kind kind;
+struct mark_rule {
+	enum mark_kind kind;
 	char *name, *value; /* NULL where the kind has none */
 };
 
@@ -101,7 +105,7 @@ struct config {
 		int64_t turns, interval_ms; /* of one account */
 		int64_t yield_rounds, keep_place_ms;
 		char **paths; /* endings of gated paths; ends with NULL */
-		struct exempt_rule *exempt;
+		struct mark_rule *exempt;
 		enum release_on release_on;
 		enum on_backend_error on_backend_error;
 		enum on_lock_lost on_lock_lost;
@@ -187,4 +191,4 @@ void config_print(const struct config *c, FILE *to);
 void config_help(FILE *to);
 
 /* Appends a rule as it is written in queue.exempt. */
-void config_exempt_print(const struct exempt_rule *rule, struct buf *to);
+void config_mark_print(const struct mark_rule *rule, struct buf *to);

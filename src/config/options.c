@@ -106,7 +106,7 @@ static void derive_instance(struct config *c)
 #define STRING(member, form_) .type = &value_text, .offset = AT(char *, member), .form = form_
 #define PATHS(member)         .type = &value_paths, .offset = AT(char **, member)
 #define SOURCES(member)       .type = &value_sources, .offset = AT(struct account_source *, member)
-#define EXEMPT(member)        .type = &value_exempt, .offset = AT(struct exempt_rule *, member)
+#define MARKS(member)         .type = &value_marks, .offset = AT(struct mark_rule *, member)
 #define RANGES(member)        .type = &value_ranges, .offset = AT(struct address_range *, member)
 #define TOKENS(member)        .type = &value_tokens, .offset = AT(struct admin_token *, member)
 
@@ -223,7 +223,7 @@ const struct option options[] = {
 	  .help = "How long a place is kept for whoever was refused and sends it again; 0: not." },
 	{ "queue", "paths", PATHS(queue.paths), .preset = "/v1/messages", RELOADABLE,
 	  .help = "POSTs to a path that ends so are looked at; everything else passes." },
-	{ "queue", "exempt", EXEMPT(queue.exempt), .preset = "", RELOADABLE,
+	{ "queue", "exempt", MARKS(queue.exempt), .preset = "probe, classifier", RELOADABLE,
 	  .help = "Kinds of requests that look like user messages and pass all the same." },
 	{ "queue", "release_on", WORD(enum release_on, queue.release_on, release_on_words),
 	  .preset = "end", RELOADABLE,

@@ -2,7 +2,7 @@
  * show.c - the options as people read them: --print-config and --help.
  *
  * tests/lint/options and config/make-manpage read the text of --help: "  section.key = default", then a line of help,
- * then what is allowed, the alias, and whether SIGHUP changes it.
+ * then what is allowed, the alias, and whether SIGHUP changes it; folded lines go on two columns further in.
  */
 #include <string.h>
 
@@ -31,15 +31,39 @@ void config_print(const struct config *c, FILE *to)
 	accounts_print(c, to);
 }
 
+enum { HELP_WIDTH = 100, HELP_INDENT = 6 };
+
+/* A line of help; one that is too long is folded at blanks. */
+static void help_line(struct span s, FILE *to)
+{
+	size_t indent = HELP_INDENT;
+
+	while (s.len > HELP_WIDTH - indent) {
+		size_t n = HELP_WIDTH - indent;
+
+		while (n && s.ptr[n] != ' ')
+			n--;
+		if (!n)
+			break;
+		fprintf(to, "%*s%.*s\n", (int)indent, "", (int)n, s.ptr);
+		s = (struct span){ s.ptr + n + 1, s.len - n - 1 };
+		indent = HELP_INDENT + 2;
+	}
+	fprintf(to, "%*s%.*s\n", (int)indent, "", SPAN_ARG(s));
+}
+
 static void help_option(const struct option *o, FILE *to)
 {
 	CLEANUP(buf_clear) struct buf allowed = { 0 };
 
 	o->type->allowed(o, &allowed);
+	if (o->alias)
+		buf_printf(&allowed, "; also %s", o->alias);
+	if (o->flags & OPTION_RELOADABLE)
+		buf_puts(&allowed, "; reloadable");
 	fprintf(to, "  %s.%s =%s%s\n", o->section, o->key, *o->preset ? " " : "", o->preset);
-	fprintf(to, "      %s\n", o->help);
-	fprintf(to, "      %s%s%s%s\n", buf_str(&allowed), o->alias ? "; also " : "",
-		o->alias ? o->alias : "", o->flags & OPTION_RELOADABLE ? "; reloadable" : "");
+	help_line(span_of(o->help), to);
+	help_line(buf_span(&allowed), to);
 }
 
 void config_help(FILE *to)

@@ -13,21 +13,25 @@
 static const struct {
 	struct span text; /* one that ends with ":" has something behind it */
 	const char *behind;
-} exempt[] = {
-	[EXEMPT_PROBE] = { { "probe", 5 }, "" },
-	[EXEMPT_TITLE] = { { "title", 5 }, "" },
-	[EXEMPT_SUBAGENT] = { { "subagent", 8 }, "" },
-	[EXEMPT_CLASSIFIER] = { { "classifier", 10 }, "" },
-	[EXEMPT_NOTIFICATION] = { { "notification", 12 }, "" },
-	[EXEMPT_HEADER] = { { "header:", 7 }, "NAME=VALUE" },
-	[EXEMPT_MODEL] = { { "model:", 6 }, "PATTERN" },
+} marks[] = {
+	[MARK_PROBE] = { { "probe", 5 }, "" },
+	[MARK_TITLE] = { { "title", 5 }, "" },
+	[MARK_SUBAGENT] = { { "subagent", 8 }, "" },
+	[MARK_CLASSIFIER] = { { "classifier", 10 }, "" },
+	[MARK_NOTIFICATION] = { { "notification", 12 }, "" },
+	[MARK_LOOP] = { { "loop", 4 }, "" },
+	[MARK_COMPACTION] = { { "compaction", 10 }, "" },
+	[MARK_AUXILIARY] = { { "auxiliary", 9 }, "" },
+	[MARK_WORKFLOW] = { { "workflow", 8 }, "" },
+	[MARK_HEADER] = { { "header:", 7 }, "NAME=VALUE" },
+	[MARK_MODEL] = { { "model:", 6 }, "PATTERN" },
 };
 
-static void clear_exempt(void *slot)
+static void clear_marks(void *slot)
 {
-	struct exempt_rule **list = slot;
+	struct mark_rule **list = slot;
 
-	for (struct exempt_rule *r = *list; r && r->kind != EXEMPT_NONE; r++) {
+	for (struct mark_rule *r = *list; r && r->kind != MARK_NONE; r++) {
 		free(r->name);
 		free(r->value);
 	}
@@ -45,8 +49,8 @@ static bool is_argument(struct span s)
 	return s.len;
 }
 
-static int parse_exempt_header(struct span text, struct span arg, struct exempt_rule *ret,
-			       struct buf *why)
+static int parse_header_mark(struct span text, struct span arg, struct mark_rule *ret,
+			     struct buf *why)
 {
 	const char *equals = arg.len ? memchr(arg.ptr, '=', arg.len) : NULL;
 	struct span name = { arg.ptr, equals ? (size_t)(equals - arg.ptr) : 0 }, value;
@@ -65,71 +69,71 @@ static int parse_exempt_header(struct span text, struct span arg, struct exempt_
 	return 0;
 }
 
-static int parse_exempt_rule(struct span text, struct exempt_rule *ret, struct buf *why)
+static int parse_mark_rule(struct span text, struct mark_rule *ret, struct buf *why)
 {
-	for (size_t i = EXEMPT_PROBE; i < ARRAY_SIZE(exempt); i++) {
-		struct span name = exempt[i].text, arg;
+	for (size_t i = MARK_PROBE; i < ARRAY_SIZE(marks); i++) {
+		struct span name = marks[i].text, arg;
 
-		if (*exempt[i].behind ? !span_starts(text, name) : !span_eq(text, name))
+		if (*marks[i].behind ? !span_starts(text, name) : !span_eq(text, name))
 			continue;
 		arg = (struct span){ text.ptr + name.len, text.len - name.len };
-		ret->kind = (enum exempt_kind)i;
-		if (ret->kind == EXEMPT_HEADER)
-			return parse_exempt_header(text, arg, ret, why);
-		if (ret->kind == EXEMPT_MODEL && !is_argument(arg))
+		ret->kind = (enum mark_kind)i;
+		if (ret->kind == MARK_HEADER)
+			return parse_header_mark(text, arg, ret, why);
+		if (ret->kind == MARK_MODEL && !is_argument(arg))
 			return value_wrong(text, "has no pattern of visible ASCII without \",;#\"",
 					   why);
-		if (ret->kind == EXEMPT_MODEL)
+		if (ret->kind == MARK_MODEL)
 			ret->value = xstrndup(arg.ptr, arg.len);
 		return 0;
 	}
 	return value_wrong(text, "is none of them", why);
 }
 
-static int parse_exempt(const struct option *o, struct span text, void *slot, struct buf *why)
+static int parse_marks(const struct option *o, struct span text, void *slot, struct buf *why)
 {
-	CLEANUP(clear_exempt) struct exempt_rule *list = xcalloc(1, sizeof *list);
+	CLEANUP(clear_marks) struct mark_rule *list = xcalloc(1, sizeof *list);
 	struct span element;
 	size_t count = 0;
 
 	(void)o;
 	while (text.len && span_next(&text, ',', &element)) {
-		struct exempt_rule rule = { 0 };
+		struct mark_rule rule = { 0 };
 
-		if (parse_exempt_rule(element, &rule, why) < 0)
+		if (parse_mark_rule(element, &rule, why) < 0)
 			return -EINVAL;
 		list = xrealloc(list, (count + 2) * sizeof *list);
 		list[count++] = rule;
-		list[count] = (struct exempt_rule){ 0 };
+		list[count] = (struct mark_rule){ 0 };
 	}
-	clear_exempt(slot);
-	*(struct exempt_rule **)slot = steal(&list);
+	clear_marks(slot);
+	*(struct mark_rule **)slot = steal(&list);
 	return 0;
 }
 
-void config_exempt_print(const struct exempt_rule *r, struct buf *to)
+void config_mark_print(const struct mark_rule *r, struct buf *to)
 {
-	buf_printf(to, "%s%s%s%s", exempt[r->kind].text.ptr, r->name ? r->name : "",
+	buf_printf(to, "%s%s%s%s", marks[r->kind].text.ptr, r->name ? r->name : "",
 		   r->name ? "=" : "", r->value ? r->value : "");
 }
 
-static void print_exempt(const struct option *o, const void *slot, struct buf *to)
+static void print_marks(const struct option *o, const void *slot, struct buf *to)
 {
-	const struct exempt_rule *list = *(struct exempt_rule *const *)slot;
+	const struct mark_rule *list = *(struct mark_rule *const *)slot;
 
 	(void)o;
-	for (const struct exempt_rule *r = list; r->kind != EXEMPT_NONE; r++) {
+	for (const struct mark_rule *r = list; r->kind != MARK_NONE; r++) {
 		buf_puts(to, r == list ? "" : ", ");
-		config_exempt_print(r, to);
+		config_mark_print(r, to);
 	}
 }
 
-static void allowed_exempt(const struct option *o, struct buf *to)
+static void allowed_marks(const struct option *o, struct buf *to)
 {
 	(void)o;
-	for (size_t i = EXEMPT_PROBE; i < ARRAY_SIZE(exempt); i++)
-		buf_printf(to, "%s%s%s", i > EXEMPT_PROBE ? ", " : "", exempt[i].text.ptr,
-			   exempt[i].behind);
+	for (size_t i = MARK_PROBE; i < ARRAY_SIZE(marks); i++)
+		buf_printf(to, "%s%s%s", i > MARK_PROBE ? ", " : "", marks[i].text.ptr,
+			   marks[i].behind);
 }
 
 static void clear_ranges(void *slot)
@@ -266,8 +270,8 @@ static void allowed_tokens(const struct option *o, struct buf *to)
 	buf_printf(to, "empty, or NAME:read:TOKEN, NAME:write:TOKEN, ...; TOKEN as admin.token");
 }
 
-const struct option_type value_exempt = {
-	sizeof(struct exempt_rule *), parse_exempt, print_exempt, allowed_exempt, clear_exempt,
+const struct option_type value_marks = {
+	sizeof(struct mark_rule *), parse_marks, print_marks, allowed_marks, clear_marks,
 };
 const struct option_type value_ranges = {
 	sizeof(struct address_range *), parse_ranges, print_ranges, allowed_ranges, clear_ranges,

@@ -35,7 +35,7 @@ extern const struct option_type value_words;   /* unsigned, a set: bit n is word
 extern const struct option_type value_text;    /* char *, as `form` allows */
 extern const struct option_type value_paths;   /* char **, ended by NULL */
 extern const struct option_type value_sources; /* struct account_source *, ended by ACCOUNT_NONE */
-extern const struct option_type value_exempt;  /* struct exempt_rule *, ended by EXEMPT_NONE */
+extern const struct option_type value_marks;   /* struct mark_rule *, ended by MARK_NONE */
 extern const struct option_type value_ranges;  /* struct address_range *, ended by ADDRESS_END */
 extern const struct option_type value_tokens;  /* struct admin_token *, ended by a NULL name */
 

@@ -35,11 +35,18 @@ enum request_kind {
 	X(EXEMPT_TITLE, "exempt_title", KIND_EXEMPT,                                             \
 	  "queue.exempt has title: no tools, and a JSON schema that asks for a title")           \
 	X(EXEMPT_SUBAGENT, "exempt_subagent", KIND_EXEMPT,                                       \
-	  "queue.exempt has subagent: sent with X-Claude-Code-Agent-Id")                         \
+	  "queue.exempt has subagent: an agent asks, not its user")                              \
 	X(EXEMPT_CLASSIFIER, "exempt_classifier", KIND_EXEMPT,                                   \
 	  "queue.exempt has classifier: a <transcript>, to be answered without a stream")        \
 	X(EXEMPT_NOTIFICATION, "exempt_notification", KIND_EXEMPT,                               \
-	  "queue.exempt has notification: the text is a <task-notification>")                    \
+	  "queue.exempt has notification: a <task-notification> in a text")                      \
+	X(EXEMPT_LOOP, "exempt_loop", KIND_EXEMPT, "queue.exempt has loop: a /loop woke up")     \
+	X(EXEMPT_COMPACTION, "exempt_compaction", KIND_EXEMPT,                                   \
+	  "queue.exempt has compaction: a conversation is summed up")                            \
+	X(EXEMPT_AUXILIARY, "exempt_auxiliary", KIND_EXEMPT,                                     \
+	  "queue.exempt has auxiliary: a side request of the client")                            \
+	X(EXEMPT_WORKFLOW, "exempt_workflow", KIND_EXEMPT,                                       \
+	  "queue.exempt has workflow: an agent of a workflow asks")                              \
 	X(EXEMPT_HEADER, "exempt_header", KIND_EXEMPT, "a header: rule of queue.exempt holds")   \
 	X(EXEMPT_MODEL, "exempt_model", KIND_EXEMPT, "a model: rule of queue.exempt holds")      \
 	X(EXEMPT_ACCOUNT, "exempt_account", KIND_EXEMPT,                                         \

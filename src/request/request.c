@@ -1,21 +1,22 @@
 /*
  * request.c - the door to the room: which requests are looked at, and the look at one of them.
  *
- *      body ─> decode.c ─> tail.c ─> facts ─> classify.c ─> exempt.c ─> reason ─┐
+ *      body ─> decode.c ─> tail.c ─> facts ─> classify.c ─> marks.c ──> reason ─┐
  *                                      └─ metadata ─> account.c ────────────────┴─> verdict
  */
 #include "request/request.h"
 
 #include "request/classify.h"
 #include "request/decode.h"
-#include "request/exempt.h"
 #include "request/keys.h"
+#include "request/marks.h"
 #include "request/path.h"
+#include "request/patience.h"
 #include "request/tail.h"
 #include "request/unclear.h"
 
 /* Of what a client waits, this is left for our answer to arrive: a tenth, but no more than 2 s. */
-enum { MARGIN_SHARE = 10, MARGIN_MAX_MS = 2000, BUDGET_DIGITS_MAX = 9 };
+enum { MARGIN_SHARE = 10, MARGIN_MAX_MS = 2000 };
 
 struct look {
 	struct decoder *decoder;
@@ -58,7 +59,7 @@ static void verdict_reason(struct request_verdict *v, enum request_reason reason
 
 void request_not_looked_at(struct request_verdict *ret)
 {
-	*ret = (struct request_verdict){ .account_from = ACCOUNT_NONE };
+	*ret = (struct request_verdict){ .mark = "", .patience_ms = -1 };
 	verdict_reason(ret, REASON_NOT_LOOKED_AT);
 }
 
@@ -91,21 +92,28 @@ static enum request_reason look_reason(const struct look *look, const struct hea
 }
 
 /* A user message that the configuration lets pass gets another reason. */
-static void apply_exemptions(const struct config *config, const struct account_evidence *evidence,
-			     const struct tail_facts *facts, struct request_verdict *v)
+static void apply_exemptions(const struct config *config, unsigned marks,
+			     const struct marks_evidence *evidence, struct request_verdict *v)
 {
-	bool trusted = config_trusts(config, evidence->client);
-	const struct exempt_rule *rule =
-		exempt_find(config->queue.exempt, evidence->headers, trusted, facts);
+	const struct mark_rule *rule = marks_match(config->queue.exempt, marks, evidence);
 	struct account_terms terms;
 
 	account_terms_of(config, v->account, &terms);
 	if (rule) {
-		verdict_reason(v, exempt_reason(rule->kind));
+		verdict_reason(v, marks_reason(rule->kind));
 		v->exempt = 1 + (size_t)(rule - config->queue.exempt);
 	} else if (!terms.enabled) {
 		verdict_reason(v, REASON_EXEMPT_ACCOUNT);
 	}
+}
+
+static void apply_marks(const struct config *config, const struct marks_evidence *evidence,
+			struct request_verdict *v)
+{
+	unsigned marks = marks_find(evidence);
+
+	v->mark = marks_name(marks);
+	apply_exemptions(config, marks, evidence, v);
 }
 
 static void name_keys(const struct headers *headers, struct request_verdict *v)
@@ -129,34 +137,22 @@ void look_finish(struct look *look, const struct config *config, const struct he
 	must(look->fed == body.len);
 	tail_finish(&look->tail, &facts);
 	evidence.metadata = facts.members[TAIL_METADATA].json;
-	*ret = (struct request_verdict){ 0 };
+	*ret = (struct request_verdict){ .mark = "", .patience_ms = patience_ms(headers) };
 	name_keys(headers, ret);
 	verdict_reason(ret, look_reason(look, headers, &facts, decoded));
 	account_find(config, &evidence, ret->account, &ret->account_from);
-	if (ret->gated)
-		apply_exemptions(config, &evidence, &facts, ret);
-}
-
-/* What the client says it waits; -1 if it doesn't, or says it in another way than SDKs do. */
-static int64_t client_budget_ms(const struct headers *headers)
-{
-	struct span s = span_trim(headers_get(headers, SPAN("x-stainless-timeout")));
-	int64_t seconds = 0;
-
-	if (!s.len || s.len > BUDGET_DIGITS_MAX)
-		return -1;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] < '0' || s.ptr[i] > '9')
-			return -1;
-		seconds = seconds * 10 + s.ptr[i] - '0';
-	}
-	return seconds ? seconds * 1000 : -1;
+	if (!ret->gated)
+		return;
+	apply_marks(config,
+		    &(struct marks_evidence){ headers, &facts, ret->patience_ms,
+					      config_trusts(config, client) },
+		    ret);
 }
 
 void request_terms(const struct config *config, const struct headers *headers, const char *account,
 		   int64_t elapsed_ms, struct account_terms *ret)
 {
-	int64_t budget = config->queue.client_budget ? client_budget_ms(headers) : -1;
+	int64_t budget = config->queue.client_budget ? patience_ms(headers) : -1;
 
 	account_terms_of(config, account, ret);
 	if (budget < 0)

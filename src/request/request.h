@@ -8,7 +8,7 @@
  *                        │yes
  *      body ───> look_feed(), piece by piece ──> look_finish() ──> verdict: gated? kind, reason,
  *                (decode.c, tail.c)              (classify.c, unclear.c,      account
- *                                                 exempt.c, account.c)
+ *                                                 marks.c, account.c) 
  */
 #pragma once
 
@@ -33,7 +33,10 @@ struct request_verdict {
 	 * which the relay may think otherwise; "": none.
 	 */
 	char key[ACCOUNT_KEY_NAME_MAX], other_key[ACCOUNT_KEY_NAME_MAX];
+	const char
+		*mark; /* what it is for, as in marks.h: "title", …; "": a prompt, or not gated */
 	size_t exempt; /* which rule of queue.exempt holds, counted from 1; 0: none */
+	int64_t patience_ms; /* as in patience.h */
 };
 
 /* "other", "user_message", "unclear", "exempt", "tool_result", "not_user", "unreadable". */
@@ -69,8 +72,7 @@ void look_finish(struct look *look, const struct config *config, const struct he
 
 /*
  * How a gated request is queued: as its account is, but no longer than its client waits
- * (queue.client_budget). Clients of Anthropic's SDKs say so in X-Stainless-Timeout, in seconds from
- * the start of the request, `elapsed_ms` ago; a margin is left for our answer to arrive. Where
+ * (queue.client_budget, patience.h). The request began `elapsed_ms` ago; a margin is left for our answer to arrive. Where
  * nothing is left, the wait is 1 ms: who gets the turn at once is served all the same.
  */
 void request_terms(const struct config *config, const struct headers *headers, const char *account,

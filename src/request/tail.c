@@ -130,8 +130,17 @@ static void catch_string(struct tail *t)
 /* A value that may be a text begins: one that came before doesn't count any more. */
 static void catch_text(struct tail *t, char first)
 {
-	text_of(t)->len = 0;
+	text_of(t)->len = text_of(t)->tags = 0;
 	t->catching_text = first == '"';
+	if (t->catching_text && (!t->message.has_role || t->message.role == TAIL_ROLE_USER))
+		tags_begin(&t->tags);
+}
+
+/* Bytes of a string as they stand there: escapes are no part of a tag. */
+static void search_tags(struct tail *t, const char *data, size_t len)
+{
+	if (t->tags.left)
+		text_of(t)->tags |= tags_add(&t->tags, data, len);
 }
 
 static enum tail_content content_of(char first)
@@ -175,17 +184,19 @@ static void value_begins(struct tail *t, char first)
 	case MESSAGE:
 		if (t->key == KEY_ROLE) {
 			t->message.role = TAIL_ROLE_OTHER;
+			t->message.has_role = true;
 			if (first == '"')
 				catch_string(t);
 		} else if (t->key == KEY_CONTENT) {
 			t->message.content = content_of(first);
 			t->message.tool_result = false;
+			t->message.tags = 0;
 			catch_text(t, first);
 		}
 		break;
 	case CONTENT:
 		t->block_is_result = false;
-		t->block_text.len = 0;
+		t->block_text.len = t->block_text.tags = 0;
 		break;
 	case BLOCK:
 		if (t->key == KEY_TYPE) {
@@ -241,6 +252,7 @@ static void block_ended(struct tail *t)
 {
 	if (t->block_is_result)
 		t->message.tool_result = true;
+	t->message.tags |= t->block_text.tags;
 	if (t->block_text.len && !is_reminder(&t->block_text))
 		t->message.text = t->block_text;
 }
@@ -357,6 +369,7 @@ static void string_ended(struct tail *t)
 	bool caught = t->catching;
 
 	t->catching = t->catching_text = false;
+	t->tags.left = 0;
 	if (t->in_key) {
 		t->in_key = false;
 		t->state = COLON;
@@ -386,6 +399,7 @@ static const char *in_string(struct tail *t, const char *p, const char *end)
 			word_add(&t->word, p, (size_t)(stop - p));
 		if (t->catching_text)
 			text_add(t, p, (size_t)(stop - p));
+		search_tags(t, p, (size_t)(stop - p));
 		if (stop == end)
 			return end;
 		if (*stop == '"') {
@@ -403,6 +417,7 @@ static const char *in_string(struct tail *t, const char *p, const char *end)
 			t->state = ESCAPE;
 			return stop + 1;
 		}
+		search_tags(t, stop, (size_t)(p - stop));
 	}
 }
 
@@ -421,6 +436,7 @@ static void in_escape(struct tail *t, char c)
 		word_add(&t->word, &decoded, 1);
 	if (t->catching_text)
 		text_add(t, &decoded, 1);
+	search_tags(t, &decoded, 1);
 }
 
 static void in_hex(struct tail *t, char c)
@@ -444,6 +460,7 @@ static void in_hex(struct tail *t, char c)
 		word_add(&t->word, &decoded, 1);
 	if (t->catching_text)
 		text_add(t, &decoded, 1);
+	search_tags(t, &decoded, 1);
 }
 
 static void in_literal(struct tail *t, char c)
@@ -545,6 +562,7 @@ void tail_finish(struct tail *t, struct tail_facts *ret)
 	ret->only_system = t->messages && !t->found;
 	if (t->found)
 		ret->last = t->last;
+	ret->last.tags |= ret->last.text.tags;
 	for (int i = 0; i < TAIL_MEMBERS; i++) {
 		ret->members[i].too_long = t->members[i].too_long;
 		if (t->members[i].json.len && !t->members[i].too_long)

@@ -32,6 +32,7 @@
 #include "base/mem.h"
 #include "base/span.h"
 #include "request/number.h"
+#include "request/tags.h"
 
 enum {
 	TAIL_DEPTH_MAX = 1 << 20,      /* levels; a bit each */
@@ -70,15 +71,18 @@ enum tail_content {
 /* How a text begins: bytes beyond ASCII that were written as \u escapes stand there as 0xff. */
 struct tail_text {
 	char first[TAIL_TEXT_MAX];
-	size_t len; /* 0: there is none, or it is empty */
+	size_t len;    /* 0: there is none, or it is empty */
+	unsigned tags; /* found near its beginning (tags.h), if its role may be "user" */
 };
 
 struct tail_message {
 	bool is_object;
+	bool has_role; /* whatever it is */
 	enum tail_role role;
 	enum tail_content content;
 	bool tool_result;      /* content is an array, and one of its objects is a tool's result */
 	struct tail_text text; /* content, or the last `text` in it but for <system-reminder>s */
+	unsigned tags;         /* of all its texts, reminders too */
 };
 
 struct tail_facts {
@@ -118,6 +122,7 @@ struct tail {
 	enum number_state number;
 	const char *literal; /* what has to come of a literal or byte order mark */
 	struct tail_word word;
+	struct tags tags; /* the search in the text being read */
 
 	bool is_object, odd_keys; /* as in the facts */
 	size_t messages;

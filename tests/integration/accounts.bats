@@ -131,7 +131,7 @@ send() {
 }
 
 @test "exempt kinds pass while a turn is held, and say by which rule" {
-	start_turnstile -o 'queue.exempt=probe,title,subagent,classifier,notification,header:X-Kind=side,model:haiku-*'
+	start_turnstile -o 'queue.exempt=probe,title,subagent,classifier,notification,compaction,workflow,loop,auxiliary,header:X-Kind=side,model:haiku-*'
 	turn a k1
 	send "$(body quota ',"max_tokens":1')" -o /dev/null
 	send "$(body '<session>x' ',"tools":[],"output_config":{"format":{"schema":{"properties":{"title":{}}}}}')" -o /dev/null
@@ -140,22 +140,31 @@ send() {
 	send "$(body '<task-notification>x')" -o /dev/null
 	send "$(body hi)" -o /dev/null -H 'X-Kind: side'
 	send "$(body hi | sed 's/"m"/"haiku-9"/')" -o /dev/null
-	exchange_wait '.kind == "exempt"' 7
+	send "$(body 'CRITICAL: Respond with TEXT ONLY. x')" -o /dev/null
+	send "$(body hi)" -o /dev/null -H 'X-Claude-Code-Request-Class: workflow'
+	send "$(body hi)" -o /dev/null -H 'User-Agent: claude-cli/2 (external, cli, workload/cron)'
+	send "$(body hi)" -o /dev/null -H 'X-Claude-Code-Request-Class: auxiliary'
+	exchange_wait '.kind == "exempt"' 11
 	equal "$(exchanges .reason | paste -sd' ')" \
-		"exempt_probe exempt_title exempt_subagent exempt_classifier exempt_notification exempt_header exempt_model"
+		"exempt_probe exempt_title exempt_subagent exempt_classifier exempt_notification exempt_header exempt_model "\
+"exempt_compaction exempt_workflow exempt_loop exempt_auxiliary"
 	ask_later b k1
 	sent b
-	equal "$(asked)" '["a","","","","","","",""]'
+	equal "$(asked)" '["a","","","","","","","","","","",""]'
 }
 
-@test "by default they all wait" {
+@test "by default a quota check and the auto mode's question pass, and a title waits" {
 	start_turnstile
 	turn a k1
 	post k1 "$(body quota ',"max_tokens":1')"
+	curl "${POST[@]}" -o /dev/null --max-time "$LIMIT"
+	post k1 "$(body '<transcript>x')"
+	curl "${POST[@]}" -o /dev/null --max-time "$LIMIT"
+	post k1 "$(body '<session>x' ',"tools":[],"output_config":{"format":{"schema":{"properties":{"title":{}}}}}')"
 	local status=0
 	curl "${POST[@]}" -o /dev/null --max-time 1 || status=$?
 	equal "$status" 28
-	equal "$(asked)" '["a"]'
+	equal "$(asked)" '["a","",""]'
 }
 
 @test "a client that waits 2 s gets its 503 before it hangs up" {

@@ -55,8 +55,8 @@ quiet() {
 
 @test "waits beyond the clients' patience" {
 	warns 'queue.timeout_ms: Claude Code hangs up after 300 s' queue.timeout_ms=300000 queue.exempt=classifier
-	warns 'queue.timeout_ms: Claude Code'"'"'s auto mode' queue.timeout_ms=120000
-	quiet queue.timeout_ms=120000 queue.exempt=classifier
+	warns 'queue.timeout_ms: Claude Code'"'"'s auto mode' queue.timeout_ms=120000 queue.exempt=title
+	quiet queue.timeout_ms=120000
 	quiet queue.timeout_ms=300000 queue.mode=observe
 	quiet queue.timeout_ms=300000 queue.enabled=false
 }

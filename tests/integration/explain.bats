@@ -32,6 +32,9 @@ says() { equal "$(explain "${@:3}" | jq -r -c "$1")" "$2"; }
 }
 
 @test "which rule exempted it" {
+	says '[.gated, .mark, .exempt]' '[false,"probe","probe"]' "$FIXTURES/quota.json"
+	says '[.gated, .mark, .exempt]' '[false,"classifier","classifier"]' "$FIXTURES/classifier_handback.json"
+	says '[.gated, .mark, .exempt]' '[true,"title",null]' "$FIXTURES/title.json"
 	local exempt=queue.exempt=probe,title,header:X-Kind=side
 	says '[.gated, .kind, .reason, .exempt]' '[false,"exempt","exempt_title","title"]' -o $exempt "$FIXTURES/title.json"
 	says '[.reason, .exempt]' '["exempt_header","header:X-Kind=side"]' -o $exempt -H 'x-kind: side' \
@@ -40,6 +43,51 @@ says() { equal "$(explain "${@:3}" | jq -r -c "$1")" "$2"; }
 		"$FIXTURES/prompt_string.json"
 	says .exempt header:X-Kind=side -o $exempt -H 'x-kind: side' -o account.trusted_proxies=10.0.0.0/8 \
 		--client 10.1.2.3 "$FIXTURES/prompt_string.json"
+}
+
+@test "what it is for: recorded requests of Claude Code" {
+	local sample args name
+	[[ -d ${SAMPLES:=$BATS_TEST_DIRNAME/../../../shared/samples} ]] ||
+		skip "THERE ARE NO RECORDED REQUESTS: $SAMPLES is missing, real marks were not tested"
+	for sample in "$SAMPLES"/*.json; do
+		name=$(basename "$sample" .json)
+		[[ $(jq -r .request "$sample") == 'POST /v1/messages'?(\?*) ]] || continue
+		mapfile -t args < <(jq -r '.headers | to_entries[] | "--header", "\(.key): \(.value)"' "$sample")
+		jq '.small_members + {messages: [.last_non_system_message], tools: [range(.tools) | {}]}' "$sample" >body.json
+		echo "$name $(explain -o queue.exempt= "${args[@]}" body.json | jq -r '"\(.gated) \(.mark)"')"
+	done >marks
+	diff -u - marks <<-'END'
+		01-typed-prompt-print true null
+		02-tool-result false null
+		03-typed-prompt-no-hints true null
+		04-tool-result-no-hints false null
+		05-typed-prompt-tui-auto-mode true null
+		06-title true title
+		07-quota-probe-oauth true probe
+		08-subagent-first true subagent
+		09-subagent-tool-result false null
+		10-subagent-nested-first true subagent
+		11-subagent-explore-parallel true subagent
+		12-notification-background-agent true notification
+		13-notification-background-bash true notification
+		14-workflow-subagent true workflow
+		15-subagent-handback-classifier true classifier
+		16-compact-manual true compaction
+		17-compact-auto true compaction
+		18-compact-reactive true compaction
+		19-after-auto-compaction true null
+		20-loop-typed true null
+		21-loop-wakeup true loop
+		22-stop-hook-continuation true null
+		23-slash-command true null
+		24-skill true null
+		25-after-esc-retyped true null
+		26-websearch true auxiliary
+		28-stream-idle-or-sse-error-resend-nonstream true null
+		29-agent-sdk-prompt true null
+		30-subagent-no-hints true subagent
+		31-sdk-1.14 true null
+	END
 }
 
 @test "an account's section, and the client's patience" {

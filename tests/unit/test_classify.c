@@ -378,6 +378,13 @@ static const struct {
 	{ "classifier.json", "blocks" },
 	{ "task_notification.json", "blocks" },
 	{ "compact.json", "blocks" },
+	{ "compact_string.json", "text" },
+	{ "notification_reminder.json", "blocks" },
+	{ "notification_of_agent.json", "blocks" },
+	{ "classifier_handback.json", "blocks" },
+	{ "loop.json", "blocks" },
+	{ "slash_command.json", "blocks" },
+	{ "hook_continuation.json", "blocks" },
 	{ "old_client.json", "blocks" },
 };
 
