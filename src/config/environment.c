@@ -125,11 +125,43 @@ static bool is_foreign(struct span name)
 	return span_starts(name, prefix) && !is_service_link(name) && !is_of_a_section(name);
 }
 
+/* A relay's queue that goes on at the headers waits no longer. */
+enum { RELAYS_TIMEOUT_MS = 10000 };
+
+/* The alias of an option, if that is what its value comes from. */
+static bool lookup_alias(char *const *environment, const char *option, struct span *ret)
+{
+	const struct option *o = option_find(OPTION_DOTTED, span_of(option));
+
+	return !environment_has(environment, o) && lookup(environment, span_of(o->alias), ret) &&
+	       ret->len;
+}
+
+/* A relay's .env, which turnstile shares: its queue is another one. */
+static void advise_aliases(char *const *environment, struct buf *to)
+{
+	struct span value;
+
+	if (lookup_alias(environment, "queue.enabled", &value) && span_ieq(value, SPAN("false")))
+		buf_puts(
+			to,
+			"USER_MESSAGE_QUEUE_ENABLED: nothing queues here either; if that is meant for "
+			"the relay alone, set TURNSTILE_QUEUE_ENABLED=true\n");
+	if (lookup_alias(environment, "queue.timeout_ms", &value) &&
+	    strtoll(value.ptr, NULL, 10) < RELAYS_TIMEOUT_MS)
+		buf_puts(
+			to,
+			"USER_MESSAGE_QUEUE_TIMEOUT_MS is so short as a relay has it that gives a turn "
+			"back at the headers; here a turn lasts until the response's end: leave it "
+			"away, or set TURNSTILE_QUEUE_TIMEOUT_MS\n");
+}
+
 void advise_environment(char *const *environment, struct buf *to)
 {
 	struct span name, value;
 	size_t count = 0;
 
+	advise_aliases(environment, to);
 	for (; *environment; environment++) {
 		CLEANUP(buf_clear) struct buf hint = { 0 };
 

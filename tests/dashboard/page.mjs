@@ -197,7 +197,7 @@ test('settings: refused with the API’s words, in effect on every instance, dro
 	await click('Save');
 	await said('Saved.');
 	await until('every instance has it', async () =>
-		(await Promise.all(fleet.map((t) => json(`${t.admin}/api/config`)))).every((c) => c.delayMs === 150 && c.timeoutMs === 60000));
+		(await Promise.all(fleet.map((t) => json(`${t.admin}/api/config`)))).every((c) => c.delayMs === 150 && c.timeoutMs === 280000));
 	await shows('it', async () => /150 ms between turns/.test(await page.locator('#facts').textContent()));
 
 	await choose('alpha');

@@ -14,15 +14,15 @@ config() { admin /api/config "${1:-.}"; }
 
 @test "what counts, and where it comes from" {
 	start_all -o queue.delay_ms=300
-	equal "$(config '[.enabled, .delayMs, .timeoutMs]')" '[true,300,60000]'
+	equal "$(config '[.enabled, .delayMs, .timeoutMs]')" '[true,300,280000]'
 	equal "$(config '.sources | [.enabled, .delayMs, .timeoutMs] | unique')" '["configuration"]'
 	equal "$(order PUT /api/config '{"delayMs":7,"enabled":false}')" 200
 	equal "$(jq -c .stored answer)" '{"delayMs":7,"enabled":false}'
-	wait_for "[[ \$(config '[.enabled, .delayMs, .timeoutMs]') == '[false,7,60000]' ]]"
+	wait_for "[[ \$(config '[.enabled, .delayMs, .timeoutMs]') == '[false,7,280000]' ]]"
 	equal "$(config '.sources | [.enabled, .delayMs, .timeoutMs]')" '["runtime","runtime","configuration"]'
 	equal "$(config .configured.delayMs)" 300
 	equal "$(order DELETE /api/config)" 200
-	wait_for "[[ \$(config '[.enabled, .delayMs, .timeoutMs]') == '[true,300,60000]' ]]"
+	wait_for "[[ \$(config '[.enabled, .delayMs, .timeoutMs]') == '[true,300,280000]' ]]"
 	equal "$(config '.sources | [.[]] | unique')" '["configuration"]'
 }
 
@@ -60,7 +60,7 @@ config() { admin /api/config "${1:-.}"; }
 	wait_for "[[ \$(admin /api/queues/$K/config .enabled) == false ]]"
 	served k1
 	equal "$(order DELETE "/api/queues/$K/config")" 200
-	wait_for "[[ \$(admin /api/queues/$K/config .timeoutMs) == 60000 ]]"
+	wait_for "[[ \$(admin /api/queues/$K/config .timeoutMs) == 280000 ]]"
 	equal "$(config .accounts)" '{}'
 	hang_up a
 }
@@ -94,7 +94,7 @@ config() { admin /api/config "${1:-.}"; }
 		{"delayMs":5} x|body|object
 	END
 	equal "$(config .runtime)" '{}'
-	equal "$(config '[.enabled, .delayMs, .timeoutMs]')" '[true,0,60000]'
+	equal "$(config '[.enabled, .delayMs, .timeoutMs]')" '[true,0,280000]'
 }
 
 @test "a reload of the file leaves it on top" {

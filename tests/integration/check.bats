@@ -61,15 +61,26 @@ quiet() {
 	quiet queue.timeout_ms=300000 queue.enabled=false
 }
 
+@test "a relay's environment that was shared" {
+	TURNSTILE_ENV=(USER_MESSAGE_QUEUE_TIMEOUT_MS=5000)
+	warns 'USER_MESSAGE_QUEUE_TIMEOUT_MS is so short' queue.exempt=classifier
+	TURNSTILE_ENV=(USER_MESSAGE_QUEUE_ENABLED=false)
+	warns 'USER_MESSAGE_QUEUE_ENABLED: nothing queues'
+	TURNSTILE_ENV=(USER_MESSAGE_QUEUE_TIMEOUT_MS=5000 TURNSTILE_QUEUE_TIMEOUT_MS=20000)
+	quiet queue.exempt=classifier
+	TURNSTILE_ENV=(USER_MESSAGE_QUEUE_TIMEOUT_MS=120000 USER_MESSAGE_QUEUE_ENABLED=true)
+	quiet queue.exempt=classifier
+}
+
 @test "accounts that change their names, or are anybody's to choose" {
 	warns 'account.source: subscribers' upstream.url=https://api.anthropic.com
 	quiet upstream.url=https://api.anthropic.com account.source=metadata.account_uuid,api-key
 	warns 'account.source takes a header' listen.address=0.0.0.0:8080 account.source=header:X-Account,api-key
 	quiet listen.address=0.0.0.0:8080 account.source=header:X-Account,api-key account.trusted_proxies=10.0.0.0/8
 	quiet account.source=header:X-Account
-	warns 'queue.exempt takes a header' listen.address=0.0.0.0:8080 queue.exempt=header:X-Pass=1
-	quiet listen.address=0.0.0.0:8080 queue.exempt=header:X-Pass=1 account.trusted_proxies=10.0.0.0/8
-	quiet queue.exempt=header:X-Pass=1
+	warns 'queue.exempt takes a header' listen.address=0.0.0.0:8080 queue.exempt=classifier,header:X-Pass=1
+	quiet listen.address=0.0.0.0:8080 queue.exempt=classifier,header:X-Pass=1 account.trusted_proxies=10.0.0.0/8
+	quiet queue.exempt=classifier,header:X-Pass=1
 }
 
 @test "an instance of the fleet without a name of its own; a certificate that isn't checked" {

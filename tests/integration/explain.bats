@@ -20,7 +20,7 @@ says() { equal "$(explain "${@:3}" | jq -r -c "$1")" "$2"; }
 	equal "$(jq -c '[.gated, .mode, .kind, .reason, .account, .account_from, .exempt]' <<<"$line")" \
 		"[true,\"enforce\",\"user_message\",\"text\",\"$(key_account k1)\",\"api-key\",null]"
 	equal "$(jq -c .settings <<<"$line")" \
-		'{"enabled":true,"delay_ms":200,"timeout_ms":60000,"max_waiting":1000,"release_on":"end"}'
+		'{"enabled":true,"delay_ms":200,"timeout_ms":280000,"max_waiting":1000,"release_on":"end"}'
 }
 
 @test "what isn't gated says why as well" {

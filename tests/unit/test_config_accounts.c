@@ -49,7 +49,7 @@ static void check_terms(const struct config *c, const char *account,
 
 static const struct account_terms usual = { .enabled = true,
 					    .delay_ms = 100,
-					    .timeout_ms = 60000,
+					    .timeout_ms = 280000,
 					    .turns = 1,
 					    .max_waiting = 1000,
 					    .on_limit = ON_LIMIT_THROTTLE };
@@ -64,7 +64,7 @@ static const struct account_terms of_a = { .enabled = true,
 					   .on_limit = ON_LIMIT_THROTTLE | ON_LIMIT_QUOTA };
 static const struct account_terms of_b = { .enabled = false,
 					   .delay_ms = 100,
-					   .timeout_ms = 60000,
+					   .timeout_ms = 280000,
 					   .turns = 1,
 					   .max_waiting = 1000,
 					   .on_limit = ON_LIMIT_THROTTLE };
@@ -114,7 +114,7 @@ static void test_sections(void)
 	check_terms(run.config, "a",
 		    &(struct account_terms){ .enabled = false,
 					     .delay_ms = 200,
-					     .timeout_ms = 60000,
+					     .timeout_ms = 280000,
 					     .turns = 1,
 					     .max_waiting = 1000,
 					     .release_on = RELEASE_ON_END,

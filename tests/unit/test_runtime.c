@@ -35,7 +35,7 @@ static void test_layers(void)
 		{ "team/enabled", "false" }, { "team/turns", "64" },
 	};
 
-	check_effective(r, NULL, "true 300 60000 1");
+	check_effective(r, NULL, "true 300 280000 1");
 	CHECK_INT(runtime_replace(r, some, ARRAY_SIZE(some)), 0);
 	check_effective(r, NULL, "true 5 8000 1");
 	check_effective(r, "other", "true 5 8000 1");
@@ -49,7 +49,7 @@ static void test_layers(void)
 	check_effective(r, "a@b:c", "true 300 8000 1");
 	CHECK_INT(runtime_replace(r, NULL, 0), 0);
 	check_effective(r, "team", "true 300 9000 1");
-	check_effective(r, NULL, "true 300 60000 1");
+	check_effective(r, NULL, "true 300 280000 1");
 	runtime_free(r);
 	end(&run);
 }
@@ -62,8 +62,8 @@ static void test_enabled(void)
 	const struct runtime_setting some[] = { { "enabled", "false" }, { "a/enabled", "true" } };
 
 	CHECK_INT(runtime_replace(r, some, 2), 0);
-	check_effective(r, NULL, "false 200 60000 1");
-	check_effective(r, "a", "false 200 60000 1");
+	check_effective(r, NULL, "false 200 280000 1");
+	check_effective(r, "a", "false 200 280000 1");
 	runtime_free(r);
 	end(&run);
 }
@@ -82,7 +82,7 @@ static void test_reload(void)
 	runtime_reloaded(r);
 	check_effective(r, NULL, "true 400 5000 1");
 	CHECK_INT(runtime_replace(r, NULL, 0), 0);
-	check_effective(r, NULL, "true 400 60000 1");
+	check_effective(r, NULL, "true 400 280000 1");
 	runtime_free(r);
 	end(&run);
 	end(&fresh);
@@ -101,8 +101,8 @@ static void test_strange(void)
 	};
 
 	CHECK_INT(runtime_replace(r, some, ARRAY_SIZE(some)), ARRAY_SIZE(some) - 1);
-	check_effective(r, NULL, "true 200 60000 1");
-	check_effective(r, "a", "false 200 60000 1");
+	check_effective(r, NULL, "true 200 280000 1");
+	check_effective(r, "a", "false 200 280000 1");
 	CHECK_STR(runtime_get(r, "a", RUNTIME_ENABLED), "false");
 	runtime_free(r);
 	end(&run);
