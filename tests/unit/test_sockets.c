@@ -1,7 +1,8 @@
 /*
  * test_sockets.c - a socket's events come when they are wanted, also after a time in which they
- * weren't.
+ * weren't; and what the kernel is asked to watch for meanwhile, as proc(5) tells of epoll.
  */
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,66 @@ static bool is_at_rest(struct loop *loop)
 		uv_run(&loop->uv, UV_RUN_ONCE);
 	timer_clear(&t);
 	return turns < 10;
+}
+
+/* What the kernel watches for on `fd` in the loop's name; -1: it doesn't watch it. */
+static int watched(struct loop *loop, int fd)
+{
+	CLEANUP(freep) char *path = xasprintf("/proc/self/fdinfo/%d", uv_backend_fd(&loop->uv));
+	unsigned events;
+	int at, found = -1;
+	char line[256];
+	FILE *f;
+
+	run_turns(loop, 1); /* libuv tells the kernel as it polls */
+	f = fopen(path, "re");
+	must(f);
+	while (fgets(line, sizeof line, f)) {
+		if (sscanf(line, "tfd: %d events: %x", &at, &events) == 2 && at == fd)
+			found = (int)(events & (EPOLLIN | EPOLLOUT));
+	}
+	fclose(f);
+	return found;
+}
+
+/*
+ * The claim that makes a request cheap: reading stays registered while nobody wants it, so that the
+ * next request changes nothing in the kernel; writing doesn't, and reading no longer when something
+ * came that nobody wants.
+ */
+static void test_registration(struct loop *loop, struct sockets *s)
+{
+	char data[16];
+	int ends[2];
+
+	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));
+	sockets_opened(s, ends[0], &heard);
+	CHECK_INT(watched(loop, ends[0]), -1);
+	for (int request = 0; request < 2; request++) {
+		sockets_want(s, ends[0], UV_READABLE | UV_WRITABLE, NULL);
+		CHECK_INT(watched(loop, ends[0]), EPOLLIN | EPOLLOUT);
+		sockets_want(s, ends[0], UV_READABLE, NULL);
+		CHECK_INT(watched(loop, ends[0]), EPOLLIN);
+		sockets_drop(s, ends[0]);
+		CHECK_INT(watched(loop, ends[0]), EPOLLIN);
+	}
+	sockets_want(s, ends[0], UV_WRITABLE, NULL);
+	CHECK_INT(watched(loop, ends[0]), EPOLLIN | EPOLLOUT);
+	sockets_drop(s, ends[0]);
+	CHECK_INT(watched(loop, ends[0]), EPOLLIN);
+
+	heard.calls = 0;
+	CHECK(write(ends[1], "x", 1) == 1); /* a relay that says something unasked */
+	run_turns(loop, 2);
+	CHECK(watched(loop, ends[0]) <= 0);
+	CHECK_INT(heard.calls, 0);
+	CHECK(read(ends[0], data, sizeof data) == 1);
+	sockets_want(s, ends[0], UV_READABLE, NULL);
+	CHECK_INT(watched(loop, ends[0]), EPOLLIN);
+	sockets_closed(s, ends[0]);
+	CHECK_INT(watched(loop, ends[0]), -1);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void test_connection(struct loop *loop, struct sockets *s)
@@ -139,6 +200,7 @@ int main(void)
 	loop_open(&loop);
 	s = sockets_new(&loop, on_socket);
 	test_connection(&loop, s);
+	test_registration(&loop, s);
 	test_forgotten(&loop, s);
 	test_broken(&loop, s);
 	sockets_free(s);
