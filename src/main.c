@@ -19,8 +19,8 @@
 #include "config/advice.h"
 #include "explain.h"
 #include "health.h"
+#include "http/http_client.h"
 #include "http/server_shards.h"
-#include "http/upstream.h"
 #include "lifecycle.h"
 #include "net/takeover_client.h"
 #include "request/account.h"
@@ -173,8 +173,8 @@ static void raise_descriptor_limit(const struct config *c)
 		DESCRIPTORS_PER_CONNECTION + (c->listen.tls_cert[0] ? DESCRIPTORS_OF_TLS : 0);
 	int64_t need = each * c->listen.max_connections +
 		       c->listen.max_connections / SERVER_SHARD_MAX +
-		       2 * c->listen.max_connections / UPSTREAM_SHARD_MAX + DESCRIPTORS_OF_OUR_OWN +
-		       (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
+		       2 * c->listen.max_connections / HTTP_CLIENT_SHARD_MAX +
+		       DESCRIPTORS_OF_OUR_OWN + (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;

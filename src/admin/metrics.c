@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "admin/process.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define SECONDS(ms) ((double)(ms) / 1e3)
@@ -67,6 +68,13 @@
 	     "Refusals by the upstream of requests that had a turn, by kind of limit.", put_limits) \
 	ONE("turnstile_upstream_connect_failures_total", "counter",                                \
 	    "Requests for which the upstream couldn't be reached.", connect_failures(s))           \
+	ONE("turnstile_upstream_up", "gauge", "Whether the upstream can be reached, as far as known.", \
+	    !s->gauges.upstream_down_since_ms)                                                     \
+	ONE("turnstile_upstream_down_seconds", "gauge", "Since when it can't be; 0: it can.",      \
+	    SECONDS(down_ms(s)))                                                                   \
+	ONE("turnstile_upstream_connect_retries_total", "counter",                                 \
+	    "Requests that asked again when the upstream was back.",                               \
+	    proxy_counters(s->proxy)->connect_retries)                                             \
 	ONE("turnstile_upstream_resent_total", "counter",                                          \
 	    "Requests sent again, as the upstream had closed a kept connection.",                  \
 	    s->gauges.upstream_resent)                                                             \
@@ -230,6 +238,13 @@ static void put_limits(struct buf *to, const char *name, const struct metrics_so
 	for (int kind = LIMIT_NONE + 1; kind < LIMIT_KIND_COUNT; kind++)
 		buf_printf(to, "%s{kind=\"%s\"} %" PRId64 "\n", name, limit_kind_names[kind],
 			   proxy_counters(s->proxy)->limits[kind]);
+}
+
+static int64_t down_ms(const struct metrics_source *s)
+{
+	int64_t since = s->gauges.upstream_down_since_ms;
+
+	return since ? clock_ms() - since : 0;
 }
 
 static int64_t connect_failures(const struct metrics_source *s)

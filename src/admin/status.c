@@ -85,6 +85,15 @@ static void reply_ready(struct call *c)
 
 static void ask_about_suspects(struct call *c);
 
+static void add_upstream_down(struct readiness *r, const struct proxy_gauges *gauges)
+{
+	CLEANUP(freep)
+	char *text = xasprintf("for %lld s; requests wait for upstream.connect_retry_ms",
+			       (long long)(clock_ms() - gauges->upstream_down_since_ms) / 1000);
+
+	add_finding(&r->notes, "upstream_down", text);
+}
+
 /* Readiness is told to anybody; an account's name, which may be an address, isn't. */
 static bool may_hear_names(struct call *c)
 {
@@ -158,6 +167,8 @@ void serve_ready(struct call *c)
 		add_reason(r, "draining", "this process is shutting down");
 	if (!backend.up)
 		add_backend_down(c, r);
+	if (gauges.upstream_down_since_ms) /* another process would find it no better */
+		add_upstream_down(r, &gauges);
 	if (lag_longest_us(c->admin->lag) > STALLED_US)
 		add_reason(r, "loop_stalled", "the event loop was more than 1 s late lately");
 	if (disk_state(parts->disk) != DISK_IN_USE)
@@ -215,6 +226,10 @@ void status_add(const struct admin *a, cJSON *document)
 	cJSON_AddStringToObject(document, "listening", proxy_address(a->parts.proxy));
 	cJSON_AddStringToObject(document, "upstream", a->parts.config->upstream.url);
 	cJSON_AddStringToObject(document, "mode", config_queue_mode_name(a->parts.config));
+	if (gauges.upstream_down_since_ms)
+		json_add(document, "upstreamDownMs", clock_ms() - gauges.upstream_down_since_ms);
+	else
+		cJSON_AddNullToObject(document, "upstreamDownMs");
 	add_backend(a, document);
 	add_exchanges(&gauges, document);
 	cJSON_AddNumberToObject(document, "loopLagMs", (double)lag_longest_us(a->lag) / 1000);

@@ -89,7 +89,8 @@ struct config {
 	struct {
 		char *url; /* http:// or https://, host, port, a path prefix if any, no trailing "/" */
 		char *unix_socket; /* a path, or empty */
-		int64_t connect_timeout_ms, request_timeout_ms;
+		int64_t connect_timeout_ms, connect_retry_ms, request_timeout_ms;
+		int64_t keepalive_ms, keepalive_timeout_ms; /* the first is 0: no probes */
 		char *ca_file, *proxy;
 		char *host; /* "upstream", "client", or the Host to send */
 		bool tls_verify;

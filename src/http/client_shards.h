@@ -6,7 +6,7 @@
  * shard, and the connections that it keeps. A shard that nobody has used for a while is closed with
  * its connections; the last one stays.
  *
- * What a shard has, only upstream.c knows.
+ * What a shard has, only http_client.c knows.
  */
 #pragma once
 

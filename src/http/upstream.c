@@ -1,17 +1,10 @@
 /*
- * upstream.c - libcurl on libuv. With easies.c, the only file that knows curl.h.
+ * upstream.c - requests and responses by libcurl.
  *
- *      loop ──> on_socket / on_timeout ──> curl_multi_socket_action() ──> our callbacks: record
- *                                                    │
- *                                              harvest(): ended transfers
- *
- * What keeps it cheap: easy handles are reused (easies.h), a request's fields are one array that
- * curl sees as its linked list, a socket stays registered in the loop while its connection is idle
- * (sockets.h), and no multi handle has too many connections to search (client_shards.h).
- *
- * The raw target goes out by CURLOPT_REQUEST_TARGET; everything that curl would add or interpret
- * by itself (Accept, Content-Type, Expect, cookies, redirects, decoding, proxies from
- * the environment) is switched off.
+ * A request's fields are one array that curl sees as its linked list. The raw target goes out by
+ * CURLOPT_REQUEST_TARGET; everything that curl would add or interpret by itself (Accept,
+ * Content-Type, Expect, cookies, redirects, decoding, proxies from the environment) is switched
+ * off.
  */
 #include "http/upstream.h"
 
@@ -19,44 +12,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "http/client_shards.h"
-#include "http/easies.h"
+#include "http/http_client.h"
+#include "http/reach.h"
 #include "http/response_head.h"
-#include "net/sockets.h"
 
-enum {
-	STALE_WITHIN_MS = 1000,    /* that a connection was closed before is heard of by then */
-	SHARD_KEEP_MS = 60 * 1000, /* as long as a relay may be expected to keep its end */
-};
+enum { STALE_WITHIN_MS = 1000 }; /* that a connection was closed before is heard of by then */
 
 struct upstream {
 	struct loop *loop;
 	const struct config *config;
-	struct sockets *sockets;
-	struct client_shards *shards; /* struct multi */
+	struct http_client *client;
+	struct reach *reach;
 	int64_t resent;
-	struct easies easies;
-};
-
-struct multi {
-	struct client_shard shard;
-	struct upstream *upstream;
-	CURLM *curl;
-	struct timer *timer;
-	struct job timeout_job; /* a timeout of 0: curl wants to act as soon as it isn't nested */
 };
 
 struct transfer {
 	struct upstream *upstream;
-	struct multi *multi;
-	struct easy *easy; /* NULL: it has ended, and left its shard */
+	struct http_call call;
 	const struct transfer_events *events;
 	void *x;
 	struct job resume;
@@ -75,37 +51,12 @@ struct transfer {
 	const char *refused; /* what is wrong with the head, or NULL */
 };
 
-/* --- the loop's side -------------------------------------------------------------------------- */
-
-static enum upstream_error error_of(CURLcode code)
-{
-	switch (code) {
-	case CURLE_OK:
-		return UPSTREAM_OK;
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_OPERATION_TIMEDOUT: /* we set none but that for connecting */
-		return UPSTREAM_UNREACHABLE;
-	default:
-		return UPSTREAM_BROKEN;
-	}
-}
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* Takes the transfer out of curl. It needs no callbacks any more. */
 static void detach(struct transfer *t)
 {
-	struct easy *easy = steal(&t->easy);
-
-	if (!easy)
-		return;
-	curl_multi_remove_handle(t->multi->curl, easy->curl);
-	easies_put(&t->upstream->easies, easy);
-	client_shard_leave(&t->multi->shard);
+	http_call_close(&t->call);
 	job_cancel(&t->resume);
 }
 
@@ -118,129 +69,61 @@ static bool is_stale(const struct transfer *t, CURLcode code)
 {
 	long new_connections = 1;
 
-	curl_easy_getinfo(t->easy->curl, CURLINFO_NUM_CONNECTS, &new_connections);
+	curl_easy_getinfo(t->call.easy->curl, CURLINFO_NUM_CONNECTS, &new_connections);
 	return code == CURLE_SEND_ERROR && !new_connections && !t->head.status;
 }
 
-static void send_again(struct transfer *t)
+/* Neither a certificate nor a proxy's rules change from one second to the next. */
+static bool is_denied(const struct transfer *t, CURLcode code)
 {
-	CURL *curl = t->easy->curl;
+	long proxys_status = 0;
 
-	curl_multi_remove_handle(t->multi->curl, curl);
-	must(curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK);
-	t->error_text[0] = '\0';
-	must(curl_multi_add_handle(t->multi->curl, curl) == CURLM_OK);
+	curl_easy_getinfo(t->call.easy->curl, CURLINFO_HTTP_CONNECTCODE, &proxys_status);
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+	       code == CURLE_SSL_CERTPROBLEM || proxys_status / 100 == 4;
 }
 
-static void harvest(struct multi *m)
+/* What nothing was sent of isn't broken. */
+static enum upstream_error error_of(const struct transfer *t, CURLcode code)
 {
-	CURLMsg *msg;
-	int left;
+	if (code == CURLE_OK && t->head.done)
+		return UPSTREAM_OK;
+	if (t->sent_ms)
+		return UPSTREAM_BROKEN;
+	return is_denied(t, code) ? UPSTREAM_DENIED : UPSTREAM_UNREACHABLE;
+}
 
-	while ((msg = curl_multi_info_read(m->curl, &left))) {
-		struct transfer *t;
-		CURLcode code = msg->data.result;
+static void explain(struct transfer *t, CURLcode code)
+{
+	CLEANUP(freep) char *curls = xstrdup(t->error_text);
+	const char *text = *curls ? curls : curl_easy_strerror(code);
 
-		must(msg->msg == CURLMSG_DONE);
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-		if (is_stale(t, code)) {
-			send_again(t);
-			continue;
-		}
-		t->error = error_of(code);
-		if (code == CURLE_OK && !t->head.done) {
-			t->error = UPSTREAM_BROKEN;
-			snprintf(t->error_text, CURL_ERROR_SIZE,
-				 "the response's head was cut short");
-		} else if (t->was_read) {
-			snprintf(
-				t->error_text, CURL_ERROR_SIZE,
-				"closed without an answer; not sent again, as it may have been read");
-		} else if (t->refused) {
-			snprintf(t->error_text, CURL_ERROR_SIZE, "the response's head: %s",
-				 t->refused);
-		} else if (code != CURLE_OK && !t->error_text[0]) {
-			snprintf(t->error_text, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
-		}
-		t->state = TRANSFER_ENDED;
-		detach(t);
-		t->events->changed(t->x);
+	if (code == CURLE_OK && t->head.done)
+		text = "";
+	else if (code == CURLE_OK)
+		text = "the response's head was cut short";
+	else if (t->was_read)
+		text = "closed without an answer; not sent again, as it may have been read";
+	snprintf(t->error_text, CURL_ERROR_SIZE, "%s%s", t->refused ? "the response's head: " : "",
+		 t->refused ? t->refused : text);
+}
+
+static void on_ended(struct http_call *call, CURLcode code)
+{
+	struct transfer *t = container_of(call, struct transfer, call);
+
+	if (is_stale(t, code)) {
+		t->error_text[0] = '\0';
+		http_call_start_again(call);
+		return;
 	}
-}
-
-static void act(struct multi *m, curl_socket_t fd, int events)
-{
-	int running;
-
-	must(curl_multi_socket_action(m->curl, fd, events, &running) == CURLM_OK);
-	harvest(m);
-}
-
-static void on_timeout(void *arg)
-{
-	act(arg, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void run_timeout_job(struct job *job)
-{
-	act(container_of(job, struct multi, timeout_job), CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int set_timeout(CURLM *multi, long in_ms, void *arg)
-{
-	struct multi *m = arg;
-
-	(void)multi;
-	timer_stop(m->timer);
-	if (in_ms == 0)
-		loop_defer(m->upstream->loop, &m->timeout_job);
-	else if (in_ms > 0)
-		timer_start(m->timer, in_ms);
-	return 0;
-}
-
-static void on_socket(void *arg, int fd, int events, bool broken)
-{
-	act(arg, fd,
-	    (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
-		    (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
-		    (broken ? CURL_CSELECT_ERR : 0));
-}
-
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
-{
-	struct multi *m = arg;
-	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
-
-	(void)purpose;
-	if (fd < 0)
-		return CURL_SOCKET_BAD;
-	sockets_opened(m->upstream->sockets, fd, m);
-	return fd;
-}
-
-static int close_socket(void *arg, curl_socket_t fd)
-{
-	struct multi *m = arg;
-
-	sockets_closed(m->upstream->sockets, fd);
-	return close(fd);
-}
-
-static int want_events(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-	struct multi *m = arg;
-	struct sockets *sockets = m->upstream->sockets;
-
-	(void)easy, (void)socket_arg;
-	if (what == CURL_POLL_REMOVE)
-		sockets_drop(sockets, fd);
-	else
-		sockets_want(sockets, fd,
-			     (what & CURL_POLL_IN ? UV_READABLE : 0) |
-				     (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
-			     m);
-	return 0;
+	t->error = error_of(t, code);
+	explain(t, code);
+	if (t->error != UPSTREAM_OK && !t->sent_ms)
+		reach_failed(t->upstream->reach, t->error_text);
+	t->state = TRANSFER_ENDED;
+	detach(t);
+	t->events->changed(t->x);
 }
 
 /* --- the response ----------------------------------------------------------------------------- */
@@ -283,7 +166,11 @@ static int on_send(void *arg, char *peer, char *own, int peer_port, int own_port
 {
 	struct transfer *t = arg;
 	int64_t now = clock_ms();
+	long new_connections = 0;
 
+	curl_easy_getinfo(t->call.easy->curl, CURLINFO_NUM_CONNECTS, &new_connections);
+	if (new_connections) /* a kept one may be gone, too */
+		reach_succeeded(t->upstream->reach);
 	(void)peer, (void)own, (void)peer_port, (void)own_port;
 	if (!t->sent_ms) {
 		t->sent_ms = now;
@@ -294,44 +181,6 @@ static int on_send(void *arg, char *peer, char *own, int peer_port, int own_port
 		return CURL_PREREQFUNC_ABORT;
 	t->upstream->resent++;
 	return CURL_PREREQFUNC_OK;
-}
-
-/* --- multi handles ---------------------------------------------------------------------------- */
-
-static struct client_shard *open_multi(void *ctx)
-{
-	struct multi *m = xcalloc(1, sizeof *m);
-
-	m->upstream = ctx;
-	m->timeout_job.run = run_timeout_job;
-	m->timer = timer_new(m->upstream->loop, on_timeout, m);
-	m->curl = curl_multi_init();
-	must(m->curl);
-	curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, want_events);
-	curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
-	curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, set_timeout);
-	curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-	/*
-	 * Of all connections, those in use included. Above it curl closes one for each that comes
-	 * free, after a search of all, so that the next transfer has to connect.
-	 */
-	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)UPSTREAM_SHARD_MAX);
-	return &m->shard;
-}
-
-static void close_multi(struct client_shard *shard)
-{
-	struct multi *m = container_of(shard, struct multi, shard);
-
-	curl_multi_cleanup(m->curl); /* closes its connections */
-	job_cancel(&m->timeout_job);
-	timer_clear(&m->timer);
-	free(m);
-}
-
-static struct multi *enter_multi(struct upstream *u)
-{
-	return container_of(client_shards_join(u->shards), struct multi, shard);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -389,34 +238,9 @@ static void set_body(CURL *curl, const struct upstream_request *r)
 	}
 }
 
-/* Where to, and how: the same for every request of one configuration. */
-static void set_connection(struct multi *m, CURL *curl)
-{
-	const struct config *c = m->upstream->config;
-
-	SET(curl, CURLOPT_URL, c->upstream.url);
-	SET(curl, CURLOPT_QUICK_EXIT,
-	    1L); /* else the end of a transfer waits for its resolver, on the loop */
-	SET(curl, CURLOPT_PROXY, c->upstream.proxy); /* "": none, whatever the environment says */
-	SET(curl, CURLOPT_NOPROXY, "");
-	SET(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
-	SET(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)c->upstream.connect_timeout_ms);
-	SET(curl, CURLOPT_SSL_VERIFYPEER, (long)c->upstream.tls_verify);
-	SET(curl, CURLOPT_SSL_VERIFYHOST, c->upstream.tls_verify ? 2L : 0L);
-	if (c->upstream.ca_file[0])
-		SET(curl, CURLOPT_CAINFO, c->upstream.ca_file);
-	if (c->upstream.unix_socket[0])
-		SET(curl, CURLOPT_UNIX_SOCKET_PATH, c->upstream.unix_socket);
-	SET(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(curl, CURLOPT_OPENSOCKETDATA, m);
-	SET(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-	SET(curl, CURLOPT_CLOSESOCKETDATA, m);
-}
-
 static void set_request(struct transfer *t, const struct upstream_request *r)
 {
-	CURL *curl = t->easy->curl;
+	CURL *curl = t->call.easy->curl;
 	CLEANUP(freep) char *method = xstrndup(r->method.ptr, r->method.len);
 	CLEANUP(buf_clear) struct buf target = { 0 };
 	const char *prefix = strchr(strstr(t->upstream->config->upstream.url, "://") + 3, '/');
@@ -432,8 +256,6 @@ static void set_request(struct transfer *t, const struct upstream_request *r)
 	SET(curl, CURLOPT_REQUEST_TARGET, buf_str(&target));
 	SET(curl, CURLOPT_HTTPHEADER, t->fields);
 	SET(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(curl, CURLOPT_NOSIGNAL, 1L);
-	SET(curl, CURLOPT_PRIVATE, t);
 	SET(curl, CURLOPT_ERRORBUFFER, t->error_text);
 	SET(curl, CURLOPT_HEADERFUNCTION, on_head_line);
 	SET(curl, CURLOPT_HEADERDATA, t);
@@ -448,12 +270,9 @@ static void set_request(struct transfer *t, const struct upstream_request *r)
 static void run_resume(struct job *job)
 {
 	struct transfer *t = container_of(job, struct transfer, resume);
-	struct multi *m = t->multi;
 
-	if (!t->easy)
-		return;
-	curl_easy_pause(t->easy->curl, CURLPAUSE_CONT);
-	harvest(m);
+	if (t->call.easy)
+		http_call_resume(&t->call);
 }
 
 struct transfer *transfer_new(struct upstream *u, const struct upstream_request *request,
@@ -465,11 +284,10 @@ struct transfer *transfer_new(struct upstream *u, const struct upstream_request 
 	t->events = events;
 	t->x = x;
 	t->resume.run = run_resume;
-	t->easy = easies_take(&u->easies);
-	t->multi = enter_multi(u);
-	set_connection(t->multi, t->easy->curl);
+	t->call.ended = on_ended;
+	http_call_open(&t->call, u->client);
 	set_request(t, request);
-	must(curl_multi_add_handle(t->multi->curl, t->easy->curl) == CURLM_OK);
+	http_call_start(&t->call);
 	return t;
 }
 
@@ -488,7 +306,7 @@ void transfer_free(struct transfer **transfer)
 
 void transfer_resume(struct transfer *t)
 {
-	if (t && t->easy)
+	if (t && t->call.easy)
 		loop_defer(t->upstream->loop, &t->resume);
 }
 
@@ -500,6 +318,11 @@ enum transfer_state transfer_state(const struct transfer *t)
 enum upstream_error transfer_error(const struct transfer *t)
 {
 	return t->error;
+}
+
+bool transfer_was_sent(const struct transfer *t)
+{
+	return t->sent_ms;
 }
 
 const char *transfer_error_text(const struct transfer *t)
@@ -517,27 +340,25 @@ const struct headers *transfer_fields(const struct transfer *t)
 	return &t->head.fields;
 }
 
+int64_t upstream_down_since_ms(const struct upstream *u)
+{
+	return reach_down_since_ms(u->reach);
+}
+
 int64_t upstream_resent(const struct upstream *u)
 {
 	return u->resent;
 }
 
-struct upstream *upstream_new(struct loop *loop, const struct config *config)
+struct upstream *upstream_new(struct loop *loop, const struct config *config,
+			      void (*back)(void *arg), void *arg)
 {
 	struct upstream *u = xcalloc(1, sizeof *u);
 
-	must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	u->loop = loop;
 	u->config = config;
-	u->sockets = sockets_new(loop, on_socket);
-	u->shards = client_shards_new(loop, &(struct client_shard_options){
-						    .max = UPSTREAM_SHARD_MAX,
-						    .keep_ms = SHARD_KEEP_MS,
-						    .open = open_multi,
-						    .close = close_multi,
-						    .ctx = u,
-					    });
-	easies_open(&u->easies);
+	u->client = http_client_new(loop, config);
+	u->reach = reach_new(loop, u->client, back, arg);
 	return u;
 }
 
@@ -545,9 +366,7 @@ void upstream_free(struct upstream *u)
 {
 	if (!u)
 		return;
-	easies_clear(&u->easies);
-	client_shards_free(u->shards);
-	sockets_free(u->sockets);
+	reach_free(u->reach);
+	http_client_free(u->client);
 	free(u);
-	curl_global_cleanup();
 }

@@ -1,5 +1,5 @@
 /*
- * upstream.h - requests to the relay: libcurl's multi interface on the loop.
+ * upstream.h - requests to the relay, and its responses.
  *
  * A *transfer* is one request and its response. Its callbacks come from within curl: they take or
  * give bytes, or ask for a job; everything else about a transfer is read from it later, in a job.
@@ -23,7 +23,8 @@ struct transfer;
 
 enum upstream_error {
 	UPSTREAM_OK,
-	UPSTREAM_UNREACHABLE, /* no address, refused, connect timeout, TLS: nothing was sent */
+	UPSTREAM_UNREACHABLE, /* nothing was sent: no address, refused, timeout, TLS, a proxy */
+	UPSTREAM_DENIED,      /* nothing was sent, nor will be: a certificate, or a proxy's 4xx */
 	UPSTREAM_BROKEN,      /* closed, reset, no HTTP, ended early */
 };
 
@@ -58,17 +59,24 @@ struct upstream_request {
 	int64_t length;    /* of a streamed body; -1: not known, sent chunked */
 };
 
-/* Transfers of one multi handle, which has two descriptors of its own: see client_shards.h. */
-enum { UPSTREAM_SHARD_MAX = 128 };
-
 /* How many bytes give() must be able to take when it has none. */
 enum { UPSTREAM_GIVE_MAX = 16 * 1024 };
 
-/* `config` is read at each start (reload) and outlives the upstream. Doesn't connect yet. */
-struct upstream *upstream_new(struct loop *loop, const struct config *config) MUST_USE;
+/*
+ * `config` is read at each start (reload) and outlives the upstream. Doesn't connect yet. `back` is
+ * called from the loop when the upstream can be reached again, see upstream_down_since_ms().
+ */
+struct upstream *upstream_new(struct loop *loop, const struct config *config,
+			      void (*back)(void *arg), void *arg) MUST_USE;
 
 /* There must be no transfer left. Takes NULL. */
 void upstream_free(struct upstream *u);
+
+/*
+ * Since when (clock_ms()) no connection could be made; 0: one can, as far as is known. While it is
+ * down it is tried by itself: reach.h.
+ */
+int64_t upstream_down_since_ms(const struct upstream *u);
 
 /* Requests, since start, that were sent again: the relay had closed the kept connection. */
 int64_t upstream_resent(const struct upstream *u);
@@ -88,6 +96,9 @@ void transfer_resume(struct transfer *t);
 
 enum transfer_state transfer_state(const struct transfer *t);
 enum upstream_error transfer_error(const struct transfer *t);
+
+/* Whether the upstream may have seen anything of it. */
+bool transfer_was_sent(const struct transfer *t);
 
 /* What went wrong, for the log: curl's words, "" if nothing did. Never has request data in it. */
 const char *transfer_error_text(const struct transfer *t);

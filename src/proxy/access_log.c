@@ -32,16 +32,17 @@ static void keep_refusal(const struct exchange *x, int64_t wait_ms)
 static void remember(const struct exchange *x, int64_t wait_ms)
 {
 	bool refused = outcome_info[x->outcome].type;
-	enum history_end end = x->hold_ms >= 0 ? HISTORY_TURN
-			       : refused       ? HISTORY_REFUSED
-					       : HISTORY_LEFT;
+	enum history_end end = x->turn_used ? HISTORY_TURN
+			       : refused    ? HISTORY_REFUSED
+					    : HISTORY_LEFT;
 
-	history_add(x->proxy->history, &(struct history_event){ .at_ms = clock_wall_ms(),
-								.account = x->verdict.account,
-								.share = x->place.standing.share,
-								.end = end,
-								.wait_ms = wait_ms,
-								.hold_ms = x->hold_ms });
+	history_add(x->proxy->history,
+		    &(struct history_event){ .at_ms = clock_wall_ms(),
+					     .account = x->verdict.account,
+					     .share = x->place.standing.share,
+					     .end = end,
+					     .wait_ms = wait_ms,
+					     .hold_ms = x->turn_used ? x->hold_ms : -1 });
 }
 
 void access_log_shadow(void *arg, const struct shadow_report *report)
@@ -71,11 +72,11 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 	if (!gated)
 		return;
 	histogram_add(&c->wait, wait_ms * 1000);
-	if (x->hold_ms >= 0)
+	if (x->turn_used)
 		histogram_add(&c->hold, x->hold_ms * 1000);
 	remember(x, wait_ms);
 	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
-		  x->hold_ms < 0 ? -1 : x->hold_ms * 1000);
+		  x->turn_used ? x->hold_ms * 1000 : -1);
 }
 
 /* A field that lines of few exchanges have, at the end: less than 0 ends the line before it. */

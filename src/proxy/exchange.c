@@ -8,7 +8,7 @@
  *                  both, where the queue is only observed
  *      WAITING     the place has moved: turn, pacing, timeout, full, failed, pass
  *      PACING      the same
- *      FORWARDING  the upstream's status is there: answer with it
+ *      FORWARDING  the upstream's status is there: answer with it; or it can't be reached: wait
  *      FORWARDING, STREAMING  the turn is lost: cut, if that is wanted
  *      STREAMING   the upstream's response has ended: give the turn back
  *      DRAINING    the client has got everything: answered
@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/access_log.h"
+#include "proxy/forwarding.h"
 #include "proxy/limited.h"
 #include "proxy/reply.h"
 
@@ -59,7 +60,7 @@ static int64_t waiting_bytes(const struct exchange *x)
 	return x->state == X_WAITING || x->state == X_PACING ? (int64_t)x->body.len : 0;
 }
 
-static void start_rate_window(struct exchange *x)
+void exchange_rate_anew(struct exchange *x)
 {
 	x->rate_since_ms = clock_ms();
 	x->rate_bytes = x->bytes_in;
@@ -76,7 +77,7 @@ static void move(struct exchange *x, enum exchange_state to)
 	x->proxy->count_in_state[to]++;
 	x->proxy->waiting_bytes += waiting_bytes(x);
 	exchange_moved(x);
-	start_rate_window(x); /* who must send from here on has a whole one */
+	exchange_rate_anew(x); /* who must send from here on has a whole one */
 }
 
 void exchange_poke(struct exchange *x)
@@ -100,6 +101,8 @@ static enum mover who_must_move(const struct exchange *x)
 	case X_PACING:
 		return MOVER_QUEUE; /* which has a timeout of its own */
 	case X_FORWARDING:
+		if (forwarding_is_parked(x))
+			return MOVER_QUEUE; /* likewise */
 		return x->client == CLIENT_SENDING && !x->upload.len ? MOVER_CLIENT
 								     : MOVER_UPSTREAM;
 	case X_STREAMING:
@@ -138,7 +141,7 @@ static bool is_slow(struct exchange *x)
 
 	if (sends && elapsed < rate_window_ms(x))
 		return false;
-	start_rate_window(x);
+	exchange_rate_anew(x);
 	return sends && now - x->moved_ms < elapsed / 2 && came * 1000 < min * elapsed;
 }
 
@@ -181,15 +184,26 @@ static void on_watchdog(void *arg)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-/* Place or turn; the turn counts as used if the upstream may have seen the request. */
+/*
+ * Whether its turn counts as used, so that the account's delay begins: the upstream may have seen
+ * the request, and didn't refuse it for the caller's own sake. Else whoever makes up keys would
+ * make others wait.
+ */
+static bool turn_was_used(const struct exchange *x)
+{
+	return x->transfer && transfer_was_sent(x->transfer) && x->upstream_status != 401 &&
+	       x->upstream_status != 403;
+}
+
+/* Place or turn. */
 static void give_back(struct exchange *x)
 {
-	bool used = x->transfer && (transfer_state(x->transfer) != TRANSFER_ENDED ||
-				    transfer_error(x->transfer) != UPSTREAM_UNREACHABLE);
+	bool used = turn_was_used(x);
 
 	if (x->place.turn_ms && x->hold_ms < 0) {
 		x->hold_ms = clock_ms() - x->place.turn_ms;
 		limited_end(x);
+		x->turn_used = used;
 	}
 	queue_leave(&x->place, used ? LOCK_USED : LOCK_KEEP);
 	if (x->shadow) {
@@ -213,9 +227,12 @@ void exchange_finish(struct exchange *x, enum outcome outcome)
 		return;
 	x->outcome = outcome;
 	give_back(x);
-	if (x->transfer && transfer_error_text(x->transfer)[0])
+	if (x->transfer && transfer_error_text(x->transfer)[0]) {
+		free(x->error);
 		x->error = xstrdup(transfer_error_text(x->transfer));
+	}
 	transfer_free(&x->transfer);
+	timer_clear(&x->again);
 	move(x, X_DYING);
 	drop_body(x);
 	reply_finish(x);
@@ -244,98 +261,9 @@ static void exchange_free(struct exchange *x)
 
 /* --- asking the upstream ---------------------------------------------------------------------- */
 
-static void on_transfer_changed(void *arg)
-{
-	exchange_poke(arg);
-}
-
-static bool on_transfer_gives(void *arg, const char *data, size_t len)
-{
-	struct exchange *x = arg;
-	bool taken = reply_give(x, data, len);
-
-	if (taken) {
-		limited_body(x, data, len);
-		exchange_moved(x);
-	}
-	return taken;
-}
-
-/* Of a streamed body: what was kept of it, then what comes. */
-static size_t take_body(struct exchange *x, char *to, size_t max)
-{
-	size_t kept = MIN(max, x->body.len - x->body_taken);
-
-	if (!kept)
-		return pipe_read(&x->upload, to, max);
-	memcpy(to, buf_span(&x->body).ptr + x->body_taken, kept);
-	x->body_taken += kept;
-	return kept;
-}
-
-static ssize_t on_transfer_takes(void *arg, char *to, size_t max)
-{
-	struct exchange *x = arg;
-	bool was_held_up = !pipe_room(&x->upload);
-	size_t n = take_body(x, to, max);
-
-	if (was_held_up) /* only from now on it is the client's turn to send */
-		start_rate_window(x);
-	if (!n && x->client != CLIENT_SENDING && x->client != CLIENT_WAITING)
-		return -ECANCELED; /* it left: what it sent must not look like all of it */
-	if (!n)
-		return x->client == CLIENT_SENDING ? -EAGAIN : 0;
-	exchange_moved(x);
-	if (x->request)
-		http_request_wake(x->request);
-	return (ssize_t)n;
-}
-
-static const struct transfer_events transfer_events = {
-	.changed = on_transfer_changed,
-	.give = on_transfer_gives,
-	.take = on_transfer_takes,
-};
-
-static struct span host_to_send(const struct config *c)
-{
-	const char *host = c->upstream.host;
-
-	if (!strcmp(host, "client"))
-		return (struct span){ 0 };
-	if (strcmp(host, "upstream"))
-		return span_of(host);
-	host = strstr(c->upstream.url, "://") + 3;
-	return (struct span){ host, strcspn(host, "/") };
-}
-
 static void ask_upstream(struct exchange *x)
 {
-	const struct config *c = x->proxy->config;
-	const struct headers *h = http_request_headers(x->request);
-	CLEANUP(field_list_clear) struct field_list fields = { 0 };
-	CLEANUP(buf_clear) struct buf texts = { 0 };
-	struct upstream_request r = {
-		.method = http_request_method(x->request),
-		.target = http_request_target(x->request),
-		.length = -1,
-	};
-
-	forward_request_fields(h, host_to_send(c), x->peer_address,
-			       c->listen.tls_cert[0] ? SPAN("https") : SPAN("http"), &texts,
-			       &fields);
-	r.fields = fields.fields;
-	r.count = fields.count;
-	if (x->body_streamed) {
-		r.body = UPSTREAM_BODY_STREAM;
-		r.length = headers_content_length(h);
-	} else if (x->body.len || headers_get(h, SPAN("Content-Length")).ptr) {
-		r.body = UPSTREAM_BODY_WHOLE;
-		r.whole = buf_span(&x->body);
-	}
-	if (x->place.joined_ms)
-		x->wait_ms = clock_ms() - x->place.joined_ms;
-	x->transfer = transfer_new(x->proxy->upstream, &r, &transfer_events, x);
+	forwarding_begin(x);
 	move(x, X_FORWARDING);
 }
 
@@ -444,10 +372,18 @@ static void count_response(struct exchange *x)
 		x->proxy->counters.upstream_responses[first_digit]++;
 }
 
-static enum outcome outcome_of(enum upstream_error error)
+static enum outcome outcome_of(const struct transfer *t)
 {
-	return error == UPSTREAM_UNREACHABLE ? OUTCOME_UPSTREAM_UNREACHABLE
-					     : OUTCOME_UPSTREAM_BROKEN;
+	return transfer_was_sent(t) ? OUTCOME_UPSTREAM_BROKEN : OUTCOME_UPSTREAM_UNREACHABLE;
+}
+
+/* A turn that was lost before anything was sent isn't worth a try. */
+static void advance_parked(struct exchange *x)
+{
+	if (x->place.state == PLACE_LOST)
+		exchange_finish(x, OUTCOME_LOCK_LOST);
+	else if (!forwarding_go_on(x))
+		exchange_finish(x, OUTCOME_UPSTREAM_UNREACHABLE);
 }
 
 /*
@@ -466,9 +402,13 @@ static void advance_forwarding(struct exchange *x)
 		exchange_finish(x, OUTCOME_LOCK_LOST);
 		return;
 	}
+	if (forwarding_is_parked(x)) {
+		advance_parked(x);
+		return;
+	}
 	if (!transfer_status(x->transfer)) {
-		if (transfer_state(x->transfer) == TRANSFER_ENDED)
-			exchange_finish(x, outcome_of(transfer_error(x->transfer)));
+		if (transfer_state(x->transfer) == TRANSFER_ENDED && !forwarding_park(x))
+			exchange_finish(x, outcome_of(x->transfer));
 		return;
 	}
 	x->upstream_status = transfer_status(x->transfer);
@@ -526,6 +466,11 @@ static void advance(struct job *job)
 		exchange_free(x);
 }
 
+static void on_place_changed(void *arg)
+{
+	exchange_poke(arg);
+}
+
 struct exchange *exchange_new(struct proxy *p, struct http_request *request)
 {
 	struct exchange *x = xcalloc(1, sizeof *x);
@@ -534,7 +479,7 @@ struct exchange *exchange_new(struct proxy *p, struct http_request *request)
 	x->proxy = p;
 	x->request = request;
 	x->advance.run = advance;
-	x->place.changed = on_transfer_changed;
+	x->place.changed = on_place_changed;
 	x->place.x = x;
 	x->place.client = x->client_address;
 	x->wait_ms = x->hold_ms = x->would_position = x->would_wait_ms = -1;

@@ -118,6 +118,8 @@ struct exchange {
 	struct queue_place place;
 	struct shadow *shadow; /* in place of `place` where requests are only observed */
 	struct transfer *transfer;
+	struct timer *again; /* of one that is parked (forwarding.h): when it is looked at again */
+	int64_t asked_ms, again_ms; /* when the upstream was asked first; not before this again */
 
 	/* for the log */
 	char *method, *path;   /* the path without its query */
@@ -131,6 +133,7 @@ struct exchange {
 	int64_t started_ms, moved_ms; /* moved: the last time a byte came in or went out */
 	int64_t wait_ms;              /* from joining to the upstream; -1 while that isn't over */
 	int64_t hold_ms;              /* -1 while no turn was given back */
+	bool turn_used;               /* it counts: for the delay, and in metrics */
 	int64_t would_position, would_wait_ms; /* where observed; -1: not, or not known */
 	int64_t bytes_in, bytes_out;
 	int64_t rate_since_ms, rate_bytes; /* where the watchdog's look at the rate began */
@@ -144,6 +147,9 @@ void exchange_poke(struct exchange *x);
 
 /* A byte came in or went out: the exchange isn't stalled. */
 void exchange_moved(struct exchange *x);
+
+/* It is the client's turn to send, from now on: what came until now doesn't count for its rate. */
+void exchange_rate_anew(struct exchange *x);
 
 /*
  * Ends an exchange: whatever its state, from any callback, any number of times; only the first

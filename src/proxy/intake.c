@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/strict.h"
+#include "proxy/forwarding.h"
 #include "proxy/reply.h"
 
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
@@ -142,7 +143,7 @@ static size_t on_body(void *arg, const char *data, size_t len)
 
 	if (x->state == X_READING)
 		keep(x, data, len);
-	if (x->body_streamed && x->transfer && transfer_state(x->transfer) != TRANSFER_ENDED) {
+	if (forwarding_wants_body(x)) {
 		len = pipe_write(&x->upload, data, len);
 		transfer_resume(x->transfer);
 	} /* else it is kept, or nobody wants it any more */

@@ -94,9 +94,10 @@
 	  "the bodies that are kept reach listen.max_buffered_bytes together, or "         \
 	  "those in line three quarters of it")                                            \
 	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 502, "api_error",                  \
-	  "UPSTREAM_ERROR", 0,                                                             \
-	  "the upstream can't be reached",                                                 \
-	  "no address, refused, no TLS, or upstream.connect_timeout_ms")                   \
+	  "UPSTREAM_ERROR", OUTCOME_RETRY,                                                 \
+	  "the upstream can't be reached; nothing was sent, try again",                    \
+	  "no address, refused, no TLS, a proxy's refusal, or "                            \
+	  "upstream.connect_timeout_ms, for upstream.connect_retry_ms; nothing was sent")  \
 	X(UPSTREAM_BROKEN, "upstream_broken", 502, "api_error", "UPSTREAM_ERROR", 0,       \
 	  "the upstream closed the connection or sent no valid response",                  \
 	  "closed, cut, or no HTTP; after the headers, the client's connection is cut")    \

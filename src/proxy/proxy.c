@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange.h"
+#include "proxy/forwarding.h"
 #include "proxy/intake.h"
 #include "proxy/reply.h"
 
@@ -141,6 +142,7 @@ void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret)
 		.oldest_wait_ms = oldest_wait_ms(p),
 		.buffered_bytes = p->buffered_bytes,
 		.upstream_resent = upstream_resent(p->upstream),
+		.upstream_down_since_ms = upstream_down_since_ms(p->upstream),
 		.draining = p->ending,
 	};
 	for (int state = 0; state < X_STATE_COUNT; state++) {
@@ -243,7 +245,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 		list_init(&p->in_state[state]);
 	p->discard = discard_new(loop);
 	p->shadows = shadows_new(loop, queue, access_log_shadow, p);
-	p->upstream = upstream_new(loop, config);
+	p->upstream = upstream_new(loop, config, forwarding_upstream_is_back, p);
 	write_too_many(&p->too_many);
 	options.refusal = buf_span(&p->too_many);
 	r = proxy_identity(config, errors, &options.identity);

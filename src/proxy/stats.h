@@ -28,8 +28,9 @@ struct proxy_counters {
 	int64_t upstream_responses[STATUS_CLASSES];  /* by the status' first digit */
 	int64_t limits[LIMIT_KIND_COUNT]; /* refusals of requests that had a turn, by kind */
 	int64_t bytes_in, bytes_out;      /* of bodies, from and to clients */
-	struct histogram wait;            /* gated requests, from joining to the end of it */
-	struct histogram hold;            /* turns, from their start to the give-back */
+	int64_t connect_retries; /* the upstream was asked again, as it couldn't be reached */
+	struct histogram wait;   /* gated requests, from joining to the end of it */
+	struct histogram hold;   /* turns, from their start to the give-back */
 };
 
 /* Now. */
@@ -43,6 +44,7 @@ struct proxy_gauges {
 	int64_t oldest_wait_ms;   /* of those that wait; 0 if none does */
 	int64_t buffered_bytes;   /* of bodies that wait */
 	int64_t upstream_resent;  /* requests, since start, for a kept connection that was closed */
+	int64_t upstream_down_since_ms; /* clock_ms(), that it can't be reached; 0: it can */
 	bool draining;
 	struct http_server_stats listener;
 };

@@ -234,7 +234,7 @@ static void fuzz_transfers(struct random *r, size_t count)
 	s.config.upstream.proxy = s.config.upstream.ca_file = (char *)"";
 	s.config.upstream.unix_socket = s.server.path;
 	s.config.upstream.connect_timeout_ms = LIMIT_MS;
-	s.upstream = upstream_new(&s.loop, &s.config);
+	s.upstream = upstream_new(&s.loop, &s.config, tick, NULL);
 	for (size_t i = 0; i < count; i++) {
 		if (random_chance(r, 4))
 			canary(&s);

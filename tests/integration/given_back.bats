@@ -34,7 +34,7 @@ raw_request() {
 
 @test "the upstream refuses the connection" {
 	start_peers
-	start_turnstile -o upstream.url=http://127.0.0.1:9 -o account.source=static:one
+	start_turnstile -o upstream.url=http://127.0.0.1:9 -o account.source=static:one -o upstream.connect_retry_ms=0
 	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 502
 	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time "$(scaled 6)")" 502
 	ends_as upstream_unreachable 2
@@ -141,6 +141,20 @@ raw_request() {
 	hang_up a
 	served k1
 	equal "$(relay_stats '.accounts.k1.order')" '["a",""]'
+}
+
+@test "the upstream vanishes without a word: probes notice" {
+	start_peers
+	"$BATS_TEST_DIRNAME/vanish.py" --upstream >vanish.log 2>&1 3>&- &
+	PROCESSES+=("$!")
+	wait_for "grep -q listening vanish.log || ! running $!"
+	start_turnstile -o "upstream.url=http://127.0.0.1:$(sed -n 's/listening on //p' vanish.log)" \
+		-o upstream.keepalive_ms=1000 -o upstream.keepalive_timeout_ms=1000 -o account.source=static:one
+	ask_later a k1
+	wait_for "grep -q vanished vanish.log || ! running ${PROCESSES[-2]}"
+	! grep 'not permitted' vanish.log || skip "no TCP_REPAIR here, which lets a connection vanish"
+	await a # upstream.request_timeout_ms is 10 minutes
+	ends_as upstream_broken
 }
 
 @test "the client hangs up while its delay runs" {

@@ -24,7 +24,8 @@ teardown() { clean_up; }
 }
 
 @test "the others of its account get their turn" {
-	start_turnstile -o upstream.url=http://relay.slow.test:80 -o upstream.connect_timeout_ms=300
+	start_turnstile -o upstream.url=http://relay.slow.test:80 -o upstream.connect_timeout_ms=300 \
+		-o upstream.connect_retry_ms=0
 	ask_later one k1
 	ask_later two k1
 	await one two
@@ -45,4 +46,17 @@ teardown() { clean_up; }
 	kill -TERM "$TURNSTILE_PID"
 	ended "$TURNSTILE_PID"
 	equal "$STATUS" 0
+}
+
+@test "an upstream that has another address by now is found there at once" {
+	local port=${RELAY##*:}
+	TURNSTILE_ENV+=("MOVING=$DIR/moving")
+	echo 127.0.0.1 >moving
+	start_turnstile -o "upstream.url=http://moving.test:$port"
+	served k1
+	stop_relay
+	start_relay --address 127.0.0.2 --port "$port" # another one, of which the first relay's address knows nothing
+	echo 127.0.0.2 >moving
+	served k1
+	equal "$(relay_stats .all.seen)" 1
 }

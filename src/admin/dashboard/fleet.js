@@ -9,6 +9,8 @@ function showFacts(overview) {
 	const backend = self.backend;
 	const facts = [
 		{ name: 'instance', text: self.instance, title: `turnstile ${self.version}, ${self.listening}, in front of ${self.upstream}` },
+		...(self.upstreamDownMs === null ? [] : [{ name: 'upstream', bad: true,
+			text: `Upstream is down for ${duration(self.upstreamDownMs)}` }]),
 		{ name: 'backend', bad: !backend.up,
 			text: backend.name === 'memory' ? 'Memory: this process only'
 				: !backend.up ? 'Redis is down'

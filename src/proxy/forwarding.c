@@ -1,0 +1,181 @@
+#include "proxy/forwarding.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "proxy/limited.h"
+#include "proxy/reply.h"
+
+enum { PAUSE_MS = 50 }; /* at least, from one try to the next */
+
+static void on_transfer_changed(void *arg)
+{
+	exchange_poke(arg);
+}
+
+static bool on_transfer_gives(void *arg, const char *data, size_t len)
+{
+	struct exchange *x = arg;
+	bool taken = reply_give(x, data, len);
+
+	if (taken) {
+		limited_body(x, data, len);
+		exchange_moved(x);
+	}
+	return taken;
+}
+
+/* Of a streamed body: what was kept of it, then what comes. */
+static size_t take_body(struct exchange *x, char *to, size_t max)
+{
+	size_t kept = MIN(max, x->body.len - x->body_taken);
+
+	if (!kept)
+		return pipe_read(&x->upload, to, max);
+	memcpy(to, buf_span(&x->body).ptr + x->body_taken, kept);
+	x->body_taken += kept;
+	return kept;
+}
+
+static ssize_t on_transfer_takes(void *arg, char *to, size_t max)
+{
+	struct exchange *x = arg;
+	bool was_held_up = !pipe_room(&x->upload);
+	size_t n = take_body(x, to, max);
+
+	if (was_held_up) /* only from now on it is the client's turn to send */
+		exchange_rate_anew(x);
+	if (!n && x->client != CLIENT_SENDING && x->client != CLIENT_WAITING)
+		return -ECANCELED; /* it left: what it sent must not look like all of it */
+	if (!n)
+		return x->client == CLIENT_SENDING ? -EAGAIN : 0;
+	exchange_moved(x);
+	if (x->request)
+		http_request_wake(x->request);
+	return (ssize_t)n;
+}
+
+static const struct transfer_events transfer_events = {
+	.changed = on_transfer_changed,
+	.give = on_transfer_gives,
+	.take = on_transfer_takes,
+};
+
+static struct span host_to_send(const struct config *c)
+{
+	const char *host = c->upstream.host;
+
+	if (!strcmp(host, "client"))
+		return (struct span){ 0 };
+	if (strcmp(host, "upstream"))
+		return span_of(host);
+	host = strstr(c->upstream.url, "://") + 3;
+	return (struct span){ host, strcspn(host, "/") };
+}
+
+static void start(struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+	const struct headers *h = http_request_headers(x->request);
+	CLEANUP(field_list_clear) struct field_list fields = { 0 };
+	CLEANUP(buf_clear) struct buf texts = { 0 };
+	struct upstream_request r = {
+		.method = http_request_method(x->request),
+		.target = http_request_target(x->request),
+		.length = -1,
+	};
+
+	forward_request_fields(h, host_to_send(c), x->peer_address,
+			       c->listen.tls_cert[0] ? SPAN("https") : SPAN("http"), &texts,
+			       &fields);
+	r.fields = fields.fields;
+	r.count = fields.count;
+	if (x->body_streamed) {
+		r.body = UPSTREAM_BODY_STREAM;
+		r.length = headers_content_length(h);
+	} else if (x->body.len || headers_get(h, SPAN("Content-Length")).ptr) {
+		r.body = UPSTREAM_BODY_WHOLE;
+		r.whole = buf_span(&x->body);
+	}
+	x->transfer = transfer_new(x->proxy->upstream, &r, &transfer_events, x);
+}
+
+void forwarding_begin(struct exchange *x)
+{
+	x->asked_ms = clock_ms();
+	if (x->place.joined_ms)
+		x->wait_ms = x->asked_ms - x->place.joined_ms;
+	start(x);
+}
+
+/* --- while it can't be reached ---------------------------------------------------------------- */
+
+static int64_t left_ms(const struct exchange *x)
+{
+	return x->asked_ms + x->proxy->config->upstream.connect_retry_ms - clock_ms();
+}
+
+static void on_time(void *arg)
+{
+	exchange_poke(arg);
+}
+
+bool forwarding_park(struct exchange *x)
+{
+	if (transfer_error(x->transfer) != UPSTREAM_UNREACHABLE || left_ms(x) <= 0)
+		return false;
+	free(x->error);
+	x->error = xstrdup(transfer_error_text(x->transfer));
+	transfer_free(&x->transfer);
+	x->again_ms = clock_ms() + PAUSE_MS;
+	if (!x->again)
+		x->again = timer_new(x->proxy->loop, on_time, x);
+	timer_start(x->again, PAUSE_MS);
+	return true;
+}
+
+bool forwarding_is_parked(const struct exchange *x)
+{
+	return x->state == X_FORWARDING && !x->transfer;
+}
+
+bool forwarding_wants_body(const struct exchange *x)
+{
+	bool ended = x->transfer && transfer_state(x->transfer) == TRANSFER_ENDED;
+
+	if (!x->body_streamed || x->state < X_FORWARDING || x->state > X_STREAMING)
+		return false;
+	return x->transfer ? !ended || !transfer_was_sent(x->transfer) : true;
+}
+
+bool forwarding_go_on(struct exchange *x)
+{
+	int64_t pause_ms = x->again_ms - clock_ms(), left = left_ms(x);
+
+	if (left <= 0)
+		return false;
+	if (pause_ms > 0 || upstream_down_since_ms(x->proxy->upstream)) {
+		timer_start(x->again, pause_ms > 0 ? pause_ms : left);
+		return true;
+	}
+	timer_stop(x->again);
+	free(steal(&x->error));
+	x->proxy->counters.connect_retries++;
+	exchange_moved(x);
+	start(x);
+	return true;
+}
+
+void forwarding_upstream_is_back(void *proxy)
+{
+	struct proxy *p = proxy;
+	struct exchange *x;
+
+	list_for_each (x, &p->in_state[X_FORWARDING], link) {
+		if (forwarding_is_parked(x))
+			exchange_poke(x);
+	}
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# An upstream that is away for a while, and comes back; and what it refuses for the caller's own sake. On $BACKEND.
+load helpers
+load admin
+
+setup() {
+	prepare
+	start_peers
+}
+teardown() { clean_up; }
+
+# away: the relay is gone, at once; comes_back: on the same port. The one it was has no say any more.
+away() {
+	kill -9 "$RELAY_PID"
+	ended "$RELAY_PID"
+}
+comes_back() { start_relay --port "${RELAY##*:}"; }
+
+# is_away SECONDS: turnstile has known it for so long.
+is_away() { wait_for "awk '{exit \$1 < $1}' <<<\"\$(metric turnstile_upstream_down_seconds)\"" $((LIMIT + $1)); }
+
+@test "the relay is away for 5 s: only the one whose stream was cut hears of it, and the order stays" {
+	local name
+	start_turnstile
+	turn a k1
+	for name in b c d e f g h i j; do
+		ask_later "$name" k1
+		sent "$name"
+	done
+	away
+	await a
+	equal "$(outcome a)" "200 18"
+	is_away 5
+	equal "$(exchanges 'select(.kind == "user_message") | .outcome')" upstream_broken
+	equal "$(log_lines 'select(.msg == "the upstream can'"'"'t be reached") | .level')" warn
+	comes_back
+	await b c d e f g h i j
+	for name in b c d e f g h i j; do
+		equal "$(outcome $name)" "200 0"
+	done
+	equal "$(relay_stats '.accounts.k1.order')" '["b","c","d","e","f","g","h","i","j"]'
+	equal "$(relay_stats '.accounts.k1.max_overlap')" 1
+	log_wait '.msg == "the upstream can be reached again" and .after_ms >= 5000'
+	equal "$(metric turnstile_upstream_connect_retries_total)" 1
+}
+
+@test "what says so meanwhile" {
+	start_turnstile
+	equal "$(metric turnstile_upstream_up)" 1
+	equal "$(admin /api/status .upstreamDownMs)" null
+	away
+	ask_later a k1
+	is_away 1
+	equal "$(metric turnstile_upstream_up)" 0
+	equal "$(admin /api/status '.upstreamDownMs >= 1000')" true
+	equal "$(http "$ADMIN/readyz" -o ready -w '%{http_code}')" 200
+	equal "$(jq -c '[.status, .reasons, .notes[].code]' ready)" '["ready",[],"upstream_down"]'
+	comes_back
+	await a
+	equal "$(outcome a)" "200 0"
+	equal "$(metric turnstile_upstream_up)" 1
+}
+
+@test "it is known that it is back, though nobody asks" {
+	start_turnstile -o upstream.connect_retry_ms=0
+	away
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 502
+	equal "$(metric turnstile_upstream_up)" 0
+	comes_back
+	wait_for '[[ $(metric turnstile_upstream_up) == 1 ]]'
+	equal "$(relay_stats .all.seen)" 0
+}
+
+@test "longer than upstream.connect_retry_ms: 502, to be tried again" {
+	start_turnstile -o upstream.connect_retry_ms=1000
+	away
+	equal "$(ask k1 -o body -D head -w '%{http_code}')" 502
+	equal "$(header x-should-retry head)" true
+	(($(header retry-after head) >= 1))
+	exchange_wait '.outcome == "upstream_unreachable" and .total_ms >= 1000 and (.error | length) > 10'
+}
+
+@test "who hangs up meanwhile never reaches the upstream, and the next has the turn" {
+	start_turnstile
+	away
+	ask_later a k1
+	is_away 1
+	ask_later b k1
+	wait_for '[[ $(queue k1 .waiting) == 1 ]]'
+	hang_up a
+	exchange_wait '.outcome == "client_gone"'
+	wait_for '[[ $(metric turnstile_holding) == 1 ]]'
+	comes_back
+	await b
+	equal "$(outcome b)" "200 0"
+	equal "$(relay_stats '.accounts.k1.order')" '["b"]'
+}
+
+@test "requests that don't queue wait for it, too, with whatever body" {
+	start_turnstile
+	head -c 3000000 /dev/urandom >large
+	away
+	local clients=()
+	http -d '{"messages":[]}' -o counted -w '%{http_code}' "$URL/v1/messages/count_tokens" >counted.status 3>&- &
+	clients+=($!)
+	http -T large -o echoed "$URL/echo" 3>&- &
+	clients+=($!)
+	is_away 1
+	equal "$(metric 'turnstile_exchanges{state="forwarding"}')" 2
+	comes_back
+	wait "${clients[0]}"
+	wait "${clients[1]}"
+	equal "$(cat counted.status)" 200
+	equal "$(jq -r .body_sha256 echoed)" "$(sha256sum <large | cut -d' ' -f1)"
+}
+
+@test "a request that a kept connection has taken isn't sent again when the relay is gone" {
+	start_turnstile
+	served k1
+	ask_later a k1 -H 'X-Relay-Fault: silent'
+	relay_wait tag=a
+	away
+	await a
+	equal "$(outcome a)" "502 0"
+	exchange_wait '.outcome == "upstream_broken"'
+}
+
+@test "made-up keys make nobody wait: 401 and 403 are no used turns" {
+	local i start status
+	start_turnstile -o account.source=static:team -o queue.delay_ms=10000
+	for i in {1..8}; do
+		for status in 401 403; do
+			equal "$(ask "made-up-$i" -o /dev/null -w '%{http_code}' -H "X-Relay-Status: $status" --max-time 5)" $status
+		done
+	done
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 5)" 200 # now the delay runs
+	equal "$(metric turnstile_hold_seconds_count)" 1
+}
