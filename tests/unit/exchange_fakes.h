@@ -51,10 +51,13 @@ struct transfer {
 	struct buf names, whole; /* as sent: "name: value\n" */
 	int64_t length;
 	bool is_stream;
+	bool unsent; /* it couldn't connect */
 };
 
 struct upstream {
-	int64_t resent;
+	int64_t resent, down_since_ms;
+	void (*back)(void *arg);
+	void *arg;
 };
 
 struct queue {
@@ -231,10 +234,18 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 
 /* --- the upstream ----------------------------------------------------------------------------- */
 
-struct upstream *upstream_new(struct loop *loop, const struct config *config)
+struct upstream *upstream_new(struct loop *loop, const struct config *config,
+			      void (*back)(void *arg), void *arg)
 {
 	(void)loop, (void)config;
+	world.upstream.back = back;
+	world.upstream.arg = arg;
 	return &world.upstream;
+}
+
+int64_t upstream_down_since_ms(const struct upstream *u)
+{
+	return u->down_since_ms;
 }
 
 void upstream_free(struct upstream *u)
@@ -300,6 +311,11 @@ enum transfer_state transfer_state(const struct transfer *t)
 enum upstream_error transfer_error(const struct transfer *t)
 {
 	return t->error;
+}
+
+bool transfer_was_sent(const struct transfer *t)
+{
+	return !t->unsent;
 }
 
 const char *transfer_error_text(const struct transfer *t)
