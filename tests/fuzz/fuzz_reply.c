@@ -91,8 +91,7 @@ static void read_as_view(const redisReply *r)
 
 	if (redis_view_read(r, &v))
 		read_through++;
-	free(v.waiters);
-	free(v.samples);
+	query_view_clear(&v);
 }
 
 /* Also what has none of the forms: readers look for themselves, too. */
