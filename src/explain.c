@@ -2,8 +2,9 @@
  * explain.c - the verdict on a request from a file, by the same functions that judge real ones.
  *
  *      {"gated":true,"mode":"enforce","kind":"user_message","reason":"text","meaning":"…",
- *       "account":"key-…","account_from":"api-key","other_key":null,"mark":null,
- *       "exempt":null,"settings":{…}}
+ *       "account":"key-…","account_from":"api-key","other_key":null,"share":"u-…",
+ *       "weight":1,"mark":null,"yields":false,"session":"…","keep_key":"…","exempt":null,"would":"…",
+ *       "settings":{…}}
  */
 #include "explain.h"
 
@@ -97,14 +98,51 @@ static void put_string(struct buf *b, const char *key, const char *value)
 		buf_puts(b, "null");
 }
 
-/* The rule as it is written in queue.exempt. */
+/* The rule as it is written in queue.exempt, or in the share's section. */
 static void put_exempt(struct buf *b, const struct config *config, const struct request_verdict *v)
 {
 	CLEANUP(buf_clear) struct buf text = { 0 };
+	struct share_terms share;
 
+	share_terms_of(config, v->share, &share);
 	if (v->exempt)
-		config_mark_print(&config->queue.exempt[v->exempt - 1], &text);
+		config_mark_print(&share.exempt[v->exempt - 1], &text);
 	put_string(b, "exempt", v->exempt ? buf_str(&text) : NULL);
+}
+
+/* Whose it is within the account, and how it stands in line; null where it isn't gated. */
+static void put_standing(struct buf *b, const struct request_verdict *v)
+{
+	put_string(b, "share", v->share[0] ? v->share : NULL);
+	if (v->keep_key[0])
+		buf_printf(b, ",\"weight\":%.15g", v->weight);
+	else
+		buf_puts(b, ",\"weight\":null");
+	put_string(b, "mark", v->mark[0] ? v->mark : NULL);
+	buf_printf(b, ",\"yields\":%s", v->yields ? "true" : "false");
+	put_string(b, "session", v->session[0] ? v->session : NULL);
+	put_string(b, "keep_key", v->keep_key[0] ? v->keep_key : NULL);
+}
+
+/* What becomes of it, in a sentence. */
+static void put_would(struct buf *b, const struct config *config, const struct request_verdict *v)
+{
+	CLEANUP(buf_clear) struct buf text = { 0 };
+
+	if (!v->gated) {
+		buf_puts(&text, "passes at once");
+	} else if (config->queue.order == QUEUE_ORDER_ARRIVAL) {
+		buf_printf(&text, "waits in the line of %s in order of arrival", v->account);
+	} else {
+		buf_printf(&text, "waits in the line of %s as share %s of weight %.15g", v->account,
+			   v->share[0] ? v->share : "-", v->weight);
+		if (v->yields)
+			buf_printf(&text, ", and lets others go first for %" PRId64 " rounds",
+				   config->queue.yield_rounds);
+	}
+	if (v->gated && config_queue_mode(config) == QUEUE_MODE_OBSERVE)
+		buf_puts(&text, "; but as all is only observed, it passes");
+	put_string(b, "would", buf_str(&text));
 }
 
 /* Those of a request that comes now; null where no account is known. */
@@ -136,10 +174,11 @@ static void put_verdict(struct buf *b, const struct config *config, const struct
 	put_string(b, "reason", v->reason);
 	put_string(b, "meaning", request_reason_meaning(v->reason));
 	put_string(b, "account", known ? v->account : NULL);
-	put_string(b, "account_from", known ? account_source_name(v->account_from) : NULL);
+	put_string(b, "account_from", known ? source_name(v->account_from) : NULL);
 	put_string(b, "other_key", v->other_key[0] ? v->other_key : NULL);
-	put_string(b, "mark", v->mark[0] ? v->mark : NULL);
+	put_standing(b, v);
 	put_exempt(b, config, v);
+	put_would(b, config, v);
 	put_settings(b, config, headers, v);
 	buf_puts(b, "}");
 }
@@ -191,8 +230,14 @@ static void explain_line(struct span text, struct buf *to)
 	put_string(to, "account", told(line, "account"));
 	put_string(to, "account_from", NULL);
 	put_string(to, "other_key", NULL);
-	put_string(to, "mark", NULL);
+	put_string(to, "share", told(line, "share"));
+	put_string(to, "weight", NULL);
+	put_string(to, "mark", told(line, "mark"));
+	put_string(to, "yields", NULL);
+	put_string(to, "session", NULL);
+	put_string(to, "keep_key", NULL);
 	put_string(to, "exempt", NULL);
+	put_string(to, "would", NULL);
 	put_string(to, "settings", NULL);
 	put_string(to, "request_id", told(line, "request_id"));
 	put_string(to, "outcome", told(line, "outcome"));

@@ -6,16 +6,14 @@
  */
 #include "config/accounts.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 #include "config/addresses.h"
 #include "config/forms.h"
 #include "config/load.h"
+#include "config/names.h"
 #include "config/runtime.h"
 #include "config/values.h"
-
-enum { KEY_HASH_DIGITS = 16 };
 
 #define OVERRIDE(member)                                                                       \
 	{                                                                                      \
@@ -48,7 +46,7 @@ static const struct {
 struct account_section {
 	char *name;
 	char *place; /* FILE:LINE: [account "NAME"] */
-	char **keys; /* ends with NULL; NULL: none */
+	char **keys; /* see names.h */
 	struct account_terms terms;
 	bool given[ARRAY_SIZE(overrides)];
 };
@@ -96,22 +94,20 @@ bool account_has_section(const struct config *c, struct span name)
 	return find(c, name);
 }
 
-static bool has_key(const struct account_section *s, const char *key)
-{
-	for (char **k = s->keys; k && *k; k++) {
-		if (!strcmp(*k, key))
-			return true;
-	}
-	return false;
-}
-
 const char *account_of_key_name(const struct config *c, const char *key_name)
 {
 	for (struct account_section **s = c->account.sections; s && *s; s++) {
-		if (has_key(*s, key_name))
+		if (names_have((*s)->keys, key_name))
 			return (*s)->name;
 	}
 	return NULL;
+}
+
+size_t account_key_count(const struct config *c, const char *account)
+{
+	const struct account_section *s = find(c, span_of(account));
+
+	return s ? names_count(s->keys) : 0;
 }
 
 bool account_is_configured(const struct config *c, const char *account)
@@ -178,40 +174,6 @@ struct account_section *accounts_begin(struct load *l, const char *place, struct
 	return s;
 }
 
-static bool is_key_name(struct span s)
-{
-	if (!span_starts(s, SPAN("key-")) || s.len != strlen("key-") + KEY_HASH_DIGITS)
-		return false;
-	for (size_t i = strlen("key-"); i < s.len; i++) {
-		if (!isdigit((unsigned char)s.ptr[i]) && (s.ptr[i] < 'a' || s.ptr[i] > 'f'))
-			return false;
-	}
-	return true;
-}
-
-/* May come several times, as a line has a longest length: all count. */
-static void set_keys(struct load *l, struct account_section *s, const char *place, struct span text)
-{
-	struct span key;
-	size_t count = 0;
-
-	while (s->keys && s->keys[count])
-		count++;
-	while (span_next(&text, ',', &key)) {
-		if (!is_key_name(key)) {
-			/* not repeated: it may be a key */
-			load_error(
-				l, place,
-				"holds what is no key's hash; allowed: key-<16 hex digits>, … as "
-				"turnstile hash-key prints them");
-			return;
-		}
-		s->keys = xrealloc(s->keys, (count + 2) * sizeof(*s->keys));
-		s->keys[count++] = xstrndup(key.ptr, key.len);
-		s->keys[count] = NULL;
-	}
-}
-
 static void set_override(struct load *l, struct account_section *s, const char *place, size_t row,
 			 struct span value)
 {
@@ -237,7 +199,7 @@ void accounts_set(struct load *l, struct account_section *s, const char *at, con
 	CLEANUP(buf_clear) struct buf known = { 0 };
 
 	if (!strcmp(key, "keys")) {
-		set_keys(l, s, place, value);
+		names_add_keys(l, place, value, &s->keys);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
@@ -267,7 +229,7 @@ static void check_keys(struct load *l, struct account_section *s)
 	for (char **key = s->keys; key && *key; key++) {
 		struct account_section **other = c->account.sections;
 
-		while (*other != s && !has_key(*other, *key))
+		while (*other != s && !names_have((*other)->keys, *key))
 			other++;
 		if (*other != s)
 			load_error(l, s->place, "%s belongs to another account already: %s", *key,
@@ -275,10 +237,8 @@ static void check_keys(struct load *l, struct account_section *s)
 		if (find(c, span_of(*key)))
 			load_error(l, s->place, "%s has a section of its own: %s", *key,
 				   find(c, span_of(*key))->place);
-		for (char **later = key + 1; *later; later++) {
-			if (!strcmp(*later, *key))
-				load_error(l, s->place, "%s is there twice", *key);
-		}
+		if (names_have(key + 1, *key))
+			load_error(l, s->place, "%s is there twice", *key);
 	}
 }
 
@@ -299,8 +259,7 @@ void accounts_check(struct load *l)
 static void print_section(struct account_section *s, FILE *to)
 {
 	fprintf(to, "\n[account \"%s\"]\n", s->name);
-	for (char **key = s->keys; key && *key; key++)
-		fprintf(to, "keys = %s\n", *key); /* a line each: lines have a longest length */
+	names_print("keys", s->keys, to);
 	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
 		CLEANUP(buf_clear) struct buf text = { 0 };
 
@@ -338,9 +297,7 @@ void accounts_swap(struct config *a, struct config *b)
 
 static void free_section(struct account_section *s)
 {
-	for (char **key = s->keys; key && *key; key++)
-		free(*key);
-	free(s->keys);
+	names_clear(&s->keys);
 	free(s->name);
 	free(s->place);
 	free(s);

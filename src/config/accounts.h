@@ -32,6 +32,9 @@ void account_terms_of(const struct config *c, const char *account, struct accoun
  * until a reload. */
 const char *account_of_key_name(const struct config *c, const char *key_name);
 
+/* How many keys the account's section lists; 0 if it has none. */
+size_t account_key_count(const struct config *c, const char *account);
+
 /* Whether there is a section [account "NAME"]. */
 bool account_has_section(const struct config *c, struct span name);
 

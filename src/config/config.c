@@ -15,6 +15,7 @@
 #include "config/accounts.h"
 #include "config/forms.h"
 #include "config/load.h"
+#include "config/shares.h"
 #include "config/values.h"
 
 void load_escape(struct span s, struct buf *to)
@@ -174,6 +175,7 @@ static void check_together(struct load *l)
 	const struct config *c = l->config;
 
 	accounts_check(l);
+	shares_check(l);
 	check_listen(l);
 	check_admin(l);
 	if (LOAD_RIGHT(l, &c->redis.cluster, &c->redis.url) && c->redis.cluster &&
@@ -270,6 +272,7 @@ int config_reload(struct config *live, struct config *fresh, struct buf *errors)
 	}
 	if (!refused) {
 		accounts_swap(live, fresh);
+		shares_swap(live, fresh);
 		live->file_digest = fresh->file_digest;
 	}
 	config_free(fresh);
@@ -287,9 +290,11 @@ uint64_t config_digest(struct span text)
 
 void config_free(struct config *c)
 {
-	if (c)
-		accounts_free(c);
-	for (size_t i = 0; c && i < options_count; i++) {
+	if (!c)
+		return;
+	accounts_free(c);
+	shares_free(c);
+	for (size_t i = 0; i < options_count; i++) {
 		if (options[i].type->clear)
 			options[i].type->clear(option_slot(&options[i], c));
 	}

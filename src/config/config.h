@@ -28,7 +28,7 @@ enum queue_order { QUEUE_ORDER_FAIR, QUEUE_ORDER_ARRIVAL };
 
 enum { QUEUE_TURNS_MAX = 64 }; /* of one account at once */
 
-/* An element of queue.exempt; the list ends with MARK_NONE. request/marks.h explains them. */
+/* An element of queue.exempt or queue.yield; a list ends with MARK_NONE. request/marks.h explains. */
 enum mark_kind {
 	MARK_NONE,
 	MARK_PROBE,
@@ -49,13 +49,15 @@ struct mark_rule {
 	char *name, *value; /* NULL where the kind has none */
 };
 
-/* One element of account.source; the list ends with ACCOUNT_NONE. */
+/* An element of account.source or queue.share_by; a list ends with ACCOUNT_NONE. */
 enum account_source_kind {
 	ACCOUNT_NONE,
 	ACCOUNT_HEADER,       /* header:NAME, arg is NAME */
 	ACCOUNT_API_KEY,      /* api-key */
 	ACCOUNT_ACCOUNT_UUID, /* metadata.account_uuid */
 	ACCOUNT_SESSION_ID,   /* metadata.session_id */
+	ACCOUNT_DEVICE_ID,    /* metadata.device_id */
+	ACCOUNT_CLIENT,       /* client: its address, as client.h says */
 	ACCOUNT_STATIC,       /* static:NAME, arg is NAME */
 };
 
@@ -106,7 +108,9 @@ struct config {
 		int64_t turns, interval_ms; /* of one account */
 		int64_t yield_rounds, keep_place_ms;
 		char **paths; /* endings of gated paths; ends with NULL */
-		struct mark_rule *exempt;
+		struct mark_rule *exempt, *yield;
+		struct account_source *share_by;
+		struct share_section **shares; /* see shares.h; ends with NULL, or NULL */
 		enum release_on release_on;
 		enum on_backend_error on_backend_error;
 		enum on_lock_lost on_lock_lost;
@@ -191,5 +195,5 @@ void config_print(const struct config *c, FILE *to);
 /* The options for --help: name, default, range, environment variables, the line of help. */
 void config_help(FILE *to);
 
-/* Appends a rule as it is written in queue.exempt. */
+/* Appends a rule as it is written in queue.exempt or queue.yield. */
 void config_mark_print(const struct mark_rule *rule, struct buf *to);

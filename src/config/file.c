@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "config/accounts.h"
 #include "config/load.h"
+#include "config/shares.h"
 
 struct ini_file {
 	struct load *load;
@@ -29,6 +30,7 @@ struct ini_file {
 	const char *section; /* the one we are in, or seem to be in; NULL: none of the table */
 	char *unknown;       /* … but this one, that is like none of them; ours */
 	struct account_section *account; /* … or the [account "NAME"] */
+	struct share_section *share;     /* … or the [share "NAME"] */
 	int *first;                      /* for each row: the line that set it, or 0 */
 };
 
@@ -42,19 +44,19 @@ static void file_error(struct ini_file *f, const char *about, const char *messag
 }
 
 /*
- * [account "NAME"]; false if it is something else. What is meant so but written otherwise is an error,
- * and its keys are those of an account all the same.
+ * [WORD "NAME"], and the name; false if it is something else. What is meant so but written otherwise is
+ * an error, and what is in it counts all the same.
  */
-static bool begin_account(struct ini_file *f, struct span name)
+static bool is_named(struct ini_file *f, struct span section, struct span word,
+		     struct span *ret_name)
 {
-	const struct span word = SPAN("account");
 	CLEANUP(freep) char *place = xasprintf("%s:%d", f->path, f->number);
 	struct span rest;
 	bool plural, quoted;
 
-	if (!span_starts(name, word))
+	if (!span_starts(section, word))
 		return false;
-	rest = (struct span){ name.ptr + word.len, name.len - word.len };
+	rest = (struct span){ section.ptr + word.len, section.len - word.len };
 	plural = rest.len && rest.ptr[0] == 's';
 	rest = span_trim((struct span){ rest.ptr + plural, rest.len - plural });
 	quoted = rest.len >= 2 && rest.ptr[0] == '"' && rest.ptr[rest.len - 1] == '"';
@@ -64,10 +66,23 @@ static bool begin_account(struct ini_file *f, struct span name)
 		rest = (struct span){ rest.ptr + 1, rest.len - 2 };
 	if (plural || !quoted)
 		load_error(f->load, place,
-			   "[%.*s]: there is no such section; did you mean [account \"%.*s\"]?",
-			   SPAN_ARG(name), SPAN_ARG(rest));
-	f->account = accounts_begin(f->load, place, rest);
+			   "[%.*s]: there is no such section; did you mean [%.*s \"%.*s\"]?",
+			   SPAN_ARG(section), SPAN_ARG(word), SPAN_ARG(rest));
+	*ret_name = rest;
 	return true;
+}
+
+/* [account "NAME"] or [share "NAME"]; false if it is something else. */
+static bool begin_named(struct ini_file *f, struct span section)
+{
+	CLEANUP(freep) char *place = xasprintf("%s:%d", f->path, f->number);
+	struct span name;
+
+	if (is_named(f, section, SPAN("account"), &name))
+		f->account = accounts_begin(f->load, place, name);
+	else if (is_named(f, section, SPAN("share"), &name))
+		f->share = shares_begin(f->load, place, name);
+	return f->account || f->share;
 }
 
 static void unknown_section(struct ini_file *f, struct span name)
@@ -94,6 +109,7 @@ static void begin_section(struct ini_file *f, struct span line)
 	f->in_section = true;
 	f->section = NULL;
 	f->account = NULL;
+	f->share = NULL;
 	free(steal(&f->unknown));
 	if (end)
 		rest = span_trim((struct span){ end + 1, line.len - (size_t)(end + 1 - line.ptr) });
@@ -103,7 +119,7 @@ static void begin_section(struct ini_file *f, struct span line)
 		file_error(f, "", "there is more than a comment behind the section's name");
 	name = span_trim(name);
 	f->section = option_section(name);
-	if (!f->section && !begin_account(f, name))
+	if (!f->section && !begin_named(f, name))
 		unknown_section(f, name);
 }
 
@@ -144,10 +160,13 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	f->expected = false;
 	if (!f->in_section)
 		file_error(f, name, "stands before the first [section]");
-	if (f->account) {
+	if (f->account || f->share) {
 		CLEANUP(freep) char *at = xasprintf("%s:%d", f->path, f->number);
 
-		accounts_set(f->load, f->account, at, name, span_trim(span_of(value)));
+		if (f->account)
+			accounts_set(f->load, f->account, at, name, span_trim(span_of(value)));
+		else
+			shares_set(f->load, f->share, at, name, span_trim(span_of(value)));
 	}
 	if (f->unknown)
 		unknown_key(f, name);

@@ -8,6 +8,7 @@
 
 #include "config/accounts.h"
 #include "config/options.h"
+#include "config/shares.h"
 #include "config/values.h"
 
 static bool begins_section(size_t i)
@@ -29,6 +30,7 @@ void config_print(const struct config *c, FILE *to)
 		fprintf(to, "%s =%s%s\n", o->key, text.len ? " " : "", buf_str(&text));
 	}
 	accounts_print(c, to);
+	shares_print(c, to);
 }
 
 enum { HELP_WIDTH = 100, HELP_INDENT = 6 };
@@ -79,4 +81,5 @@ void config_help(FILE *to)
 		help_option(&options[i], to);
 	}
 	accounts_help(to);
+	shares_help(to);
 }

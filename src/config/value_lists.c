@@ -1,5 +1,5 @@
 /*
- * value_lists.c - the types of options that are lists of rules: queue.exempt, admin.tokens and
+ * value_lists.c - the types of options that are lists of rules: queue.exempt, queue.yield, admin.tokens and
  * account.trusted_proxies. A list may be empty. As in values.c, print() and parse() are each
  * other's inverse.
  */

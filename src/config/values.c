@@ -330,6 +330,8 @@ static const struct {
 	{ { "api-key", 7 }, ACCOUNT_API_KEY },
 	{ { "metadata.account_uuid", 21 }, ACCOUNT_ACCOUNT_UUID },
 	{ { "metadata.session_id", 19 }, ACCOUNT_SESSION_ID },
+	{ { "metadata.device_id", 18 }, ACCOUNT_DEVICE_ID },
+	{ { "client", 6 }, ACCOUNT_CLIENT },
 	{ { "static:", 7 }, ACCOUNT_STATIC },
 };
 

@@ -288,11 +288,26 @@ static bool has_room_to_wait(const struct exchange *x)
 	       MAX(most, c->listen.max_body_bytes);
 }
 
+/* How it stands in its account's line is what its verdict says. */
+static void set_standing(const struct request_verdict *v, struct lock_standing *ret)
+{
+	_Static_assert(sizeof v->share <= sizeof ret->share &&
+			       sizeof v->session <= sizeof ret->session &&
+			       sizeof v->keep_key <= sizeof ret->keep_key,
+		       "what a verdict says fits");
+	*ret = (struct lock_standing){ .weight = v->weight, .yields = v->yields };
+	strcpy(ret->share, v->share);
+	snprintf(ret->mark, sizeof ret->mark, "%s", v->mark);
+	strcpy(ret->session, v->session);
+	strcpy(ret->keep_key, v->keep_key);
+}
+
 /* Stands in line; or lets a shadow do so, and goes on. */
 static void join(struct exchange *x)
 {
 	struct proxy *p = x->proxy;
 
+	set_standing(&x->verdict, &x->place.standing);
 	request_terms(p->config, http_request_headers(x->request), x->verdict.account,
 		      clock_ms() - x->started_ms, &x->terms);
 	if (config_queue_mode(p->config) == QUEUE_MODE_OBSERVE) {

@@ -1,15 +1,8 @@
 /*
  * account.c - whose request is it?
  *
- * account.source is a list; each kind of source is one function that says which bytes it found, or
- * that there are none. The first that has some wins, and its bytes are made a safe name.
- *
- * metadata.user_id comes in two forms, both a JSON string (observed from Claude Code 2.0 and 2.1):
- *
- *      user_<64 hex>_account_<uuid or nothing>_session_<uuid>
- *      {"device_id":"…","account_uuid":"<uuid or empty>","session_id":"<uuid>", …}
- *
- * Within metadata and within the second form the last duplicate of a key counts, as elsewhere.
+ * account.source is a list; the first element that finds something wins (source.c), and what it finds is
+ * made a safe name.
  */
 #include "request/account.h"
 
@@ -19,7 +12,6 @@
 #include "config/accounts.h"
 #include "config/forms.h"
 #include "request/hash.h"
-#include "request/json.h"
 #include "request/keys.h"
 
 enum { HASH_DIGITS = 16 };
@@ -136,118 +128,43 @@ static void make_name(struct span value, bool clear, char ret[ACCOUNT_NAME_MAX])
 	ret[value.len] = '\0';
 }
 
-/* user_…_account_A_session_S: A or S; the empty span if the form is another. */
-static struct span find_in_old_form(const char *user_id, enum account_source_kind kind)
+/* Whether a value from there may be seen as it is, if it can be a name at all. */
+static bool is_clear(const struct config *config, const struct account_source *source,
+		     struct span s)
 {
-	static const char account_mark[] = "_account_", session_mark[] = "_session_";
-	const char *mark = strstr(user_id, account_mark);
-	const char *account = mark ? mark + strlen(account_mark) : NULL;
-	const char *session = account ? strstr(account, session_mark) : NULL;
-
-	if (strncmp(user_id, "user_", 5) != 0 || !session)
-		return (struct span){ NULL, 0 };
-	if (kind == ACCOUNT_SESSION_ID)
-		return span_of(session + strlen(session_mark));
-	return (struct span){ account, (size_t)(session - account) };
-}
-
-/* The name that `metadata` yields for either of its kinds; false if none. */
-static bool name_in_metadata(const struct config *config, struct span metadata,
-			     enum account_source_kind kind, char ret[ACCOUNT_NAME_MAX])
-{
-	CLEANUP(json_freep) cJSON *outer = json_parse(metadata);
-	CLEANUP(json_freep) cJSON *inner = NULL;
-	const char *user_id = cJSON_GetStringValue(json_member(outer, "user_id"));
-	struct span value;
-
-	if (!user_id)
-		return false;
-	inner = cJSON_Parse(user_id);
-	if (inner)
-		value = span_of(cJSON_GetStringValue(json_member(
-			inner, kind == ACCOUNT_SESSION_ID ? "session_id" : "account_uuid")));
-	else
-		value = find_in_old_form(user_id, kind);
-	value = span_trim(value);
-	if (!value.len)
-		return false;
-	make_name(value, is_uuid(value) || account_has_section(config, value) || is_typed(value),
-		  ret);
-	return true;
-}
-
-static bool name_in_header(const struct config *config, struct span name,
-			   const struct headers *headers, char ret[ACCOUNT_NAME_MAX])
-{
-	struct span value = span_trim(headers_get(headers, name));
-	bool known = account_has_section(config, value) || is_our_hash(value) || is_typed(value);
-
-	if (!value.len || headers_connection_names(headers, name))
-		return false;
-	make_name(value, known && !form_is_credential(name), ret);
-	return true;
-}
-
-/* The name of a key, or of the account whose section lists it. */
-static bool name_of_key(const struct config *config, const char *key, char ret[ACCOUNT_NAME_MAX])
-{
-	const char *account = account_of_key_name(config, key);
-
-	snprintf(ret, ACCOUNT_NAME_MAX, "%s", account ? account : key);
-	return *key;
-}
-
-/* Whether that source yields a name. */
-static bool name_from(const struct config *config, const struct account_source *source,
-		      const struct account_evidence *evidence, char ret[ACCOUNT_NAME_MAX])
-{
-	struct span fixed = span_trim(span_of(source->arg));
-
 	switch (source->kind) {
 	case ACCOUNT_HEADER:
-		return config_trusts(config, evidence->client) &&
-		       name_in_header(config, fixed, evidence->headers, ret);
-	case ACCOUNT_API_KEY:
-		return name_of_key(config, evidence->key_name, ret);
-	case ACCOUNT_ACCOUNT_UUID:
-	case ACCOUNT_SESSION_ID:
-		return name_in_metadata(config, evidence->metadata, source->kind, ret);
+		return !form_is_credential(span_of(source->arg)) &&
+		       (account_has_section(config, s) || is_our_hash(s) || is_typed(s));
 	case ACCOUNT_STATIC:
-		if (fixed.len)
-			make_name(fixed, !span_starts(fixed, SPAN("sk-")), ret);
-		return fixed.len != 0;
-	case ACCOUNT_NONE:
-		break;
+		return !span_starts(s, SPAN("sk-"));
+	case ACCOUNT_CLIENT:
+		return true;
+	default:
+		return is_uuid(s) || account_has_section(config, s) || is_typed(s);
 	}
-	return false;
 }
 
-void account_find(const struct config *config, const struct account_evidence *evidence,
-		  char ret[ACCOUNT_NAME_MAX], enum account_source_kind *ret_from)
+void account_find(const struct config *config, struct source_evidence *evidence,
+		  char ret[ACCOUNT_NAME_MAX], const struct account_source **ret_from)
 {
 	const struct account_source *source = config->account.source;
+	struct span found = { NULL, 0 };
+	const char *section = NULL;
 
-	for (; source->kind != ACCOUNT_NONE; source++) {
-		if (name_from(config, source, evidence, ret)) {
-			*ret_from = source->kind;
-			return;
-		}
+	while (source->kind != ACCOUNT_NONE) {
+		found = source_find(config, source, evidence);
+		if (found.len)
+			break;
+		source++;
 	}
-	strcpy(ret, "default");
-	*ret_from = ACCOUNT_NONE;
-}
-
-const char *account_source_name(enum account_source_kind kind)
-{
-	static const char *const names[] = {
-		[ACCOUNT_NONE] = "default",
-		[ACCOUNT_HEADER] = "header",
-		[ACCOUNT_API_KEY] = "api-key",
-		[ACCOUNT_ACCOUNT_UUID] = "metadata.account_uuid",
-		[ACCOUNT_SESSION_ID] = "metadata.session_id",
-		[ACCOUNT_STATIC] = "static",
-	};
-
-	must(kind < ARRAY_SIZE(names));
-	return names[kind];
+	*ret_from = found.len ? source : NULL;
+	if (source->kind == ACCOUNT_API_KEY)
+		section = account_of_key_name(config, found.ptr);
+	if (!found.len)
+		strcpy(ret, "default");
+	else if (source->kind == ACCOUNT_API_KEY)
+		snprintf(ret, ACCOUNT_NAME_MAX, "%s", section ? section : found.ptr);
+	else
+		make_name(found, is_clear(config, source, found), ret);
 }

@@ -13,34 +13,21 @@
  */
 #pragma once
 
-#include "base/header.h"
 #include "base/span.h"
 #include "config/config.h"
+#include "request/source.h"
 
 enum {
 	ACCOUNT_NAME_MAX = 129,    /* with its NUL */
 	ACCOUNT_KEY_NAME_MAX = 21, /* "key-", 16 hex digits, NUL */
 };
 
-/* What an account is found in. */
-struct account_evidence {
-	const struct headers *headers;
-	const char
-		*key_name; /* account_of_key() of the key that counts (keys.h); "": there is none */
-	const char *client;   /* the peer's address, see config_trusts() */
-	struct span metadata; /* the JSON value of that member, or empty */
-};
-
 /*
- * The account by the first of account.source that yields something, and which one that was;
- * "default" and ACCOUNT_NONE if none does. A source yields nothing if what it names is absent,
- * empty, for metadata can't be parsed, or for a header comes from somebody who isn't trusted. Pure.
+ * The account by the first of account.source that finds something (source.h), and which one that was;
+ * "default" and NULL if none does. `*ret_from` is valid until a reload. Pure.
  */
-void account_find(const struct config *config, const struct account_evidence *evidence,
-		  char ret[ACCOUNT_NAME_MAX], enum account_source_kind *ret_from);
-
-/* "header", "api-key", "metadata.account_uuid", "metadata.session_id", "static"; "default". */
-const char *account_source_name(enum account_source_kind kind);
+void account_find(const struct config *config, struct source_evidence *evidence,
+		  char ret[ACCOUNT_NAME_MAX], const struct account_source **ret_from);
 
 /* The account's name of an API key, trimmed as in keys.h: what `hash-key` prints. */
 void account_of_key(struct span key, char ret[ACCOUNT_KEY_NAME_MAX]);

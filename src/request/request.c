@@ -8,6 +8,7 @@
 
 #include "request/classify.h"
 #include "request/decode.h"
+#include "request/json.h"
 #include "request/keys.h"
 #include "request/marks.h"
 #include "request/path.h"
@@ -91,29 +92,60 @@ static enum request_reason look_reason(const struct look *look, const struct hea
 					   });
 }
 
-/* A user message that the configuration lets pass gets another reason. */
-static void apply_exemptions(const struct config *config, unsigned marks,
-			     const struct marks_evidence *evidence, struct request_verdict *v)
+/* What the configuration makes of its marks: it passes, lets others go first, or neither. */
+static void apply_marks(const struct config *config, const struct marks_evidence *evidence,
+			struct request_verdict *v)
 {
-	const struct mark_rule *rule = marks_match(config->queue.exempt, marks, evidence);
+	unsigned marks = marks_find(evidence);
+	const struct mark_rule *exempt, *yield;
 	struct account_terms terms;
+	struct share_terms share;
 
 	account_terms_of(config, v->account, &terms);
-	if (rule) {
-		verdict_reason(v, marks_reason(rule->kind));
-		v->exempt = 1 + (size_t)(rule - config->queue.exempt);
+	share_terms_of(config, v->share, &share);
+	exempt = marks_match(share.exempt, marks, evidence);
+	yield = marks_match(share.yield, marks, evidence);
+	v->weight = share.weight;
+	v->yields = yield;
+	v->mark = marks_name(marks);
+	if (!v->mark[0] && yield)
+		v->mark = yield->kind == MARK_HEADER ? "header" : "model";
+	if (exempt) {
+		verdict_reason(v, marks_reason(exempt->kind));
+		v->exempt = 1 + (size_t)(exempt - share.exempt);
 	} else if (!terms.enabled) {
 		verdict_reason(v, REASON_EXEMPT_ACCOUNT);
 	}
 }
 
-static void apply_marks(const struct config *config, const struct marks_evidence *evidence,
-			struct request_verdict *v)
+static void read_model(const struct tail_facts *facts, struct request_verdict *v)
 {
-	unsigned marks = marks_find(evidence);
+	CLEANUP(json_freep) cJSON *model = json_parse(facts->members[TAIL_MODEL].json);
+	CLEANUP(json_freep) cJSON *stream = json_parse(facts->members[TAIL_STREAM].json);
+	const char *name = cJSON_GetStringValue(model);
+	size_t n = 0;
 
-	v->mark = marks_name(marks);
-	apply_exemptions(config, marks, evidence, v);
+	v->stream = cJSON_IsTrue(stream);
+	while (name && name[n] > ' ' && name[n] < 0x7f)
+		n++;
+	if (name && !name[n] && n < sizeof v->model)
+		memcpy(v->model, name, n);
+}
+
+/* Whose it is within its account, and by what it is known again. */
+static void find_standing(const struct config *config, struct source_evidence *evidence,
+			  const struct account_source *from, struct span body,
+			  struct request_verdict *v)
+{
+	struct kept_evidence kept = { v->account, v->key, evidence->headers, { 0 }, body };
+
+	kept.session = span_trim(headers_get(evidence->headers, SPAN("x-claude-code-session-id")));
+	if (!kept.session.len)
+		kept.session = span_of(source_session(evidence));
+	share_find(config, evidence, v->account, from, v->share);
+	if (kept.session.len)
+		kept_session(kept.session, v->session);
+	kept_key(&kept, v->keep_key);
 }
 
 static void name_keys(const struct headers *headers, struct request_verdict *v)
@@ -130,8 +162,12 @@ static void name_keys(const struct headers *headers, struct request_verdict *v)
 void look_finish(struct look *look, const struct config *config, const struct headers *headers,
 		 const char *client, struct span body, struct request_verdict *ret)
 {
-	struct account_evidence evidence = { headers, ret->key, client, { NULL, 0 } };
+	CLEANUP(source_clear)
+	struct source_evidence evidence = { .headers = headers,
+					    .key_name = ret->key,
+					    .peer = client };
 	enum decode_status decoded = decode_finish(look->decoder); /* feeds the scanner */
+	const struct account_source *from;
 	struct tail_facts facts;
 
 	must(look->fed == body.len);
@@ -140,9 +176,12 @@ void look_finish(struct look *look, const struct config *config, const struct he
 	*ret = (struct request_verdict){ .mark = "", .patience_ms = patience_ms(headers) };
 	name_keys(headers, ret);
 	verdict_reason(ret, look_reason(look, headers, &facts, decoded));
-	account_find(config, &evidence, ret->account, &ret->account_from);
+	account_find(config, &evidence, ret->account, &from);
+	ret->account_from = from ? from->kind : ACCOUNT_NONE;
 	if (!ret->gated)
 		return;
+	read_model(&facts, ret);
+	find_standing(config, &evidence, from, body, ret);
 	apply_marks(config,
 		    &(struct marks_evidence){ headers, &facts, ret->patience_ms,
 					      config_trusts(config, client) },

@@ -8,7 +8,8 @@
  *                        │yes
  *      body ───> look_feed(), piece by piece ──> look_finish() ──> verdict: gated? kind, reason,
  *                (decode.c, tail.c)              (classify.c, unclear.c,      account
- *                                                 marks.c, account.c) 
+ *                                                 marks.c, account.c,          share
+ *                                                 share.c, kept.c) 
  */
 #pragma once
 
@@ -19,7 +20,11 @@
 #include "config/accounts.h"
 #include "config/config.h"
 #include "request/account.h"
+#include "request/kept.h"
 #include "request/reason.h"
+#include "request/share.h"
+
+enum { REQUEST_MODEL_MAX = 64 };
 
 struct request_verdict {
 	bool gated;
@@ -33,10 +38,18 @@ struct request_verdict {
 	 * which the relay may think otherwise; "": none.
 	 */
 	char key[ACCOUNT_KEY_NAME_MAX], other_key[ACCOUNT_KEY_NAME_MAX];
-	const char
-		*mark; /* what it is for, as in marks.h: "title", …; "": a prompt, or not gated */
-	size_t exempt; /* which rule of queue.exempt holds, counted from 1; 0: none */
 	int64_t patience_ms; /* as in patience.h */
+
+	/* Of what is gated, or would be but for an exemption; else empty. */
+	char share[SHARE_NAME_MAX]; /* as in share.h; "": nothing tells */
+	double weight;              /* of that share */
+	const char *mark; /* what it is for, as in marks.h: "title", …; "": nothing in particular */
+	size_t exempt;    /* which rule of the share's queue.exempt holds, from 1; 0: none */
+	bool yields;      /* a rule of the share's queue.yield holds */
+	bool stream;      /* the answer is to come as events */
+	char model[REQUEST_MODEL_MAX];  /* of visible ASCII; "": none, or not of that form */
+	char session[KEPT_SESSION_MAX]; /* hashed; "": none */
+	char keep_key[KEPT_KEY_MAX];    /* as in kept.h; "" if it isn't gated */
 };
 
 /* "other", "user_message", "unclear", "exempt", "tool_result", "not_user", "unreadable". */
@@ -65,7 +78,7 @@ void look_feed(struct look *look, const char *data, size_t len);
 /*
  * The body has ended; call it once. `body` is all of it, and as long as what was fed: a verdict
  * on a part of a body would be a wrong one. The headers and the client's address (as in account.h)
- * are needed for the account and for exemptions. Never fails: what can't be read is a verdict too.
+ * are needed for the account, the share and exemptions. Never fails: what can't be read is a verdict too.
  */
 void look_finish(struct look *look, const struct config *config, const struct headers *headers,
 		 const char *client, struct span body, struct request_verdict *ret);

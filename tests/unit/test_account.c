@@ -16,6 +16,8 @@
 static struct account_source api_key[] = { { ACCOUNT_API_KEY, NULL }, { ACCOUNT_NONE, NULL } };
 static struct account_source uuid[] = { { ACCOUNT_ACCOUNT_UUID, NULL }, { ACCOUNT_NONE, NULL } };
 static struct account_source session[] = { { ACCOUNT_SESSION_ID, NULL }, { ACCOUNT_NONE, NULL } };
+static struct account_source device[] = { { ACCOUNT_DEVICE_ID, NULL }, { ACCOUNT_NONE, NULL } };
+static struct account_source client[] = { { ACCOUNT_CLIENT, NULL }, { ACCOUNT_NONE, NULL } };
 static struct account_source header[] = { { ACCOUNT_HEADER, "X-Account" }, { ACCOUNT_NONE, NULL } };
 static struct account_source fixed[] = { { ACCOUNT_STATIC, "everybody" }, { ACCOUNT_NONE, NULL } };
 static struct account_source several[] = {
@@ -37,6 +39,8 @@ static struct found find(const struct account_source *sources, const char *field
 	struct headers headers = { list, 0 };
 	struct config config = { 0 };
 	char key[ACCOUNT_KEY_NAME_MAX] = "";
+	struct source_evidence evidence = { &headers, key, "9.8.7.6", span_of(metadata) };
+	const struct account_source *from;
 	struct found found;
 	struct keys keys;
 
@@ -47,8 +51,9 @@ static struct found find(const struct account_source *sources, const char *field
 	keys_find(&headers, &keys);
 	if (keys.first.len)
 		account_of_key(keys.first, key);
-	account_find(&config, &(struct account_evidence){ &headers, key, "", span_of(metadata) },
-		     found.name, &found.from);
+	account_find(&config, &evidence, found.name, &from);
+	found.from = from ? from->kind : ACCOUNT_NONE;
+	source_clear(&evidence);
 	return found;
 }
 #define FIND(sources, metadata, ...) find(sources, (const char *[4]){ __VA_ARGS__ }, metadata)
@@ -200,6 +205,20 @@ static void test_metadata(void)
 	CHECK_STR(FIND(uuid, NULL, NULL).name, "default");
 }
 
+/* The device of both forms, and the client's address. */
+static void test_devices(void)
+{
+	static const char new_form[] = "{\"user_id\":\"{\\\"device_id\\\":\\\"d1\\\"}\"}";
+	static const char old_form[] = "{\"user_id\":\"user_d2_account_a_session_b\"}";
+
+	CHECK_STR(FIND(device, new_form, NULL).name, "d1");
+	CHECK_STR(FIND(device, old_form, NULL).name, "d2");
+	CHECK_INT(FIND(device, old_form, NULL).from, ACCOUNT_DEVICE_ID);
+	CHECK_STR(FIND(device, "{\"user_id\":\"user__account_a_session_b\"}", NULL).name,
+		  "default");
+	CHECK_STR(FIND(client, NULL, NULL).name, "9.8.7.6");
+}
+
 /* Names are for Redis keys, logs and URLs: what isn't safe there is hashed, nothing is cut. */
 static void test_safe_names(void)
 {
@@ -346,6 +365,7 @@ int main(void)
 	test_other_key();
 	test_hash_key();
 	test_metadata();
+	test_devices();
 	test_safe_names();
 	test_secrets();
 	test_secret_metadata();

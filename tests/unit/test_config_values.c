@@ -76,7 +76,7 @@ static void test_good_values(void)
 	"redis+sentinel: or unix:"
 #define SOURCES                                                                         \
 	"; allowed: header:NAME, api-key, metadata.account_uuid, metadata.session_id, " \
-	"static:NAME"
+	"metadata.device_id, client, static:NAME"
 #define LONG_64 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl"
 static const struct {
 	const char *name, *value, *want;
