@@ -45,6 +45,7 @@ send() {
 	exchange_wait ".account == \"$(key_account k3)\""
 }
 
+# bats test_tags=waits
 @test "a section has its own timeout, length of line, release and switch" {
 	section slow k1 <<<"timeout_ms = $(scaled 4000)"$'\nmax_waiting = 1' >t.ini
 	section early k2 <<<'release_on = headers' >>t.ini

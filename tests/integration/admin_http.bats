@@ -113,6 +113,7 @@ connect() {
 }
 PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
 
+# bats test_tags=waits
 @test "connections that say nothing, or not all, are closed soon" {
 	start_all
 	local fds=() fd text answer begin=$SECONDS

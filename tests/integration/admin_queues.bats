@@ -54,6 +54,7 @@ state() {
 		[[ $(admin "/api/overview?account=$K" '.queues[0].state') == "${1/running/busy}" ]]
 }
 
+# bats test_tags=waits
 @test "a turn that may not begin yet is pacing, then running from its start on" {
 	local delay
 	delay=$(scaled 3000 10000) # there is no longer one

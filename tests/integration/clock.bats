@@ -36,6 +36,7 @@ in_order() {
 	served k1
 }
 
+# bats test_tags=waits
 @test "set back by five minutes: turns, places and their order stay" {
 	start
 	set_clock -300

@@ -136,6 +136,7 @@ hand_off_us() {
 	equal "$(lock_owner k2)" b
 }
 
+# bats test_tags=waits
 @test "a second process of the same name doesn't touch what the first one holds" {
 	start_fleet a -- -o queue.lock_ttl_ms=60000
 	turn held k1
@@ -395,6 +396,7 @@ relay_release() { redis eval "$RELAY_RELEASE" $(relay_keys "$1") "$2"; }
 	has 1 "$(redis get "user_msg_queue_last:$(key_account k1)" | grep -E '^[0-9]{13}$')"
 }
 
+# bats test_tags=waits
 @test "a relay's lock without a lease is an orphan" {
 	start_fleet a -- -o queue.cleanup_interval_ms=1000
 	served k1

@@ -128,6 +128,7 @@ raw_request() {
 	equal "$(relay_stats '.accounts.k1.order')" '["a",""]'
 }
 
+# bats test_tags=waits
 @test "the client vanishes while it waits, without a word" {
 	start_all
 	turn a k1

@@ -95,6 +95,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	has 1 "$(redis get "user_msg_queue_last:$(key_account k1)")"
 }
 
+# bats test_tags=waits
 @test "another instance waits no longer than the lease for one that crashed" {
 	start_two -o queue.lock_ttl_ms=2000
 	URL=$URL_A
@@ -154,6 +155,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	equal "$(outcome a)" "200 0"
 }
 
+# bats test_tags=waits
 @test "locks without a lease stay while the queue is disabled" {
 	start_turnstile -o queue.cleanup_interval_ms=1000 -o queue.enabled=false
 	redis set "$(lock_key k1)" somebody:1

@@ -84,6 +84,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	wait_for "[[ \$(at two exists $(lock_key k1)) == 0 ]]"
 }
 
+# bats test_tags=waits
 @test "a master that no sentinel knows is said to be so" {
 	start_sentinels
 	REDIS_URL=${REDIS_URL%main}other
