@@ -153,7 +153,7 @@ export async function startTurnstile(instance, { redis: server, relay, options =
 		'upstream.url': `http://${relay.address}`, 'account.source': 'header:X-Account', ...options,
 	};
 	if (server)
-		Object.assign(all, { 'redis.url': server.url, 'redis.instance': instance, 'redis.command_timeout_ms': scaled(500) });
+		Object.assign(all, { 'redis.url': server.url, 'redis.instance': instance, 'redis.command_timeout_ms': Math.min(scaled(500), 3000) });
 	const p = start(process.env.TURNSTILE, Object.entries(all).flatMap(([k, v]) => ['-o', `${k}=${v}`]), instance);
 	const line = await until(`${instance} listens`, () => p.log().split('\n').find((l) => l.includes('"msg":"listening"')) || p.ended);
 	if (p.ended)

@@ -231,14 +231,14 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 
 @test "not ready: the backend goes while it is asked about a holder" {
 	[[ $BACKEND == redis ]] || skip "needs Redis"
-	start_all -o listen.stall_timeout_ms=600 -o upstream.request_timeout_ms=20000 -o "redis.command_timeout_ms=$(scaled 1000)"
+	start_all -o listen.stall_timeout_ms=600 -o upstream.request_timeout_ms=20000 -o "redis.command_timeout_ms=$(scaled 1000 3000)"
 	local strict=$ADMIN
 	turn a k1
 	ask_later b k1
 	wait_for "[[ \$(status '$strict/readyz') == 503 ]]"
 	equal "$(jq -r '.reasons[].code' answer)" account_stuck
 	start_turnstile -o redis.instance=lax -o queue.on_backend_error=local -o listen.stall_timeout_ms=600 \
-		-o upstream.request_timeout_ms=20000 -o "redis.command_timeout_ms=$(scaled 1000)"
+		-o upstream.request_timeout_ms=20000 -o "redis.command_timeout_ms=$(scaled 1000 3000)"
 	turn c k2
 	ask_later d k2
 	wait_for "[[ \$(status '$ADMIN/readyz') == 503 ]]"

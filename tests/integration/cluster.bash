@@ -11,12 +11,12 @@ declare -ga CLI=() # for redis-cli; nodes speak TLS only if there is anything
 start_node() {
 	local try listen
 	for try in {1..20}; do
-		PORT=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		new_port
 		mkdir -p "$DIR/$PORT"
 		listen=(--port "$PORT")
 		[[ -z ${CLI[*]} ]] || listen=(--port 0 --tls-port "$PORT")
 		redis-server "${listen[@]}" --cluster-port $((PORT - 10000)) --bind 127.0.0.1 --dir "$DIR/$PORT" --save '' \
-			--cluster-enabled yes --cluster-node-timeout "$(scaled 1000)" --cluster-require-full-coverage no "$@" \
+			--cluster-enabled yes --cluster-node-timeout "$(scaled 1000 3000)" --cluster-require-full-coverage no "$@" \
 			>"$DIR/$PORT.out" 2>&1 3>&- &
 		NODE_PID[$PORT]=$!
 		wait_for "is_redis ${NODE_PID[$PORT]} $PORT ${CLI[*]} || ! running ${NODE_PID[$PORT]}"
@@ -71,7 +71,7 @@ start_two() {
 	local name
 	declare -gA URL_OF LOG_OF ADMIN_OF
 	for name in a b; do
-		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o "redis.command_timeout_ms=$(scaled 1000)" "$@"
+		start_turnstile -o redis.cluster=true -o "redis.instance=$name" -o "redis.command_timeout_ms=$(scaled 1000 3000)" "$@"
 		URL_OF[$name]=$URL LOG_OF[$name]=$LOG ADMIN_OF[$name]=$ADMIN
 		[[ $name != a ]] || PID_A=$TURNSTILE_PID
 		wait_for "[[ \$(connections $name) -ge 3 ]]"

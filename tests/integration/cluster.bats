@@ -139,7 +139,7 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; 
 
 # Longer than any lease, and than patience with a node.
 @test "a slot is on its way for long: turns and places live, wherever their keys are" {
-	start_two -o "queue.lock_ttl_ms=$(scaled 1500)"
+	start_two -o "queue.lock_ttl_ms=$(scaled 1500 5000)"
 	local from=${NODES[1]} to=${NODES[2]} lock wait alive slot
 	key_on "$from"
 	slot=$(slot "$KEY") lock=$(key lock "$KEY") wait=$(key wait "$KEY") alive=$(key alive "$KEY")
@@ -202,7 +202,7 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; 
 	done
 	export REDISCLI_AUTH=operator
 	REDIS_URL=redis://me:p%40ss@localhost:${NODES[0]}
-	start_two -o "queue.lock_ttl_ms=$(scaled 1500)"
+	start_two -o "queue.lock_ttl_ms=$(scaled 1500 5000)"
 	all_nodes_serve auth operator
 }
 
@@ -303,7 +303,7 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; 
 
 @test "a node freezes: accounts of the others are served as before" {
 	local frozen=${NODES[2]} kept lease
-	lease=$(scaled 1000)
+	lease=$(scaled 1000 5000)
 	start_two -o "queue.lock_ttl_ms=$lease"
 	key_on "${NODES[1]}"
 	kept=$KEY

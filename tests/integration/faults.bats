@@ -5,7 +5,7 @@ load helpers
 
 setup() {
 	prepare
-	TIMEOUT_MS=$(scaled 1000)
+	TIMEOUT_MS=$(scaled 1000 3000)
 	start_relay
 	start_redis
 }

@@ -178,7 +178,7 @@ hand_off_us() {
 }
 
 @test "a process stopped in its turn finds out that it is lost" {
-	start_fleet a b -- -o "queue.lock_ttl_ms=$(scaled 1000)" -o queue.on_lock_lost=abort
+	start_fleet a b -- -o "queue.lock_ttl_ms=$(scaled 1000 5000)" -o queue.on_lock_lost=abort
 	at a
 	turn old k1
 	freeze a
@@ -196,7 +196,7 @@ hand_off_us() {
 }
 
 @test "on_lock_lost = continue lets the response go on" {
-	start_fleet a b -- -o "queue.lock_ttl_ms=$(scaled 1000)"
+	start_fleet a b -- -o "queue.lock_ttl_ms=$(scaled 1000 5000)"
 	at a
 	held old k1
 	freeze a
@@ -259,7 +259,7 @@ hand_off_us() {
 
 @test "a process stopped in the delay before its turn joins again" {
 	local lease
-	lease=$(scaled 1000)
+	lease=$(scaled 1000 5000)
 	start_fleet a b -- -o "queue.lock_ttl_ms=$lease"
 	at a
 	start_fleet c -- -o "queue.lock_ttl_ms=$lease" -o "queue.delay_ms=$(scaled 3000 10000)"

@@ -294,9 +294,10 @@ certificate() {
 # start_tls: https in front of the relay, on 127.0.0.1:$TLS_PORT.
 start_tls() {
 	certificate
-	local try
+	local try PORT
 	for try in {1..20}; do
-		TLS_PORT=$((33000 + RANDOM % 27000))
+		new_port
+		TLS_PORT=$PORT
 		socat -d -d "OPENSSL-LISTEN:$TLS_PORT,bind=127.0.0.1,reuseaddr,fork,cert=both.pem,verify=0" \
 			"TCP:$RELAY" 2>socat.log 3>&- &
 		TLS_PID=$!

@@ -32,7 +32,7 @@ rest() {
 prepare() {
 	DIR=$BATS_TEST_TMPDIR
 	cd "$DIR" || return
-	PROCESSES=() CLIENTS=() RELAY_PID='' TURNSTILE_PID='' REDIS_PID='' REDIS_URL='' STARTED=0
+	PROCESSES=() CLIENTS=() PORTS=() RELAY_PID='' TURNSTILE_PID='' REDIS_PID='' REDIS_URL='' STARTED=0
 	: "${TURNSTILE:?the program to test}" "${FAKE_RELAY:?the fake relay}" "${BACKEND:=memory}"
 	: "${PACE:=${FAKE_RELAY%/*}/pace}"
 	# Seconds before something that should happen counts as not happening.
@@ -101,11 +101,26 @@ stop_relay() {
 	ended "$RELAY_PID"
 }
 
+# new_port: in PORT; no other test takes it until this one is over, also while nobody listens there.
+new_port() {
+	local dir=/tmp/turnstile-test-ports claim owner
+	mkdir -p $dir
+	while :; do
+		PORT=$((22000 + (RANDOM * 32768 + RANDOM) % 10000)) # a cluster's bus is 10000 lower
+		claim=$dir/$PORT
+		(set -C && echo $$ >"$claim") 2>/dev/null && break
+		owner=$(cat "$claim" 2>/dev/null)
+		[[ ! $owner ]] || running "$owner" || rm -f "$claim" # that was killed
+	done
+	PORTS+=("$claim")
+}
+
 # start_redis [PORT]: an empty one. A port that is taken makes it exit, so another one is tried.
 start_redis() {
-	local try port
+	local try port PORT
 	for try in {1..20}; do
-		port=${1:-$((20000 + (RANDOM * 32768 + RANDOM) % 12000))}
+		[[ ${1:-} ]] || new_port
+		port=${1:-$PORT}
 		mkdir -p "$DIR/redis"
 		redis-server --port "$port" --bind 127.0.0.1 --dir "$DIR/redis" --save '' \
 			--appendonly no --daemonize no >"$DIR/redis.out" 2>&1 3>&- &
@@ -166,7 +181,7 @@ start_turnstile() {
 		cat "$LOG" >&2
 		return 1
 	fi
-	read -r URL ADMIN < <(log_lines 'select(.msg == "listening") | "http://\(.address) http://\(.admin // "")"' | tail -n 1)
+	read -r URL ADMIN < <(log_lines 'select(.msg == "listening") | "http://\(.address) http://\(.admin // "")"' | tail -n 1) || true
 }
 
 # What turnstile needs on either backend.
@@ -242,6 +257,7 @@ clean_up() {
 	end "${CLIENTS[@]}" || failed=1
 	end "${turnstiles[@]}" || failed=1
 	end "${others[@]}" || failed=1
+	rm -f "${PORTS[@]}"
 	for report in "$DIR"/sanitizer.*; do
 		[[ ! -s $report ]] || { cat "$report" >&2; failed=1; }
 	done

@@ -93,7 +93,7 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 }
 
 @test "a client that doesn't read stalls, and its turn is the next one's" {
-	start_https -o "listen.stall_timeout_ms=$(scaled 500)"
+	start_https -o "listen.stall_timeout_ms=$(scaled 500 5000)"
 	ask_later a k1 -H 'X-Relay-Bytes: 100000000' --limit-rate 100k
 	relay_wait tag=a phase=headers
 	kill -STOP "$PID_a"

@@ -74,8 +74,8 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 }
 
 @test "a turn and a place outlive their lease while responses stream" {
-	start_turnstile -o "queue.lock_ttl_ms=$(scaled 1000)"
-	ask_later a k1 -H 'X-Relay-Events: 7' -H "X-Relay-Interval-Ms: $(scaled 500)"
+	start_turnstile -o "queue.lock_ttl_ms=$(scaled 1000 5000)"
+	ask_later a k1 -H 'X-Relay-Events: 7' -H "X-Relay-Interval-Ms: $(scaled 500 2500)"
 	relay_wait tag=a
 	ask_later b k1
 	ask_later c k2
@@ -177,7 +177,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 }
 
 @test "Redis hangs: waiters and newcomers are told within the command timeout" {
-	start_turnstile -o "redis.command_timeout_ms=$(scaled 500)"
+	start_turnstile -o "redis.command_timeout_ms=$(scaled 500 3000)"
 	turn a k1
 	ask_later b k1
 	in_line b k1 1

@@ -11,10 +11,11 @@ teardown() { clean_up; }
 
 # node NAME ARGUMENT...: a redis-server on a port of its own; PORT_OF and NODE_PID by name.
 node() {
-	local name=$1 try port
+	local name=$1 try port PORT
 	shift
 	for try in {1..20}; do
-		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		new_port
+		port=$PORT
 		mkdir -p "$DIR/$name"
 		redis-server "$@" --port "$port" --dir "$DIR/$name" >"$DIR/$name.out" 2>&1 3>&- &
 		NODE_PID[$name]=$!
@@ -37,7 +38,7 @@ start_sentinels() {
 	wait_for "at two info replication | grep -q master_link_status:up"
 	for i in 1 2 3; do
 		printf '%s\n' "sentinel monitor main 127.0.0.1 ${PORT_OF[one]} 2" \
-			"sentinel down-after-milliseconds main $(scaled 700)" 'sentinel failover-timeout main 3000' >"$DIR/s$i.conf"
+			"sentinel down-after-milliseconds main $(scaled 700 3000)" 'sentinel failover-timeout main 3000' >"$DIR/s$i.conf"
 		node "s$i" "$DIR/s$i.conf" --sentinel
 	done
 	for i in 1 2 3; do

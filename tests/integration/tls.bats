@@ -27,9 +27,10 @@ certificates() {
 
 # start_tls_redis [ARGUMENT...]: only with TLS; REDIS_TLS_PORT.
 start_tls_redis() {
-	local try
+	local try PORT
 	for try in {1..20}; do
-		REDIS_TLS_PORT=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		new_port
+		REDIS_TLS_PORT=$PORT
 		redis-server --port 0 --tls-port "$REDIS_TLS_PORT" --bind 127.0.0.1 -::1 --save '' --tls-cert-file server.crt \
 			--tls-key-file server.key --tls-ca-cert-file ca.crt "$@" >"$DIR/redis.out" 2>&1 3>&- &
 		REDIS_PID=$!
@@ -107,7 +108,7 @@ start_or_say() {
 	start_cluster --tls-cluster yes --tls-cert-file "$DIR/server.crt" --tls-key-file "$DIR/server.key" \
 		--tls-ca-cert-file "$DIR/ca.crt" --tls-replication yes
 	REDIS_URL=rediss://localhost:${NODES[0]}
-	start_two -o "queue.lock_ttl_ms=$(scaled 1500)" -o "redis.ca_file=$DIR/ca.crt" -o "redis.cert_file=$DIR/client.crt" \
+	start_two -o "queue.lock_ttl_ms=$(scaled 1500 5000)" -o "redis.ca_file=$DIR/ca.crt" -o "redis.cert_file=$DIR/client.crt" \
 		-o "redis.key_file=$DIR/client.key"
 	all_nodes_serve
 }
