@@ -84,6 +84,9 @@
 	    proxy_counters(s->proxy)->bytes_out)                                                   \
 	ONE("turnstile_buffered_bytes", "gauge", "Bytes of bodies that wait with their request.",  \
 	    s->gauges.buffered_bytes)                                                              \
+	ONE("turnstile_bodies_displaced_total", "counter",                                         \
+	    "Bodies that came too slowly and made room for others.",                               \
+	    proxy_counters(s->proxy)->displaced)                                                   \
 	ONE("turnstile_connections", "gauge", "Open connections of clients.",                      \
 	    s->gauges.listener.connections.acceptor.open)                                          \
 	ONE("turnstile_connections_total", "counter", "Connections of clients since start.",       \

@@ -85,8 +85,9 @@ struct config {
 		int64_t max_header_bytes, max_headers, max_target_bytes;
 		int64_t header_timeout_ms, idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;
 		int64_t retire_timeout_ms;
-		int64_t min_rate_bytes_s;
+		int64_t min_rate_bytes_s, body_rate_bytes_s, body_timeout_ms;
 		int64_t max_body_bytes, max_buffered_bytes;
+		int64_t max_buffered_share; /* percent of these that one address or key may have */
 	} listen;
 	struct {
 		char *url; /* http:// or https://, host, port, a path prefix if any, no trailing "/" */

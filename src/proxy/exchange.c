@@ -35,7 +35,10 @@
 
 #define TO(state) (1u << (state))
 
-enum { RATE_WINDOW_MS = 10 * 1000 }; /* over which listen.min_rate_bytes_s counts, at most */
+enum {
+	RATE_WINDOW_MS = 10 * 1000, /* over which listen.min_rate_bytes_s counts, at most */
+	DAWDLE_MS = 1000,           /* nobody is slow before this */
+};
 
 static const struct {
 	const char *name;
@@ -145,6 +148,28 @@ static bool is_slow(struct exchange *x)
 	return sends && now - x->moved_ms < elapsed / 2 && came * 1000 < min * elapsed;
 }
 
+/* A body that is kept has a time as a whole, whatever its client sends at the moment. */
+static int64_t time_for_body_ms(const struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+	int64_t rate = c->listen.body_rate_bytes_s;
+
+	if (x->state != X_READING || x->client != CLIENT_SENDING || !rate)
+		return INT64_MAX;
+	return x->started_ms + c->listen.body_timeout_ms + x->bytes_in * 1000 / rate - clock_ms();
+}
+
+bool exchange_dawdles(const struct exchange *x)
+{
+	int64_t rate = x->proxy->config->listen.body_rate_bytes_s, now = clock_ms();
+	int64_t elapsed = now - x->rate_since_ms, came = x->bytes_in - x->rate_bytes;
+
+	if (x->state != X_READING || x->client != CLIENT_SENDING || !rate)
+		return false;
+	return now - x->moved_ms > DAWDLE_MS ||
+	       (elapsed > DAWDLE_MS && came * 1000 < rate * elapsed);
+}
+
 /* The one to move may change without the watchdog hearing of it: it looks often enough for both. */
 static void start_watchdog(struct exchange *x)
 {
@@ -152,7 +177,7 @@ static void start_watchdog(struct exchange *x)
 	int64_t left = x->moved_ms + limit_ms(x) - clock_ms();
 
 	if (x->client == CLIENT_SENDING)
-		left = MIN(left, rate_window_ms(x));
+		left = MIN(left, MIN(rate_window_ms(x), time_for_body_ms(x)));
 	timer_start(x->watchdog, MIN(MAX(left, 1), MIN(c->listen.stall_timeout_ms,
 						       c->upstream.request_timeout_ms)));
 }
@@ -162,7 +187,7 @@ static enum outcome overdue(struct exchange *x)
 {
 	enum mover mover = who_must_move(x);
 
-	if (is_slow(x))
+	if (is_slow(x) || time_for_body_ms(x) <= 0)
 		return OUTCOME_CLIENT_SLOW;
 	if (mover == MOVER_QUEUE || clock_ms() < x->moved_ms + limit_ms(x))
 		return OUTCOME_ANSWERED;
@@ -215,7 +240,7 @@ static void give_back(struct exchange *x)
 
 static void drop_body(struct exchange *x)
 {
-	x->proxy->buffered_bytes -= (int64_t)x->body.len;
+	bodies_close(x->proxy->bodies, &x->kept);
 	discard_buf(x->proxy->discard, &x->body);
 	pipe_clear(&x->upload);
 	look_free(steal(&x->look));

@@ -22,6 +22,7 @@
 #include "http/http_server.h"
 #include "http/pipe.h"
 #include "http/upstream.h"
+#include "proxy/bodies.h"
 #include "proxy/outcome.h"
 #include "proxy/refusals.h"
 #include "proxy/stats.h"
@@ -78,8 +79,8 @@ struct proxy {
 	struct discard *discard; /* of large bodies */
 	struct list in_state[X_STATE_COUNT];
 	int64_t count_in_state[X_STATE_COUNT];
-	int64_t buffered_bytes; /* of whole bodies, all exchanges */
-	int64_t waiting_bytes;  /* of those that are in line */
+	struct bodies *bodies; /* that are kept, of all exchanges */
+	int64_t waiting_bytes; /* of those that are in line */
 	struct proxy_counters counters;
 	struct tally *tally;
 	struct history *history;
@@ -109,9 +110,10 @@ struct exchange {
 
 	struct look *look; /* while the body of a request that may be gated comes in */
 	struct request_verdict verdict;
-	struct buf body;    /* the whole body; of a streamed one, what was kept until then */
-	size_t body_taken;  /* of that, by the upstream: where it is streamed */
-	bool body_streamed; /* it, or the rest, goes through `upload` */
+	struct buf body;          /* the whole body; of a streamed one, what was kept until then */
+	struct body_account kept; /* … where it is charged */
+	size_t body_taken;        /* of that, by the upstream: where it is streamed */
+	bool body_streamed;       /* it, or the rest, goes through `upload` */
 	struct pipe upload, download;
 
 	struct account_terms terms; /* of a gated one */
@@ -144,6 +146,12 @@ struct exchange *exchange_new(struct proxy *p, struct http_request *request) MUS
 
 /* A fact has changed: the exchange looks at it before the loop blocks next. */
 void exchange_poke(struct exchange *x);
+
+/*
+ * Whether its client brings its body more slowly than listen.body_rate_bytes_s just now, so that what is
+ * kept of it may be needed for others.
+ */
+bool exchange_dawdles(const struct exchange *x);
 
 /* A byte came in or went out: the exchange isn't stalled. */
 void exchange_moved(struct exchange *x);

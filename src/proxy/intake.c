@@ -90,6 +90,7 @@ static void *on_begin(void *ctx, struct http_request *request)
 {
 	struct exchange *x = exchange_new(ctx, request);
 
+	bodies_open(x->proxy->bodies, x->client_address, http_request_headers(request), &x->kept);
 	decide_way(x);
 	return x;
 }
@@ -108,9 +109,10 @@ static void make_room(struct exchange *x, size_t n)
 }
 
 /* A body that can't be kept. Who only observes, or needn't look, is in nobody's way. */
-static void cant_keep(struct exchange *x, enum outcome outcome)
+static void cant_keep(struct exchange *x, enum outcome outcome, const char *why)
 {
 	if (x->look && config_queue_mode(x->proxy->config) != QUEUE_MODE_OBSERVE) {
+		x->error = why ? xstrdup(why) : NULL;
 		exchange_finish(x, outcome);
 		return;
 	}
@@ -118,23 +120,58 @@ static void cant_keep(struct exchange *x, enum outcome outcome)
 	exchange_stream_up(x);
 }
 
+/*
+ * Of those who bring their body too slowly, the one of whom most is kept makes room for who brings his.
+ * False: there is none.
+ */
+static bool make_someone_go(struct exchange *x, enum bodies_room room)
+{
+	struct exchange *other, *most = NULL;
+
+	list_for_each (other, &x->proxy->in_state[X_READING], link) {
+		if (other != x &&
+		    bodies_would_help(x->proxy->bodies, &x->kept, &other->kept, room) &&
+		    exchange_dawdles(other) && (!most || other->kept.bytes > most->kept.bytes))
+			most = other;
+	}
+	if (!most)
+		return false;
+	x->proxy->counters.displaced++;
+	most->error = xstrdup("its memory was needed, and it came too slowly");
+	exchange_finish(most, OUTCOME_CLIENT_SLOW);
+	return true;
+}
+
+static enum bodies_room charge(struct exchange *x, int64_t bytes)
+{
+	enum bodies_room room;
+
+	do {
+		room = bodies_charge(x->proxy->bodies, &x->kept, bytes);
+	} while (room != BODIES_ROOM && make_someone_go(x, room));
+	return room;
+}
+
 /* Keeps a piece of a whole body, if the limits allow. */
 static void keep(struct exchange *x, const char *data, size_t len)
 {
 	const struct config *c = x->proxy->config;
-	int64_t n = (int64_t)len;
+	enum bodies_room room;
 
-	if (x->look && (int64_t)x->body.len + n > c->listen.max_body_bytes) {
-		cant_keep(x, OUTCOME_BODY_TOO_LARGE);
-	} else if (x->proxy->buffered_bytes + n > c->listen.max_buffered_bytes) {
-		cant_keep(x, OUTCOME_BUFFERS_FULL);
-	} else {
-		make_room(x, len);
-		buf_append(&x->body, data, len);
-		x->proxy->buffered_bytes += n;
-		if (x->look)
-			look_feed(x->look, data, len);
+	if (x->look && (int64_t)(x->body.len + len) > c->listen.max_body_bytes) {
+		cant_keep(x, OUTCOME_BODY_TOO_LARGE, NULL);
+		return;
 	}
+	room = charge(x, (int64_t)len);
+	if (room != BODIES_ROOM) {
+		cant_keep(x, OUTCOME_BUFFERS_FULL,
+			  room == BODIES_OF_OWNER ? "its address or key has its share" : NULL);
+		return;
+	}
+	make_room(x, len);
+	buf_append(&x->body, data, len);
+	if (x->look)
+		look_feed(x->look, data, len);
 }
 
 static size_t on_body(void *arg, const char *data, size_t len)

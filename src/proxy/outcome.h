@@ -33,9 +33,9 @@
 	  "the client stopped sending or reading for listen.stall_timeout_ms and "         \
 	  "was cut off")                                                                   \
 	X(CLIENT_SLOW, "client_slow", 408, NULL, NULL, 0,                                  \
-	  "the client sent its request more slowly than listen.min_rate_bytes_s",          \
-	  "the client sent its body more slowly than listen.min_rate_bytes_s and "         \
-	  "was cut off")                                                                   \
+	  "the client sent its request too slowly",                                        \
+	  "the client sent its body more slowly than listen.min_rate_bytes_s, or than "    \
+	  "listen.body_timeout_ms allows as a whole, and was cut off")                                                                   \
 	X(BAD_REQUEST, "bad_request", 400, "invalid_request_error", "BAD_REQUEST",         \
 	  OUTCOME_CLOSE,                                                                   \
 	  "the request is malformed or ambiguous HTTP",                                    \
@@ -91,8 +91,8 @@
 	X(BUFFERS_FULL, "buffers_full", 503, "overloaded_error", "BUFFERS_FULL",           \
 	  OUTCOME_RETRY,                                                                   \
 	  "too many bytes wait in the queue; try again later",                             \
-	  "the bodies that are kept reach listen.max_buffered_bytes together, or "         \
-	  "those in line three quarters of it")                                            \
+	  "the bodies that are kept reach listen.max_buffered_bytes together, those in "   \
+	  "line three quarters of it, or those of one address or key their share")                                            \
 	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 502, "api_error",                  \
 	  "UPSTREAM_ERROR", OUTCOME_RETRY,                                                 \
 	  "the upstream can't be reached; nothing was sent, try again",                    \

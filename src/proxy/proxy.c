@@ -140,7 +140,7 @@ void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret)
 		.waiting = p->count_in_state[X_WAITING],
 		.holding = count_holding(p),
 		.oldest_wait_ms = oldest_wait_ms(p),
-		.buffered_bytes = p->buffered_bytes,
+		.buffered_bytes = bodies_bytes(p->bodies),
 		.upstream_resent = upstream_resent(p->upstream),
 		.upstream_down_since_ms = upstream_down_since_ms(p->upstream),
 		.draining = p->ending,
@@ -246,6 +246,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	p->discard = discard_new(loop);
 	p->shadows = shadows_new(loop, queue, access_log_shadow, p);
 	p->upstream = upstream_new(loop, config, forwarding_upstream_is_back, p);
+	p->bodies = bodies_new(config);
 	write_too_many(&p->too_many);
 	options.refusal = buf_span(&p->too_many);
 	r = proxy_identity(config, errors, &options.identity);
@@ -266,6 +267,7 @@ void proxy_free(struct proxy *p)
 	shadows_free(p->shadows);
 	job_cancel(&p->check_idle);
 	discard_free(p->discard);
+	bodies_free(p->bodies);
 	tally_free(p->tally);
 	history_free(p->history);
 	buf_clear(&p->too_many);

@@ -29,6 +29,7 @@ struct proxy_counters {
 	int64_t limits[LIMIT_KIND_COUNT]; /* refusals of requests that had a turn, by kind */
 	int64_t bytes_in, bytes_out;      /* of bodies, from and to clients */
 	int64_t connect_retries; /* the upstream was asked again, as it couldn't be reached */
+	int64_t displaced;       /* bodies that came too slowly, when others needed the room */
 	struct histogram wait;   /* gated requests, from joining to the end of it */
 	struct histogram hold;   /* turns, from their start to the give-back */
 };

@@ -192,6 +192,132 @@ def stalled_body(p):
     p.wait_outcome("client_stalled")
 
 
+PROMPT_BODY = b'{"messages":[{"role":"user","content":"%s"}]}'
+
+
+def post_message(s, size, key=b"k", part=None):
+    """Sends a message of about `size` bytes, or the first `part` of them; what is left of it is returned."""
+    body = PROMPT_BODY % (b"x" * size)
+    data = b"POST /v1/messages HTTP/1.1\r\nHost: h\r\nX-Api-Key: %s\r\nContent-Length: %d\r\n\r\n" % (key, len(body)) + body
+    cut = len(data) if part is None else len(data) - len(body) + part
+    s.sendall(data[:cut])
+    return data[cut:]
+
+
+def all_read(p):
+    """Until what was sent to the program isn't in the kernel any more."""
+    end = time.monotonic() + LIMIT
+    port = ":%04X" % p.address[1]
+    while time.monotonic() < end:
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            rows = [line.split() for line in f]
+        if not any(r[1].endswith(port) and r[3] == "01" and r[4].split(":")[1] != "00000000" for r in rows[1:]):
+            return
+        time.sleep(0.01)
+    check(False, "it doesn't read")
+
+
+BODY_MS = int(scaled(1000))
+
+
+@case("a body has a time as a whole, by what has come of it", listen__body_timeout_ms=BODY_MS,
+      listen__body_rate_bytes_s=10000)
+def late_body(p):
+    seen = answers()
+    begin = time.monotonic()
+    with p.connect() as s, p.connect() as quick:
+        post_message(s, 100000, part=10000)
+        check(dribble(s, b"x" * 100000), "it may go on")
+        took = time.monotonic() - begin
+        check(BODY_MS / 1000 + 0.9 < took < BODY_MS / 1000 + scaled(14), f"cut off after {took} s")
+        p.wait_outcome("client_slow")
+        # one that is slow by its network gets its time: 20 KB at about 15 KB a second
+        rest = post_message(quick, 20000, part=0)
+        for at in range(0, len(rest), 1500):
+            quick.sendall(rest[at:at + 1500])
+            time.sleep(0.1)
+        check(read_response(Reader(quick)).status == 200, p.outcomes())
+    check(len([r for r in seen["seen"] if r.whole]) == 1, "the upstream got another one")
+
+
+@case("when all memory is taken, who brings little goes first", listen__max_body_bytes="128KiB",
+      listen__max_buffered_bytes="256KiB", listen__max_buffered_share=100)
+def displaced(p):
+    answers()
+    with p.connect() as a, p.connect() as b, p.connect() as c, p.connect() as d, p.connect() as s:
+        for other, size in (a, 60000), (b, 80000), (c, 60000), (d, 60000):
+            post_message(other, 100000, part=size)
+        all_read(p)
+        time.sleep(1.2)  # the subject is that they bring nothing meanwhile
+        post_message(s, 50000)
+        m = read_response(Reader(s))
+        check(m.status == 200, f"{m.start!r} {m.body} {p.outcomes()}")
+        check(is_closed(Reader(b), LIMIT), "who had most may stay")
+        check(p.outcomes().count("client_slow") == 1, p.outcomes())
+        for other in a, c, d:
+            check(not select.select([other], [], [], 0)[0], "another one had to go as well")
+
+
+@case("without a rate nobody has to go", listen__max_body_bytes="128KiB", listen__body_rate_bytes_s=0,
+      listen__max_buffered_bytes="256KiB", listen__max_buffered_share=100)
+def not_displaced(p):
+    answers()
+    with p.connect() as a, p.connect() as b, p.connect() as s:
+        left = [post_message(other, 125000, part=120000) for other in (a, b)]
+        all_read(p)
+        time.sleep(1.2)
+        post_message(s, 50000)
+        error_of(read_response(Reader(s)), 503, "overloaded_error", "BUFFERS_FULL")
+        for other, rest in (a, left[0]), (b, left[1]):
+            other.sendall(rest)
+            check(read_response(Reader(other)).status == 200, p.outcomes())
+
+
+@case("within a share, too, who brings little goes first", listen__max_body_bytes="64KiB",
+      listen__max_buffered_bytes="1MiB", listen__max_buffered_share=10)
+def displaced_in_share(p):
+    answers()
+    with p.connect() as a, p.connect() as s:
+        post_message(a, 60000, b"one", part=58000)
+        all_read(p)
+        time.sleep(1.2)
+        post_message(s, 60000, b"two")
+        check(read_response(Reader(s)).status == 200, p.outcomes())
+        check(is_closed(Reader(a), LIMIT), "who brings little may stay")
+
+
+@case("an address and a key have their share of the memory", listen__max_body_bytes="64KiB",
+      listen__max_buffered_bytes="256KiB", listen__max_buffered_share=50, listen__body_rate_bytes_s=0)
+def shares(p):
+    answers()
+
+    def connect(address):
+        s = socket.create_connection(p.address, LIMIT, (address, 0))
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return s
+
+    def served(address, key):
+        with connect(address) as s:
+            post_message(s, 30000, key)
+            return read_response(Reader(s)).status
+
+    with connect("127.0.0.1") as a, connect("127.0.0.1") as b:
+        post_message(a, 60000, b"one", part=58000)
+        post_message(b, 60000, b"two", part=58000)
+        all_read(p)
+        check(served("127.0.0.1", b"three") == 503, "the address has more than its share")
+        check(served("127.0.0.2", b"three") == 200, "another address has nothing")
+    p.wait_outcome("client_gone", 2)
+    with connect("127.0.0.1") as a, connect("127.0.0.2") as b:
+        post_message(a, 60000, b"one", part=58000)
+        post_message(b, 60000, b"one", part=58000)
+        all_read(p)
+        check(served("127.0.0.3", b"one") == 503, "the key has more than its share")
+        check(served("127.0.0.3", b"two") == 200, "another key has nothing")
+    p.wait_outcome("client_gone", 4)
+    check(served("127.0.0.1", b"one") == 200, "what was closed still counts")
+
+
 @case("an upstream that doesn't read isn't the client's fault", listen__stall_timeout_ms=STALL_MS,
       listen__min_rate_bytes_s=20000, upstream__request_timeout_ms=600000)
 def slow_upstream(p):

@@ -90,7 +90,8 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 }
 
 @test "too many bytes wait" {
-	start_turnstile -o listen.max_body_bytes=200KiB -o listen.max_buffered_bytes=300KiB
+	start_turnstile -o listen.max_body_bytes=200KiB -o listen.max_buffered_bytes=300KiB \
+		-o listen.max_buffered_share=100
 	user_body "$(head -c 180000 /dev/zero | tr '\0' x)" >large
 	turn a k1
 	BODY=large ask_later b k1
@@ -103,7 +104,8 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 }
 
 @test "those in line leave room for tool results" {
-	start_turnstile -o listen.max_body_bytes=100KiB -o listen.max_buffered_bytes=400KiB
+	start_turnstile -o listen.max_body_bytes=100KiB -o listen.max_buffered_bytes=400KiB \
+		-o listen.max_buffered_share=100
 	user_body "$(head -c 90000 /dev/zero | tr '\0' x)" >large
 	tool_result_body | sed "s/a b c/$(head -c 90000 /dev/zero | tr '\0' x)/" >result
 	turn a k1

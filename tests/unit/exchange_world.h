@@ -192,7 +192,7 @@ static inline void world_check_over_but_for(int64_t waiting_bytes)
 	CHECK_INT(world.transfers_freed, world.transfers);
 	CHECK_INT(world.queue.left, world.queue.joined);
 	CHECK_INT(world.shadows_released, world.shadows);
-	CHECK_INT(world.proxy->buffered_bytes, 0);
+	CHECK_INT(bodies_bytes(world.proxy->bodies), 0);
 	CHECK_INT(world.proxy->waiting_bytes, waiting_bytes);
 	for (int kind = 0; kind < KIND_COUNT; kind++) {
 		for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)

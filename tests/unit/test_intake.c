@@ -72,7 +72,7 @@ static void test_whole(const char *method, const char *target, const char *body)
 	CHECK_INT(world.transfers, 0);
 	if (body[0])
 		CHECK_INT((int64_t)world_body(body, strlen(body)), (int64_t)strlen(body));
-	CHECK_INT(world.proxy->buffered_bytes, (int64_t)strlen(body));
+	CHECK_INT(bodies_bytes(world.proxy->bodies), (int64_t)strlen(body));
 	settle();
 	CHECK_INT(world.transfers, 0);
 	world_received();
@@ -111,7 +111,7 @@ static void test_streamed(const char *lines, int64_t length)
 	CHECK_INT(take(10), -EAGAIN);
 	world_received();
 	CHECK_INT(take(10), 0);
-	CHECK_INT(world.proxy->buffered_bytes, 0);
+	CHECK_INT(bodies_bytes(world.proxy->bodies), 0);
 	answer_all();
 	world_close();
 }
@@ -183,9 +183,10 @@ static void test_too_large(bool by_length, bool observed)
 static void test_buffers_full(bool gated)
 {
 	CLEANUP(freep) char *lines = xasprintf("%sContent-Length: 5\n", json);
+	struct body_account others = { 0 };
 
 	world_open(small);
-	world.proxy->buffered_bytes = 65534;
+	must(bodies_charge(world.proxy->bodies, &others, 65534) == BODIES_ROOM);
 	world_request("POST", gated ? "/v1/messages" : "/v1/files", lines);
 	CHECK_INT((int64_t)world_body("[1,2]", 5), 5);
 	settle();
@@ -197,8 +198,8 @@ static void test_buffers_full(bool gated)
 		answer(200, "");
 		answer_end(UPSTREAM_OK, "");
 	}
-	CHECK_INT(world.proxy->buffered_bytes, 65534);
-	world.proxy->buffered_bytes = 0;
+	CHECK_INT(bodies_bytes(world.proxy->bodies), 65534);
+	bodies_close(world.proxy->bodies, &others);
 	world_check_over();
 	CHECK_INT(world_outcome(), gated ? OUTCOME_BUFFERS_FULL : OUTCOME_ANSWERED);
 	world_close();
