@@ -29,10 +29,10 @@ test('who holds and who waits is what the API says', async () => {
 		assert.ok(Number(cell.value) <= now + 50 && Number(cell.value) > now - old, `${cell.value} of ${now} ms`);
 
 	const waiters = await rows(page, 'waiters');
-	assert.deepEqual(waiters.map((r) => [r[0].text, r[1].text, r[2].text]),
-		seen.waiters.map((w) => [String(w.position), w.client, w.instance]));
+	assert.deepEqual(waiters.map((r) => [r[0].text, r[1].text, r[2].text, r[3].text, r[4].text]),
+		seen.waiters.map((w) => [String(w.position), w.client, w.instance, w.share ?? '–', w.mark ?? '–']));
 	assert.deepEqual(waiters.map((r) => r[2].text), ['web2', 'web3', 'web1']);
-	waiters.forEach((r, i) => assert.ok(Math.abs(Number(r[3].value) - seen.waiters[i].waitedMs) < old));
+	waiters.forEach((r, i) => assert.ok(Math.abs(Number(r[5].value) - seen.waiters[i].waitedMs) < old));
 
 	const tiles = await figures(page, 'tiles');
 	assert.deepEqual(['Waiting', 'Turns held', 'Accounts', 'Stuck'].map((n) => Number(tiles[n].value)), [3, 2, 2, 0]);
@@ -163,6 +163,39 @@ test('a turn is ended when that is confirmed, and the next one is served', async
 	await page.evaluate(() => { document.getElementById('force').disabled = false; });
 	await confirmed(button, 'End the turn');
 	await said('Not done: nobody has the account');
+});
+
+/* In one process, so that it doesn't matter which backend can do that. */
+test('several turns at once: each is shown, one is ended, and their number is set at run time', async () => {
+	const alone = await startTurnstile('alone', { relay, options: { 'queue.turns': 2, 'redis.instance': 'alone' } });
+	const held = [await hold(alone, relay, 'many', 'many-0'), await hold(alone, relay, 'many', 'many-1')];
+	const waits = await lineUp(alone, 'many', 'many-2', 1);
+	const watching = await openPage(browser, alone, { hash: '#account=many' });
+	const seen = await accountOf(alone, 'many'), shown = () => rows(watching, 'holders');
+	await until('two hold', async () => (await shown()).length === 2);
+	assert.equal(seen.turns, 2);
+	assert.deepEqual((await shown()).map((r) => [r[1].text, r[2].text, r[3].text]),
+		seen.holders.map((holder) => [holder.client, holder.instance, holder.share]));
+	assert.equal(seen.lockHolder, seen.holders[0].ticket);
+	assert.match(await watching.locator('#account-why').textContent(), /^2 turns are taken of 2\. 1 in line/);
+	assert.equal((await rows(watching, 'accounts'))[0][2].text, 'alone, 127.0.0.1 and 1 more');
+
+	await watching.getByRole('button', { name: 'End the turn of alone, 127.0.0.1' }).nth(1).click();
+	await watching.locator('#confirm').getByRole('button', { name: 'End the turn', exact: true }).click();
+	assert.equal((await waits.ended).status, 200);
+	assert.equal((await accountOf(alone, 'many')).holders[0].ticket, seen.holders[0].ticket);
+
+	const next = await hold(alone, relay, 'many', 'many-3'), last = await lineUp(alone, 'many', 'many-4', 1);
+	await watching.locator('#account-settings').click();
+	await watching.fill('#edit-turns', '3');
+	await watching.locator('#edit-save').click();
+	assert.equal((await last.ended).status, 200);
+	await until('two hold', async () => (await shown()).length === 2);
+	assert.equal((await accountOf(alone, 'many')).turns, 3);
+	[...held, next].forEach((r) => r.hangUp());
+	await until('nobody holds', async () => !(await accountOf(alone, 'many')).holders.length);
+	await closePage(watching);
+	await stop(alone);
 });
 
 test('a waiter is removed: answered 503, never seen by the upstream, listed as rejected', async () => {

@@ -4,12 +4,16 @@
 import { accountPath } from './api.js';
 import { showTimeline } from './charts.js';
 import { byId, count, duration, figures, h, keep, setAttribute, setText, setValue, swap } from './dom.js';
-import { holderText } from './table.js';
+import { heldText, holderText } from './table.js';
 
 const WAITERS_SHOWN = 100;
 let account = null; /* as it was shown last */
 
+const NO_SHARE = '-'; /* of those of whom nothing is known */
+
 function holderSentence(a) {
+	if (a.holders.length > 1)
+		return `${count(a.holders.length)} turns are taken${a.turns ? ` of ${count(a.turns)}` : ''}.`;
 	if (!a.holder)
 		return a.waiting ? 'Nobody has the turn.' : 'Nobody has the turn, nobody waits.';
 	const who = holderText(a.holder);
@@ -44,27 +48,52 @@ function showFigures(a) {
 	]);
 }
 
-function makeWaiter(remove) {
-	return (w) => {
-		const button = h('button', { type: 'button', class: 'quiet' }, 'Remove');
-		button.addEventListener('click', () => remove(w));
-		return h('tr', {}, h('td', { class: 'num' }), h('th', { scope: 'row' }), h('td'), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
-	};
+/* Where all are of one share that nobody gave a name, there is nothing to tell. */
+function showShares(a) {
+	const shares = a.last5Minutes.shares;
+	byId('shares').hidden = shares.length < 2 && (shares[0]?.share ?? NO_SHARE) === NO_SHARE;
+	keep(byId('shares').tBodies[0], shares, (s) => s.share ?? '',
+		() => h('tr', {}, h('th', { scope: 'row' }), ...[1, 2, 3].map(() => h('td', { class: 'num' }))),
+		(row, s) => {
+			const [name, waiting, turns, held] = row.cells;
+			setText(name, s.share ?? 'all others');
+			setValue(waiting, s.waiting, count(s.waiting));
+			setValue(turns, s.turns, count(s.turns));
+			setValue(held, s.heldMs, duration(s.heldMs));
+		});
+}
+
+/* One who has a turn, or waits for one. */
+const makePerson = (name, act) => (p) => {
+	const button = h('button', { type: 'button', class: 'quiet' }, name);
+	button.addEventListener('click', () => act(p));
+	return h('tr', { title: p.ticket }, h('td', { class: 'num' }), h('th', { scope: 'row' }), h('td', { class: 'wide' }), h('td'),
+		h('td', { class: 'wide' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
+};
+
+function fillPerson(row, number, p, ms, text, label) {
+	const [place, client, instance, share, mark, time, action] = row.cells;
+	setText(place, String(number));
+	setText(client, p.client ?? '–');
+	setText(instance, p.instance ?? '–');
+	setText(share, p.share ?? '–');
+	setText(mark, p.mark ?? '–');
+	setValue(time, ms, text);
+	setAttribute(action.firstElementChild, 'aria-label', label);
+}
+
+function showHolders(a, end) {
+	byId('holders').hidden = a.holders.length < 2 && !(a.turns > 1);
+	keep(byId('holders').tBodies[0], a.holders, (p) => p.ticket, makePerson('End', end), (row, p) =>
+		fillPerson(row, a.holders.indexOf(p) + 1, p, p.heldMs, heldText(p), `End the turn of ${holderText(p)}`));
 }
 
 function showWaiters(a, remove) {
 	const shown = a.waiters.slice(0, WAITERS_SHOWN);
 	const body = byId('waiters').tBodies[0];
 	const focused = body.contains(document.activeElement);
-	keep(body, shown, (w) => w.ticket, makeWaiter(remove), (row, w) => {
-		const [position, client, instance, waited, action] = row.cells;
-		setText(position, String(w.position));
-		setText(client, w.client ?? '–');
-		setAttribute(row, 'title', w.ticket);
-		setText(instance, w.instance ?? '–');
-		setValue(waited, w.waitedMs, duration(w.waitedMs));
-		setAttribute(action.firstElementChild, 'aria-label', `Remove number ${w.position} from the line`);
-	});
+	keep(body, shown, (p) => p.ticket, makePerson('Remove', remove), (row, p) =>
+		fillPerson(row, p.position, p, p.waitedMs, duration(p.waitedMs), `Remove number ${p.position} from the line`));
 	if (focused && !shown.length)
 		byId('account-title').focus({ preventScroll: true }); /* the button is gone, and there is no other one */
 	byId('waiters').hidden = !shown.length;
@@ -94,7 +123,10 @@ export function showAccount(a, chosen, error) {
 	else
 		swap(byId('resume'), byId('pause'));
 	byId('force').disabled = !a.isLocked;
+	setText(byId('force'), a.holders.length > 1 ? 'End turns' : 'End turn');
 	showFigures(a);
+	showShares(a);
+	showHolders(a, orders.end);
 	showWaiters(a, orders.remove);
 	showTimeline(a);
 }
@@ -111,13 +143,20 @@ export function startAccount(act, close, edit) {
 		text: `The request of ${w.client ?? 'this client'} is answered 503 queue_removed, and has to be sent again.`,
 		target: w.ticket, yes: 'Remove',
 	}, 'Removed.', 'DELETE', `${path()}/waiters/${encodeURIComponent(w.ticket)}`);
+	byId('holders').append(byId('waiters').tHead.cloneNode(true));
+	const end = (title, target, yes, done, which) => act({
+		title, text: 'The next in line is served at once, though the response goes on: both may run at the same time.', target, yes,
+	}, done, 'DELETE', `${path()}/lock${which}`);
+	orders.end = (p) => end('End this turn?', p.ticket, 'End the turn', 'The turn was ended.', `/${encodeURIComponent(p.ticket)}`);
 	byId('pause').addEventListener('click', () => act(null, 'Paused.', 'POST', `${path()}/pause?unseen=1`));
 	byId('resume').addEventListener('click', () => act(null, 'Resumed.', 'POST', `${path()}/resume`));
-	byId('force').addEventListener('click', () => act({
-		title: 'End this turn?',
-		text: 'The next in line is served at once, though the response of this one goes on: two may run at the same time.',
-		target: account.lockHolder ?? '', yes: 'End the turn',
-	}, 'The turn was ended.', 'DELETE', `${path()}/lock`));
+	byId('force').addEventListener('click', () => {
+		const tickets = account.holders.map((p) => p.ticket).join(' ');
+		if (account.holders.length > 1)
+			end('End all turns?', tickets, 'End the turns', 'The turns were ended.', '');
+		else
+			end('End this turn?', tickets, 'End the turn', 'The turn was ended.', '');
+	});
 	byId('account-settings').addEventListener('click', () => edit(account.accountId));
 	byId('account-close').addEventListener('click', close);
 }

@@ -4,7 +4,7 @@
 import { accountPath, ApiError, request } from './api.js';
 import { byId, setText } from './dom.js';
 
-const FIELDS = ['enabled', 'delayMs', 'timeoutMs'];
+const FIELDS = ['enabled', 'delayMs', 'timeoutMs', 'turns'];
 const SOURCES = {
 	configuration: 'as configured',
 	runtime: 'set at run time, for all accounts',

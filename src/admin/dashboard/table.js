@@ -32,6 +32,12 @@ export function holderText(holder) {
 	return holder.client ? `${who}, ${holder.client}` : who;
 }
 
+/* The first one, and how many more. */
+export function holdersText(queue) {
+	const more = queue.holders.length - 1;
+	return more > 0 ? `${holderText(queue.holder)} and ${count(more)} more` : holderText(queue.holder);
+}
+
 export const heldText = (holder) =>
 	!holder ? '–' : holder.state === 'pacing' ? 'not yet' : duration(holder.heldMs);
 
@@ -42,7 +48,7 @@ function fillRow(row, queue, chosen) {
 	setAttribute(row, 'class', queue.accountId === chosen ? 'chosen' : null);
 	setState(state.firstElementChild, queue.state);
 	setAttribute(state, 'title', queue.stuckBecause);
-	setText(holder, holderText(queue.holder));
+	setText(holder, holdersText(queue));
 	setValue(held, queue.holder?.heldMs ?? null, heldText(queue.holder));
 	setValue(waiting, queue.waiting, count(queue.waiting));
 	setValue(wait, queue.oldestWaitMs, queue.waiting ? duration(queue.oldestWaitMs) : '–');
