@@ -85,7 +85,7 @@ up_fleet() {
 	docker run -d --name "$MINE-own-relay" --network "$MINE-elsewhere" --network-alias own-relay \
 		"$MINE-relay" >/dev/null
 	setting COMPOSE_FILE compose.yaml:relay-network.yaml RELAY_NETWORK "$MINE-elsewhere" \
-		TURNSTILE_UPSTREAM_URL http://own-relay:3000
+		TURNSTILE_UPSTREAM_URL http://own-relay:3000 STOP_SIGNAL SIGUSR1 STOP_GRACE 11m
 	compose up -d --no-build
 	RELAY=$(address "$MINE-own-relay"):3000
 	URL=$FLEET_URL
@@ -94,7 +94,7 @@ up_fleet() {
 
 down() {
 	[[ -n ${COMPOSE:-} ]] || return 0
-	compose down -v --remove-orphans
+	compose down -v --remove-orphans -t 20
 	if [[ -n $(docker ps -aq --filter "name=$MINE-own-relay") ]]; then
 		docker rm -f "$MINE-own-relay" >/dev/null
 		docker network rm "$MINE-elsewhere" >/dev/null
@@ -149,7 +149,7 @@ image_is_as_promised() {
 	inspect=$(docker image inspect "$MINE-turnstile" | jq '.[0]')
 	version=$(docker run --rm --read-only --cap-drop ALL --network none "$MINE-turnstile" --version)
 	IMAGE_BYTES=$(jq .Size <<<"$inspect")
-	((IMAGE_BYTES < 120000000)) || { echo "the image has $IMAGE_BYTES bytes" >&2; return 1; }
+	((IMAGE_BYTES < 60000000)) || { echo "the image has $IMAGE_BYTES bytes" >&2; return 1; }
 	built_in_time
 	equal "$(jq -r '.Config | "\(.User) \(.StopSignal) \(.Healthcheck.Test[1:] | join(" "))"' <<<"$inspect")" \
 		'10001:10001 SIGTERM turnstile --health'
@@ -159,9 +159,44 @@ image_is_as_promised() {
 	grep -qE 'Fail: +0|Using cache|CACHED' "$WORK/build.log"
 	docker run --rm --network none --entrypoint sh "$MINE-turnstile" -ec '
 		cd /usr/share/doc
-		for package in $(cat turnstile/packages); do test -s $package/copyright; done
-		test -s turnstile/LICENSE; test -s turnstile/uthash.copyright
-		for tool in gcc meson python3 curl redis-server fake_relay; do ! command -v $tool || exit 1; done'
+		while read -r package version; do test -s $package/copyright && test -n "$version"; done <turnstile/packages
+		case $(cat turnstile/packages /var/lib/dpkg/status) in *libcurl*"Package: libcurl"*) ;; *) exit 1 ;; esac
+		test -s turnstile/LICENSE; test -s turnstile/uthash.copyright; test -s turnstile/dygraphs.copyright
+		test -s /etc/ssl/certs/ca-certificates.crt; test -s /usr/lib/ssl/cert.pem
+		for tool in apt-get bash gcc meson python3 curl redis-server fake_relay; do ! command -v $tool || exit 1; done'
+}
+
+# hook NAME: runs what docker/kubernetes/fleet.yaml has there in the container of turnstile, as Kubernetes would.
+hook() {
+	local command
+	mapfile -t -d '' command < <("$PROJECT/tests/kubernetes/manifests.py" hooks "$PROJECT/docker/kubernetes/fleet.yaml" |
+		jq -j --arg name "$1" '.[$name][] + "\u0000"')
+	docker exec "$(container turnstile)" "${command[@]}"
+}
+
+# The file changes, and is read without a signal from outside.
+kubernetes_reloads() {
+	hook livenessProbe >/dev/null
+	hook readinessProbe >/dev/null
+	hook postStart
+	printf '[account "reloaded"]\nkeys = %s\n' "$(key_account "$KEY-reload")" >"$PROJECT/docker/etc/turnstile.ini"
+	wait_for "status_of '$KEY-reload' && log_of turnstile | grep -q '\"account\":\"reloaded\"'"
+}
+
+# One streams, one waits, one comes before the port is closed: all are served, then the container ends by itself.
+kubernetes_stops() {
+	local options
+	mapfile -t options < <(slowly 80)
+	ask_later last "$KEY-hook" "${options[@]}"
+	relay_wait tag=last phase=headers
+	ask_later late "$KEY-hook"
+	waiting "$KEY-hook" 1
+	hook preStop >/dev/null 2>&1 &
+	served "$KEY-other"
+	await last late
+	equal "$(outcome last) $(outcome late)" '200 0 200 0'
+	wait_for "log_of turnstile | grep -q '\"msg\":\"retiring' && [[ \$(state turnstile '{{.RestartCount}}') -ge 1 ]]"
+	wait_for ready
 }
 
 three_users() {
@@ -294,6 +329,28 @@ holder_is_killed() {
 	cut_off victim
 	equal "$(outcome heir)" '200 0'
 	wait_for ready
+}
+
+# Each turnstile in turn becomes another container, while requests come all the time and stream for longer than that takes.
+fleet_is_replaced() {
+	local service before i workers=() options
+	mapfile -t options < <(slowly 15)
+	for i in {1..6}; do
+		while [[ ! -e $DIR/enough ]]; do
+			ask "$KEY-load$((i % 3))" -o /dev/null -w '%{http_code} %{exitcode}\n' "${options[@]}" || true
+		done >"$DIR/load$i" &
+		workers+=($!)
+	done
+	for service in turnstile turnstile-2 turnstile-3; do
+		before=$(container $service)
+		compose up -d --no-deps --no-build --force-recreate $service
+		[[ $(container $service) != "$before" ]]
+		wait_for "[[ \$(health $service) == healthy ]]" 30
+	done
+	touch "$DIR/enough"
+	wait "${workers[@]}"
+	equal "$(sort -u "$DIR"/load?)" '200 0'
+	(($(cat "$DIR"/load? | wc -l) >= 12))
 }
 
 fleet_without_redis() {
