@@ -221,7 +221,7 @@ bool account_is_of_interest(const struct lock_view *v)
 
 const char *const account_state_name[ACCOUNT_STATES] = {
 	[ACCOUNT_FREE] = "free",     [ACCOUNT_PACING] = "pacing", [ACCOUNT_BUSY] = "busy",
-	[ACCOUNT_PAUSED] = "paused", [ACCOUNT_HELD] = "held",     [ACCOUNT_STUCK] = "stuck",
+	[ACCOUNT_PAUSED] = "paused", [ACCOUNT_HELD] = "limited",  [ACCOUNT_STUCK] = "stuck",
 };
 
 static bool has_orphan(const struct lock_view *v)

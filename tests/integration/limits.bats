@@ -32,7 +32,7 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 	equal "$(outcome a)" "429 0"
 	wait_for '[[ $(queue k1 .held.reason) == throttle ]]'
 	equal "$(queue k1 .waiting)" 5
-	equal "$(admin /api/overview '.queues[0].state')" held
+	equal "$(admin /api/overview '.queues[0].state')" limited
 	await w1
 	relay_stats '(.requests | map({(.tag): .}) | add) | (.w1.arrived_us - .a.last_us) / 1000' >pause
 	(($(cut -d. -f1 pause) >= 2990))

@@ -126,7 +126,7 @@ export const clock = (date) => new Date(date).toLocaleTimeString('en-GB');
 
 /* A state is told by its word and a sign's shape; the colour only helps. */
 const signs = {
-	free: '○', busy: '●', pacing: '◔', paused: 'Ⅱ', held: '◆', stuck: '▲',
+	free: '○', busy: '●', pacing: '◔', paused: 'Ⅱ', limited: '◆', stuck: '▲',
 	up: '●', draining: '◔', stopped: '○', silent: '▲',
 };
 
