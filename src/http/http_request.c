@@ -240,7 +240,8 @@ static enum MHD_Result add_field(void *cls, enum MHD_ValueKind kind, const char 
 
 	(void)kind;
 	r->fields[r->head.fields.count++] =
-		(struct header){ { name, name_len }, { value ? value : "", value_len } };
+		(struct header){ { name, name_len },
+				 value_trim((struct span){ value ? value : "", value_len }) };
 	return MHD_YES;
 }
 
