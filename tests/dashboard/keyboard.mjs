@@ -164,9 +164,10 @@ test('a token that may only look: nothing is offered that would be refused, and 
 	await until('it is let in', async () => await page.locator('#freshness').textContent() === 'Live');
 	assert.equal(await page.locator('#settings').isVisible(), false);
 	assert.equal(await page.locator('#pause').isVisible(), false);
-	const paused = await fetch(`${guarded.admin}/api/queues/x/pause`, { method: 'POST', headers: { authorization: `Bearer ${hand}` } });
-	assert.equal(paused.status, 200);
-	await until('the change is seen', async () => (await page.locator('#changes tbody tr').allTextContents()).some((t) => t.includes('handaccount pausedx')));
+	const changed = await fetch(`${guarded.admin}/api/config`, { method: 'PUT', body: '{"delayMs":7}',
+		headers: { authorization: `Bearer ${hand}`, 'content-type': 'application/json' } });
+	assert.equal(changed.status, 200);
+	await until('the change is seen', async () => (await page.locator('#changes tbody tr').allTextContents()).some((t) => t.includes('handsetting changeddelayMs')));
 	await isAccessible(page, 'changes');
 	await closePage(page);
 	await stop(guarded);
