@@ -12,12 +12,15 @@ static bool refuse(struct redis_guard *g, const char *why)
 
 /* --- messages: what it is, the channel, and a payload or a count ------------------------------ */
 
+static bool is_text(const char *wanted, const char *text, size_t len)
+{
+	return len == strlen(wanted) && !memcmp(text, wanted, len);
+}
+
 static bool is_kind(struct redis_guard *g, const char *text, size_t len)
 {
-	if (len == strlen("message") && !memcmp(text, "message", len))
-		return true;
-	return len == strlen("subscribe") && !memcmp(text, "subscribe", len) && g->confirmations &&
-	       g->confirmations--;
+	return is_text("message", text, len) ||
+	       (is_text("subscribe", text, len) && g->confirmations && g->confirmations--);
 }
 
 static bool is_part_of_message(struct redis_guard *g, const redisReadTask *t, int type,
@@ -25,7 +28,9 @@ static bool is_part_of_message(struct redis_guard *g, const redisReadTask *t, in
 {
 	if (t->idx == 2)
 		return type == REDIS_REPLY_STRING || type == REDIS_REPLY_INTEGER;
-	return type == REDIS_REPLY_STRING && (t->idx == 1 || is_kind(g, text, len));
+	if (type != REDIS_REPLY_STRING)
+		return false;
+	return t->idx == 1 ? is_text(g->channel, text, len) : is_kind(g, text, len);
 }
 
 /* --- what may come ---------------------------------------------------------------------------- */
@@ -38,7 +43,7 @@ static bool may_begin(struct redis_guard *g, int type, long long elements)
 		g->replies--;
 		return true;
 	}
-	g->is_message = g->listens && type == REDIS_REPLY_ARRAY && elements == MESSAGE_ELEMENTS;
+	g->is_message = g->channel && type == REDIS_REPLY_ARRAY && elements == MESSAGE_ELEMENTS;
 	return g->is_message || type == REDIS_REPLY_ERROR ||
 	       refuse(g, "an answer that nobody asked for");
 }
@@ -124,9 +129,9 @@ void redis_guard_start(struct redis_guard *g, redisContext *c)
 	c->reader->privdata = g;
 }
 
-void redis_guard_subscribe(struct redis_guard *g)
+void redis_guard_subscribe(struct redis_guard *g, const char *channel)
 {
-	g->listens = true;
+	g->channel = channel;
 	g->confirmations++;
 }
 

@@ -19,7 +19,7 @@ struct redis_guard {
 	redisReplyObjectFunctions fn, *under;
 	size_t replies;       /* how many are still to come: who asks counts up */
 	size_t confirmations; /* of subscriptions, likewise */
-	bool listens;         /* there may be messages of subscriptions */
+	const char *channel;  /* there may be messages of this one; NULL: none */
 	bool is_message;      /* what is being read */
 	const char *refusal;  /* what was wrong, static; NULL: nothing so far */
 };
@@ -27,8 +27,11 @@ struct redis_guard {
 /* The guard must stay where it is until the connection has been freed. Zero it first. */
 void redis_guard_start(struct redis_guard *g, redisContext *c);
 
-/* SUBSCRIBE is about to be sent: one confirmation more, and from now on messages. */
-void redis_guard_subscribe(struct redis_guard *g);
+/*
+ * SUBSCRIBE is about to be sent: one confirmation more, and from now on messages of that channel, whose
+ * name stays where it is as long as the guard; there is one.
+ */
+void redis_guard_subscribe(struct redis_guard *g, const char *channel);
 
 /* Whether a reply is on its way that is too large to be waited for; then there is a refusal. */
 bool redis_guard_is_full(struct redis_guard *g, const redisContext *c);

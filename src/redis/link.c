@@ -381,7 +381,7 @@ static void on_push(redisAsyncContext *ac, void *reply, void *arg)
 
 static void subscribe(struct redis_link *l)
 {
-	redis_guard_subscribe(&l->wire->guard);
+	redis_guard_subscribe(&l->wire->guard, l->channel);
 	redisAsyncCommand(l->wire->ac, on_push, l, "SUBSCRIBE %s", l->channel);
 }
 

@@ -121,7 +121,7 @@ static void feed(struct random *r, const struct buf *b)
 	void *reply = NULL;
 
 	if (random_chance(r, 2))
-		redis_guard_subscribe(&guard);
+		redis_guard_subscribe(&guard, "c");
 	redis_guard_start(&guard, &c);
 	while (at < b->len) {
 		size_t piece = 1 + random_below(r, 40), n = MIN(piece, b->len - at);
