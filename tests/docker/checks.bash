@@ -288,7 +288,7 @@ accounts_reread() {
 	hash=$(printf %s "$KEY-team" | docker run -i --rm --network none "$MINE-turnstile" hash-key)
 	equal "$hash" "$(key_account "$KEY-team")"
 	printf '[account "team"]\nkeys = %s\n' "$hash" >"$PROJECT/docker/etc/turnstile.ini"
-	compose kill -s HUP turnstile
+	compose exec -T turnstile sh -c 'kill -HUP 1'
 	wait_for "status_of '$KEY-team' && log_of turnstile | grep -q '\"account\":\"team\"'"
 }
 
