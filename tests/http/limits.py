@@ -712,7 +712,7 @@ for phase, raw, head in [
 def refuses(p):
     with socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
-    other = Proxy(p.path, [f"upstream.url=http://127.0.0.1:{port}"])
+    other = Proxy(p.path, [f"upstream.url=http://127.0.0.1:{port}", "upstream.connect_retry_ms=0"])
     try:
         for raw in GET, USER, POST + b"x" * 100000:
             with other.connect() as s:
