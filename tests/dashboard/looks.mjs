@@ -26,6 +26,7 @@ async function startScene() {
 	for (let i = 1; i <= 5; i++)
 		held.push(await lineUp(three[i % 3], 'team-red', `scene-red-${i}`, i));
 	assert.equal((await late.ended).status, 503);
+	await ask(three[0], 'team-blue', 'scene-blue-0').ended; /* only an account that somebody has had can be paused */
 	await put('/api/queues/team-blue/pause', 'POST');
 	held.push(await lineUp(three[0], 'team-blue', 'scene-blue-1', 1), await lineUp(three[1], 'team-blue', 'scene-blue-2', 2));
 	const last = (await accountOf(three[0], 'team-blue')).waiters[1].ticket;
