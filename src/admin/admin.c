@@ -25,6 +25,7 @@ enum {
 	CONNECTIONS_MAX = 256,
 	HEADER_BYTES_MAX = 16 * 1024,
 	HEADERS_MAX = 100,
+	RESPONSE_HEAD_MAX = 16 * 1024,
 	TARGET_BYTES_MAX = 4 * 1024,
 	CALL_LIMIT_MS = 30 * 1000, /* from the whole request to the answer's end */
 };
@@ -468,6 +469,7 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 		.max_per_address = &no_limit,
 		.max_header_bytes = HEADER_BYTES_MAX,
 		.max_headers = HEADERS_MAX,
+		.max_response_head_bytes = RESPONSE_HEAD_MAX,
 		.header_timeout_ms = &request_limit_ms,
 		.idle_timeout_ms = &parts->config->listen.idle_timeout_ms,
 		.service = &admin_service,

@@ -93,6 +93,7 @@ struct config {
 		char *url; /* http:// or https://, host, port, a path prefix if any, no trailing "/" */
 		char *unix_socket; /* a path, or empty */
 		int64_t connect_timeout_ms, connect_retry_ms, request_timeout_ms;
+		int64_t max_header_bytes;                   /* of a response */
 		int64_t keepalive_ms, keepalive_timeout_ms; /* the first is 0: no probes */
 		char *ca_file, *proxy;
 		char *host; /* "upstream", "client", or the Host to send */

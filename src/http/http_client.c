@@ -2,11 +2,13 @@
 
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "http/client_shards.h"
+#include "http/last_words.h"
 #include "net/sockets.h"
 
 enum {
@@ -28,6 +30,8 @@ struct multi {
 	CURLM *curl;
 	struct timer *timer;
 	struct job timeout_job; /* a timeout of 0: curl wants to act as soon as it isn't nested */
+	int closed_fd;          /* the last one; what was left in it: */
+	struct buf last_words;
 };
 
 /* --- the loop's side -------------------------------------------------------------------------- */
@@ -119,6 +123,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	(void)purpose;
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
+	if (fd == m->closed_fd)
+		m->closed_fd = -1; /* its number is another's by now */
 	if (a->family != AF_UNIX)
 		keep_alive(fd, m->client->config);
 	sockets_opened(m->client->sockets, fd, m);
@@ -130,6 +136,8 @@ static int close_socket(void *arg, curl_socket_t fd)
 	struct multi *m = arg;
 
 	sockets_closed(m->client->sockets, fd);
+	m->closed_fd = fd;
+	last_words_read(fd, &m->last_words);
 	return close(fd);
 }
 
@@ -137,15 +145,20 @@ static int want_events(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 {
 	struct multi *m = arg;
 	struct sockets *sockets = m->client->sockets;
+	struct http_call *call = NULL;
 
-	(void)easy, (void)socket_arg;
-	if (what == CURL_POLL_REMOVE)
+	(void)socket_arg;
+	if (what == CURL_POLL_REMOVE) {
 		sockets_drop(sockets, fd);
-	else
-		sockets_want(sockets, fd,
-			     (what & CURL_POLL_IN ? UV_READABLE : 0) |
-				     (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
-			     m);
+		return 0;
+	}
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+	if (call)
+		call->fd = fd;
+	sockets_want(sockets, fd,
+		     (what & CURL_POLL_IN ? UV_READABLE : 0) |
+			     (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
+		     m);
 	return 0;
 }
 
@@ -156,6 +169,7 @@ static struct client_shard *open_multi(void *ctx)
 	struct multi *m = xcalloc(1, sizeof *m);
 
 	m->client = ctx;
+	m->closed_fd = -1;
 	m->timeout_job.run = run_timeout_job;
 	m->timer = timer_new(m->client->loop, on_timeout, m);
 	m->curl = curl_multi_init();
@@ -179,10 +193,17 @@ static void close_multi(struct client_shard *shard)
 	curl_multi_cleanup(m->curl); /* closes its connections */
 	job_cancel(&m->timeout_job);
 	timer_clear(&m->timer);
+	buf_clear(&m->last_words);
 	free(m);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
+
+bool http_client_asks_proxy(const struct config *c)
+{
+	return !strncmp(c->upstream.proxy, "http", 4) && !strncmp(c->upstream.url, "http:", 5) &&
+	       !c->upstream.unix_socket[0];
+}
 
 #define SET(curl, option, value) must(curl_easy_setopt(curl, option, value) == CURLE_OK)
 
@@ -198,7 +219,7 @@ static void set_connection(struct multi *m, CURL *curl)
 	    1L); /* else the end of a call waits for its resolver, on the loop */
 	SET(curl, CURLOPT_PROXY, c->upstream.proxy); /* "": none, whatever the environment says */
 	SET(curl, CURLOPT_NOPROXY, "");
-	SET(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	SET(curl, CURLOPT_HTTPPROXYTUNNEL, (long)!http_client_asks_proxy(c));
 	SET(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)c->upstream.connect_timeout_ms);
 	SET(curl, CURLOPT_SSL_VERIFYPEER, (long)c->upstream.tls_verify);
@@ -215,6 +236,7 @@ static void set_connection(struct multi *m, CURL *curl)
 
 void http_call_open(struct http_call *call, struct http_client *c)
 {
+	call->fd = -1;
 	call->easy = easies_take(&c->easies);
 	call->multi = container_of(client_shards_join(c->shards), struct multi, shard);
 	set_connection(call->multi, call->easy->curl);
@@ -239,6 +261,14 @@ void http_call_resume(struct http_call *call)
 
 	curl_easy_pause(call->easy->curl, CURLPAUSE_CONT);
 	harvest(m);
+}
+
+struct span http_call_last_words(const struct http_call *call)
+{
+	const struct multi *m = call->multi;
+
+	return call->fd >= 0 && call->fd == m->closed_fd ? buf_span(&m->last_words)
+							 : (struct span){ 0 };
 }
 
 void http_call_close(struct http_call *call)

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "base/span.h"
 #include "config/config.h"
 #include "http/easies.h"
 
@@ -25,6 +26,7 @@ struct http_client;
 struct http_call {
 	struct easy *easy; /* NULL once it is over */
 	struct multi *multi;
+	int fd; /* of the socket that it used last, which may be closed; -1: of none */
 	/* It has ended, by itself. From within curl's caller: may start it again, or end it. */
 	void (*ended)(struct http_call *call, CURLcode code);
 };
@@ -38,6 +40,12 @@ struct http_client *http_client_new(struct loop *loop, const struct config *conf
 /* There must be no call left. Takes NULL. */
 void http_client_free(struct http_client *c);
 
+/*
+ * Whether requests are given to a proxy in absolute-form (RFC 9112, section 3.2.2): plain http by an
+ * HTTP proxy. Else they go through a tunnel, if there is a proxy at all.
+ */
+bool http_client_asks_proxy(const struct config *config);
+
 /* Prepares one: where to is set, what is asked for is the caller's to set. `ended` is filled in. */
 void http_call_open(struct http_call *call, struct http_client *c);
 
@@ -49,6 +57,12 @@ void http_call_start_again(struct http_call *call);
 
 /* What a callback paused goes on. Not from within one. */
 void http_call_resume(struct http_call *call);
+
+/*
+ * What had come in over its connection when that was closed, and was never read; from ended(), for
+ * the call whose connection it was. Empty if there was nothing.
+ */
+struct span http_call_last_words(const struct http_call *call);
 
 /* Takes it out of curl, over or not; nothing is heard any more. May be called twice. */
 void http_call_close(struct http_call *call);

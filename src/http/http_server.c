@@ -61,7 +61,7 @@ static void *start_daemon(void *ctx, struct server_shard *shard, int *ret_fd)
 	const struct http_server_options *o = &s->options;
 	struct MHD_Daemon *daemon;
 	size_t memory = (size_t)(o->max_header_bytes + o->max_headers * MEMORY_PER_HEADER) +
-			HTTP_RESPONSE_HEAD_MAX;
+			(size_t)o->max_response_head_bytes;
 
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |

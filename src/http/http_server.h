@@ -29,9 +29,6 @@ struct http_request; /* from begin() until done() has returned */
 
 enum { HTTP_READ_END = -1, HTTP_READ_CUT = -2 };
 
-/* There is always room for a response's head of that size; a larger one may not fit. */
-enum { HTTP_RESPONSE_HEAD_MAX = 16 * 1024 };
-
 struct http_service {
 	/* The headers are in. What it returns is the `x` of all further calls for this request. */
 	void *(*begin)(void *ctx, struct http_request *r);
@@ -77,6 +74,7 @@ struct http_server_options {
 	const int64_t *max_per_address;        /* 0: no limit */
 	struct span refusal;                   /* of who is over it, see acceptor.h; outlives us */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
+	int64_t max_response_head_bytes;       /* likewise, with all that the service adds */
 
 	/* From a connection's beginning to its first headers; from one request to the next's. */
 	const int64_t *header_timeout_ms, *idle_timeout_ms;

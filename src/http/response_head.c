@@ -73,8 +73,8 @@ static const char *end(struct response_head *h)
 
 const char *response_head_line(struct response_head *h, struct span line)
 {
-	h->bytes += line.len;
-	if (h->bytes > RESPONSE_HEAD_MAX)
+	h->bytes += (int64_t)line.len;
+	if (h->bytes > h->max_bytes)
 		return "too large";
 	if (line.len && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
 		return "folded line";

@@ -4,21 +4,21 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/header.h"
 
-/* The lines of a response, with those of interim ones and trailers; more is an error. */
-enum { RESPONSE_HEAD_MAX = 15 * 1024 };
-
-/* A zeroed one is empty. */
+/* Zero it, and set how much may come. */
 struct response_head {
+	int64_t max_bytes; /* of all lines, those of interim responses and trailers included */
+
 	int status;
 	struct headers fields; /* from `done` on */
 	bool done;             /* it is complete, and no interim one (1xx) */
 	bool is_1_0;
 	bool begun; /* there was a status line, and not yet the end of its fields */
-	size_t bytes;
+	int64_t bytes;
 	struct buf lines;
 };
 

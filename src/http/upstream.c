@@ -17,10 +17,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/http_client.h"
+#include "http/last_words.h"
 #include "http/reach.h"
 #include "http/response_head.h"
 
-enum { STALE_WITHIN_MS = 1000 }; /* that a connection was closed before is heard of by then */
+enum {
+	STALE_WITHIN_MS = 1000, /* that a connection was closed before is heard of by then */
+	HTTP_PROXY_AUTHENTICATION_REQUIRED = 407,
+};
 
 struct upstream {
 	struct loop *loop;
@@ -41,8 +45,9 @@ struct transfer {
 	struct buf text;
 	struct span whole;
 
-	int64_t sent_ms; /* when it was given to a connection for the first time; 0: not yet */
-	bool was_read;   /* the connection ended so late that the relay may have been at work */
+	int64_t sent_ms;    /* when it was given to a connection for the first time; 0: not yet */
+	bool proxy_refused; /* asked in absolute-form, it wants other credentials */
+	bool was_read;      /* the connection ended so late that the relay may have been at work */
 
 	enum transfer_state state;
 	enum upstream_error error;
@@ -60,6 +65,16 @@ static void detach(struct transfer *t)
 	job_cancel(&t->resume);
 }
 
+/* TLS says good-bye as well: an alert is shorter than that, a response's head longer. */
+enum { ALERT_MAX = 64 };
+
+static bool was_answered(const struct transfer *t)
+{
+	bool is_tls = !strncmp(t->upstream->config->upstream.url, "https:", 6);
+
+	return http_call_last_words(&t->call).len > (is_tls ? ALERT_MAX : 0);
+}
+
 /*
  * Whether the relay closed a kept connection before it saw this request. curl tries again by itself
  * if that shows when it reads, but not if it shows when it writes (a body larger than the socket's
@@ -70,7 +85,25 @@ static bool is_stale(const struct transfer *t, CURLcode code)
 	long new_connections = 1;
 
 	curl_easy_getinfo(t->call.easy->curl, CURLINFO_NUM_CONNECTS, &new_connections);
-	return code == CURLE_SEND_ERROR && !new_connections && !t->head.status;
+	return code == CURLE_SEND_ERROR && !new_connections && !t->head.status && !was_answered(t);
+}
+
+/* The relay answered before it had read all, and reset the connection: see last_words.h. */
+static CURLcode rescue(struct transfer *t, CURLcode code)
+{
+	struct response_head head = { .max_bytes = t->head.max_bytes };
+	struct span text = http_call_last_words(&t->call), body;
+
+	if (code != CURLE_SEND_ERROR || t->head.status || !text.len)
+		return code;
+	if (!last_words_parse(text, &head, &body) ||
+	    (body.len && !t->events->give(t->x, body.ptr, body.len))) {
+		response_head_clear(&head);
+		return code;
+	}
+	response_head_clear(&t->head);
+	t->head = head;
+	return CURLE_OK;
 }
 
 /* Neither a certificate nor a proxy's rules change from one second to the next. */
@@ -79,8 +112,9 @@ static bool is_denied(const struct transfer *t, CURLcode code)
 	long proxys_status = 0;
 
 	curl_easy_getinfo(t->call.easy->curl, CURLINFO_HTTP_CONNECTCODE, &proxys_status);
-	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-	       code == CURLE_SSL_CERTPROBLEM || proxys_status / 100 == 4;
+	return t->proxy_refused || code == CURLE_PEER_FAILED_VERIFICATION ||
+	       code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM ||
+	       proxys_status / 100 == 4;
 }
 
 /* What nothing was sent of isn't broken. */
@@ -88,7 +122,7 @@ static enum upstream_error error_of(const struct transfer *t, CURLcode code)
 {
 	if (code == CURLE_OK && t->head.done)
 		return UPSTREAM_OK;
-	if (t->sent_ms)
+	if (transfer_was_sent(t))
 		return UPSTREAM_BROKEN;
 	return is_denied(t, code) ? UPSTREAM_DENIED : UPSTREAM_UNREACHABLE;
 }
@@ -102,6 +136,8 @@ static void explain(struct transfer *t, CURLcode code)
 		text = "";
 	else if (code == CURLE_OK)
 		text = "the response's head was cut short";
+	else if (t->proxy_refused)
+		text = "the proxy refuses: 407, it wants credentials";
 	else if (t->was_read)
 		text = "closed without an answer; not sent again, as it may have been read";
 	snprintf(t->error_text, CURL_ERROR_SIZE, "%s%s", t->refused ? "the response's head: " : "",
@@ -117,9 +153,10 @@ static void on_ended(struct http_call *call, CURLcode code)
 		http_call_start_again(call);
 		return;
 	}
+	code = rescue(t, code);
 	t->error = error_of(t, code);
 	explain(t, code);
-	if (t->error != UPSTREAM_OK && !t->sent_ms)
+	if (t->error != UPSTREAM_OK && !transfer_was_sent(t))
 		reach_failed(t->upstream->reach, t->error_text);
 	t->state = TRANSFER_ENDED;
 	detach(t);
@@ -135,6 +172,11 @@ static size_t on_head_line(char *data, size_t size, size_t n, void *arg)
 	bool was_done = t->head.done;
 
 	t->refused = response_head_line(&t->head, (struct span){ data, size * n });
+	if (t->head.status == HTTP_PROXY_AUTHENTICATION_REQUIRED &&
+	    http_client_asks_proxy(t->upstream->config)) {
+		t->proxy_refused = true; /* nobody else may say so (RFC 9110, section 15.5.8) */
+		return 0;
+	}
 	if (t->head.done && !was_done) {
 		t->state = TRANSFER_ANSWERING;
 		t->events->changed(t->x);
@@ -200,7 +242,8 @@ static void add_field(struct transfer *t, size_t *offsets, size_t *count, struct
 static void set_fields(struct transfer *t, const struct upstream_request *r)
 {
 	static const struct span unwanted[] = { SPAN("Accept"), SPAN("Content-Type"),
-						SPAN("Expect"), SPAN("User-Agent") };
+						SPAN("Expect"), SPAN("User-Agent"),
+						SPAN("Proxy-Connection") };
 	struct headers h = { r->fields, r->count };
 	size_t max = r->count + ARRAY_SIZE(unwanted), count = 0;
 	CLEANUP(freep) size_t *offsets = xcalloc(max, sizeof *offsets);
@@ -243,12 +286,16 @@ static void set_request(struct transfer *t, const struct upstream_request *r)
 	CURL *curl = t->call.easy->curl;
 	CLEANUP(freep) char *method = xstrndup(r->method.ptr, r->method.len);
 	CLEANUP(buf_clear) struct buf target = { 0 };
-	const char *prefix = strchr(strstr(t->upstream->config->upstream.url, "://") + 3, '/');
+	const char *url = t->upstream->config->upstream.url;
+	const char *host = strstr(url, "://") + 3, *prefix = strchr(host, '/');
 
+	if (http_client_asks_proxy(t->upstream->config))
+		buf_append(&target, url, (size_t)(host - url) + strcspn(host, "/"));
 	/* "*" asks about the server as a whole (RFC 9112, section 3.2.4) */
 	if (prefix && !span_eq(r->target, SPAN("*")))
 		buf_puts(&target, prefix);
-	buf_append(&target, r->target.ptr, r->target.len);
+	if (!target.len || !span_eq(r->target, SPAN("*")))
+		buf_append(&target, r->target.ptr, r->target.len);
 
 	set_fields(t, r);
 	set_body(curl, r);
@@ -284,6 +331,7 @@ struct transfer *transfer_new(struct upstream *u, const struct upstream_request 
 	t->events = events;
 	t->x = x;
 	t->resume.run = run_resume;
+	t->head.max_bytes = u->config->upstream.max_header_bytes;
 	t->call.ended = on_ended;
 	http_call_open(&t->call, u->client);
 	set_request(t, request);
@@ -322,7 +370,7 @@ enum upstream_error transfer_error(const struct transfer *t)
 
 bool transfer_was_sent(const struct transfer *t)
 {
-	return t->sent_ms;
+	return t->sent_ms && !t->proxy_refused;
 }
 
 const char *transfer_error_text(const struct transfer *t)

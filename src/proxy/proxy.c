@@ -13,6 +13,8 @@
 #include "proxy/intake.h"
 #include "proxy/reply.h"
 
+enum { OWN_HEAD_BYTES = 2 * 1024 }; /* what may come on top of the upstream's fields */
+
 int64_t proxy_exchanges(const struct proxy *p)
 {
 	int64_t n = 0;
@@ -224,6 +226,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 		.max_per_address = &config->listen.max_connections_per_address,
 		.max_header_bytes = config->listen.max_header_bytes,
 		.max_headers = config->listen.max_headers,
+		.max_response_head_bytes = config->upstream.max_header_bytes + OWN_HEAD_BYTES,
 		.header_timeout_ms = &config->listen.header_timeout_ms,
 		.idle_timeout_ms = &config->listen.idle_timeout_ms,
 		.stall_timeout_ms = &config->listen.stall_timeout_ms,

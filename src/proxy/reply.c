@@ -6,11 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/response_head.h"
 #include "proxy/limited.h"
-
-/* Our own fields come on top of the upstream's. */
-_Static_assert(RESPONSE_HEAD_MAX + 1024 <= HTTP_RESPONSE_HEAD_MAX, "every head must fit");
 
 #define TO(told) (1u << (told))
 

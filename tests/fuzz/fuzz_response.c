@@ -13,6 +13,7 @@
 #include "../unit/hostile.h"
 #include "base/clock.h"
 #include "driver.h"
+#include "http/last_words.h"
 #include "http/response_head.h"
 #include "http/upstream.h"
 #include "mutate.h"
@@ -103,7 +104,7 @@ static void check_fields(const struct headers *h)
 
 static void read_head(const struct buf *b)
 {
-	CLEANUP(response_head_clear) struct response_head h = { 0 };
+	CLEANUP(response_head_clear) struct response_head h = { .max_bytes = 4096 };
 	const char *at = b->data, *end = b->data + b->len, *newline;
 	bool was_done = false;
 
@@ -124,6 +125,18 @@ static void read_head(const struct buf *b)
 	if (!h.done)
 		return;
 	must(h.status >= 200 && h.status <= 999);
+	check_fields(&h.fields);
+}
+
+/* What a reset left: a whole response, or none. */
+static void read_last_words(const struct buf *b)
+{
+	CLEANUP(response_head_clear) struct response_head h = { .max_bytes = 4096 };
+	struct span body;
+
+	if (!last_words_parse(buf_span(b), &h, &body))
+		return;
+	must(h.done && body.ptr + body.len == b->data + b->len);
 	check_fields(&h.fields);
 }
 
@@ -234,6 +247,7 @@ static void fuzz_transfers(struct random *r, size_t count)
 	s.config.upstream.proxy = s.config.upstream.ca_file = (char *)"";
 	s.config.upstream.unix_socket = s.server.path;
 	s.config.upstream.connect_timeout_ms = LIMIT_MS;
+	s.config.upstream.max_header_bytes = 4096;
 	s.upstream = upstream_new(&s.loop, &s.config, tick, NULL);
 	for (size_t i = 0; i < count; i++) {
 		if (random_chance(r, 4))
@@ -259,6 +273,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < count; i++) {
 		generate(&r, &b);
 		read_head(&b);
+		read_last_words(&b);
 	}
 	fuzz_transfers(&r, count / TRANSFERS_SHARE + 1);
 	return 0;

@@ -514,6 +514,40 @@ def early_chunked():
         check(m.status == 413 and m.body == MIB and m.whole, f"{m.start!r} {len(m.body)} {m.error}")
 
 
+def refused_and_reset(name, raw, kept):
+    """The answer is there before the reset, and nobody may ask twice for what was refused."""
+    @case("413 and an immediate reset: " + name, "9112 9.6")
+    def run():
+        answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 7\r\nConnection: close\r\n\r\n{\"a\":1}"
+
+        def on_head(m, s):
+            s.sendall(answer)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            s.close()
+        for _ in range(8):
+            if kept:
+                world.ask(GET)
+            seen = world.begin(on_head=on_head)
+            with world.connect() as s:
+                try:
+                    s.sendall(raw.replace(b"%H", world.host))
+                except OSError:
+                    pass
+                m = read_response(Reader(s))
+            check(m.status == 413 and m.body == b"{\"a\":1}", f"{m.start!r} {m.body!r} {m.error}")
+            check(seen["heads"] == 1, f"asked {seen['heads']} times")
+
+
+GET = b"GET /r HTTP/1.1\r\nHost: h\r\n\r\n"
+PROMPT = b'{"messages":[{"role":"user","content":"%s"}]}' % (b"x" * 3000000)
+for kept in (False, True):
+    refused_and_reset("a prompt" + " on a kept connection" * kept,
+                      b"POST /v1/messages HTTP/1.1\r\nHost: h\r\nx-api-key: k\r\nContent-Length: %d\r\n\r\n%s" %
+                      (len(PROMPT), PROMPT), kept)
+    refused_and_reset("a large body" + " on a kept connection" * kept,
+                      b"POST /r HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3000000, kept)
+
+
 def left(name, raw):
     @case("a client that leaves half-way: " + name, "9112 8")
     def run():
@@ -533,8 +567,6 @@ left("chunked, at the last line", post(b"Transfer-Encoding: chunked\r\n", b"5\r\
 
 
 # --- responses ---------------------------------------------------------------------------------
-
-GET = b"GET /r HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 def answer(name, section, reply, status, body=b"ok", absent=(), present=(), request=GET, whole=True):
@@ -682,6 +714,9 @@ broken("interim responses without end", "9110 15.2", closing(INTERIM * 1000 + OK
 broken("NUL in a value", "9110 5.5", closing(H200 + b"X: a\0b\r\nContent-Length: 2\r\n\r\nok"))
 broken("bare CR in a value", "9112 2.2", closing(H200 + b"X: a\rSet-Cookie: b\r\nContent-Length: 2\r\n\r\nok"))
 broken("space in a field's name", "9110 5.1", closing(H200 + b"X Y: a\r\nContent-Length: 2\r\n\r\nok"))
+answer("a head of 30 KiB", "9110 5.4",
+       H200 + (b"X: " + b"a" * 1000 + b"\r\n") * 30 + b"Content-Length: 2\r\n\r\nok", 200)
+broken("head of 34 KiB", "9110 5.4", closing(H200 + (b"X: " + b"a" * 1000 + b"\r\n") * 34 + b"Content-Length: 2\r\n\r\nok"))
 broken("head of 100 KiB", "9110 5.4", closing(H200 + (b"X: " + b"a" * 1000 + b"\r\n") * 100 + b"Content-Length: 2\r\n\r\nok"))
 
 

@@ -136,3 +136,37 @@ is_away() { wait_for "awk '{exit \$1 < $1}' <<<\"\$(metric turnstile_upstream_do
 	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 5)" 200 # now the delay runs
 	equal "$(metric turnstile_hold_seconds_count)" 1
 }
+
+# start_way [STATUS]: a proxy on the way to the upstream, at PROXY; what it gets is in proxy.out.
+start_way() {
+	python3 "$BATS_TEST_DIRNAME/proxy.py" "$@" >proxy.out 2>&1 3>&- &
+	PROCESSES+=($!)
+	wait_for "grep -q '^proxy ' proxy.out"
+	PROXY=127.0.0.1:$(sed -n 's/^proxy //p' proxy.out)
+}
+
+@test "plain http goes through a proxy in absolute-form, with its credentials and nothing else of ours" {
+	start_way
+	start_turnstile -o "upstream.proxy=http://me:secret@$PROXY" -o "upstream.url=http://$RELAY/base"
+	equal "$(http "$URL/echo?a=%2f" | jq -r '.request_line, (.headers | map(select(test("^proxy|^via"; "i"))) | length)')" \
+		"GET /base/echo?a=%2f HTTP/1.1
+1"
+	equal "$(sed -n 2p proxy.out)" "GET http://$RELAY/base/echo?a=%2f HTTP/1.1 auth "
+	served k1
+}
+
+@test "a proxy that refuses is told as what it is, and nothing counts as sent" {
+	local status
+	for status in 407 403; do
+		start_way $status
+		start_turnstile -o "upstream.proxy=http://$PROXY" -o upstream.url=https://127.0.0.1:1
+		equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 10)" 502 # at once: it will refuse again
+		equal "$(exchanges '[.outcome, (.error | test("'$status'"))] | @csv')" '"upstream_unreachable",true'
+		has "CONNECT 127.0.0.1:1" "$(cat proxy.out)"
+	done
+	start_way 407
+	start_turnstile -o "upstream.proxy=http://$PROXY" -o account.source=static:team -o queue.delay_ms=10000
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 10)" 502
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' --max-time 10)" 502 # no delay
+	equal "$(exchanges '[.outcome, (.error | test("407"))] | @csv' | sort -u)" '"upstream_unreachable",true'
+}

@@ -1,5 +1,6 @@
 /* http/strict.c, head.c, response_head.c: which heads are believed. */
 #include "check.h"
+#include "http/last_words.h"
 #include "http/response_head.h"
 #include "http/strict.h"
 
@@ -241,12 +242,14 @@ static void test_targets(void)
 	}
 }
 
+enum { HEAD_MAX = 4096 };
+
 /* Feeds a head line by line; "" if it is believed and complete, "?" if it isn't complete. */
 static const char *response(const char *text, struct response_head *h)
 {
 	const char *why = NULL;
 
-	*h = (struct response_head){ 0 };
+	*h = (struct response_head){ .max_bytes = HEAD_MAX };
 	for (const char *at = text, *end; !why && (end = strchr(at, '\n')); at = end + 1)
 		why = response_head_line(h, (struct span){ at, (size_t)(end - at) + 1 });
 	return why ? why : h->done ? "" : "?";
@@ -310,15 +313,42 @@ static void test_responses(void)
 
 static void test_large_response(void)
 {
-	struct response_head h = { 0 };
+	struct response_head h = { .max_bytes = HEAD_MAX };
 	struct span line = SPAN("X-Filler: 0123456789012345678901234567890123456789\r\n");
 	struct span first = SPAN("HTTP/1.1 200 OK\r\n");
 	const char *why = response_head_line(&h, first);
 
-	for (size_t n = first.len; n + line.len <= RESPONSE_HEAD_MAX; n += line.len)
+	for (size_t n = first.len; n + line.len <= HEAD_MAX; n += line.len)
 		CHECK(!why && !(why = response_head_line(&h, line)));
 	CHECK_STR(response_head_line(&h, line), "too large");
 	response_head_clear(&h);
+}
+
+static void test_last_words(void)
+{
+	static const struct {
+		const char *text, *body; /* NULL: not a whole response */
+	} cases[] = {
+		{ "HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nok", "ok" },
+		{ "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", "" },
+		{ "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 413 No\r\nContent-Length: 1\r\n\r\nx", "x" },
+		{ "HTTP/1.1 413 No\r\nContent-Length: 3\r\n\r\nok", NULL },
+		{ "HTTP/1.1 413 No\r\nContent-Length: 1\r\n\r\nok", NULL },
+		{ "HTTP/1.1 413 No\r\nConnection: close\r\n\r\nok", NULL }, /* its end is lost */
+		{ "HTTP/1.1 413 No\r\nContent-Length: 2\r\n", NULL },
+		{ "\x15\x03\x03", NULL },
+		{ "", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct response_head h = { .max_bytes = HEAD_MAX };
+		struct span body;
+		bool whole = last_words_parse(span_of(cases[i].text), &h, &body);
+
+		CHECK_INT(whole, cases[i].body != NULL);
+		CHECK(!whole || (span_eq(body, span_of(cases[i].body)) && h.status == 413));
+		response_head_clear(&h);
+	}
 }
 
 int main(void)
@@ -330,5 +360,6 @@ int main(void)
 	test_targets();
 	test_responses();
 	test_large_response();
+	test_last_words();
 	return check_done();
 }
