@@ -155,7 +155,7 @@ static void put_settings(struct buf *b, const struct config *config, const struc
 		buf_puts(b, ",\"settings\":null");
 		return;
 	}
-	request_terms(config, headers, v->account, 0, &terms);
+	request_terms(config, headers, v->account, v->stream, 0, &terms);
 	buf_printf(b,
 		   ",\"settings\":{\"enabled\":%s,\"delay_ms\":%" PRId64 ",\"timeout_ms\":%" PRId64
 		   ",\"max_waiting\":%" PRId64 ",\"release_on\":\"%s\"}",

@@ -82,6 +82,11 @@
 	    proxy_counters(s->proxy)->bytes_in)                                                    \
 	ONE("turnstile_sent_bytes_total", "counter", "Bytes of bodies to clients.",                \
 	    proxy_counters(s->proxy)->bytes_out)                                                   \
+	ONE("turnstile_heartbeat_responses_total", "counter",                              \
+	    "Responses that began with pings, before the turn (queue.heartbeat_after_ms).",\
+	    proxy_counters(s->proxy)->heartbeat_responses)                                 \
+	ONE("turnstile_heartbeats_total", "counter", "Pings in these responses.",          \
+	    proxy_counters(s->proxy)->heartbeats)                                          \
 	ONE("turnstile_buffered_bytes", "gauge", "Bytes of bodies that wait with their request.",  \
 	    s->gauges.buffered_bytes)                                                              \
 	ONE("turnstile_bodies_displaced_total", "counter",                                         \

@@ -6,6 +6,7 @@
  * All or nothing: one wrong field, and nothing is stored.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "admin/call.h"
 #include "base/log.h"
@@ -210,6 +211,18 @@ static int value_text(const cJSON *value, enum runtime_field field, char ret[24]
 	return 0;
 }
 
+/* As with the option itself: nobody waits longer than clients do without hearing anything. */
+static int check_silence(const struct config *config, int field, const char *text, struct buf *why)
+{
+	if (field != RUNTIME_TIMEOUT || config->queue.heartbeat_after_ms ||
+	    atoll(text) <= CONFIG_QUIET_MAX_MS)
+		return 0;
+	buf_printf(why,
+		   "is more than clients wait in silence: %d, but for queue.heartbeat_after_ms",
+		   CONFIG_QUIET_MAX_MS);
+	return -EINVAL;
+}
+
 static int take_field(struct call *c, struct storing *o, const cJSON *member)
 {
 	CLEANUP(buf_clear) struct buf why = { 0 };
@@ -228,7 +241,8 @@ static int take_field(struct call *c, struct storing *o, const cJSON *member)
 		runtime_allowed(field, &why);
 		return fail_field(c, member->string, buf_str(&why));
 	}
-	if (runtime_check(field, span_of(text), &why) < 0)
+	if (runtime_check(field, span_of(text), &why) < 0 ||
+	    check_silence(c->admin->parts.config, field, text, &why) < 0)
 		return fail_field(c, member->string, buf_str(&why));
 	add_setting(c, o, field, text);
 	return 0;

@@ -251,6 +251,13 @@ void accounts_check(struct load *l)
 			load_error(l, (*s)->place,
 				   "has keys, but account.source has no api-key: they would never "
 				   "count");
+		if (LOAD_RIGHT(l, &l->config->queue.heartbeat_after_ms) &&
+		    (*s)->terms.timeout_ms > CONFIG_QUIET_MAX_MS &&
+		    !l->config->queue.heartbeat_after_ms)
+			load_error(l, (*s)->place,
+				   "timeout_ms is longer than clients wait in silence; set "
+				   "queue.heartbeat_after_ms, or %d at most",
+				   CONFIG_QUIET_MAX_MS);
 	}
 }
 

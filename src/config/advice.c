@@ -132,7 +132,12 @@ static void about_accounts(const struct config *c, struct buf *to)
 
 static void about_waiting(const struct config *c, struct buf *to)
 {
-	if (c->queue.timeout_ms > FIRST_BYTE_MS - MARGIN_MS)
+	int64_t first_ms = c->queue.heartbeat_after_ms;
+
+	if (first_ms > FIRST_BYTE_MS - MARGIN_MS)
+		buf_puts(to, "queue.heartbeat_after_ms: Claude Code hangs up after 300 s without a "
+			     "byte; set it well below 300000\n");
+	if (!first_ms && c->queue.timeout_ms > FIRST_BYTE_MS - MARGIN_MS)
 		buf_puts(to, "queue.timeout_ms: Claude Code hangs up after 300 s without a byte; "
 			     "set it well below 300000, so that who waits hears why\n");
 	else if (c->queue.timeout_ms > CLASSIFIER_MS && !exempts(c, MARK_CLASSIFIER))

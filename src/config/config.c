@@ -178,6 +178,12 @@ static void check_together(struct load *l)
 	shares_check(l);
 	check_listen(l);
 	check_admin(l);
+	if (LOAD_RIGHT(l, &c->queue.timeout_ms, &c->queue.heartbeat_after_ms) &&
+	    c->queue.timeout_ms > CONFIG_QUIET_MAX_MS && !c->queue.heartbeat_after_ms)
+		load_error(l, "queue.timeout_ms",
+			   "%" PRId64 " is longer than clients wait in silence; set "
+			   "queue.heartbeat_after_ms, or %d at most",
+			   c->queue.timeout_ms, CONFIG_QUIET_MAX_MS);
 	if (LOAD_RIGHT(l, &c->redis.cluster, &c->redis.url) && c->redis.cluster &&
 	    !form_suits_cluster(span_of(c->redis.url)))
 		load_error(l, "redis.cluster",

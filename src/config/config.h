@@ -75,6 +75,12 @@ struct admin_token {
 	bool may_write;
 };
 
+/*
+ * The longest wait without heartbeats. Claude Code and SDKs on Node.js wait 300 s and more for a first
+ * byte; whoever is told something before that waits on.
+ */
+enum { CONFIG_QUIET_MAX_MS = 300 * 1000 };
+
 /* Strings are never NULL; one that isn't set is "". */
 struct config {
 	struct {
@@ -103,6 +109,7 @@ struct config {
 		bool enabled;
 		enum queue_mode mode; /* read by config_queue_mode() */
 		int64_t delay_ms, timeout_ms, lock_ttl_ms;
+		int64_t heartbeat_after_ms, heartbeat_ms; /* after: 0: none */
 		bool client_budget;
 		int64_t max_hold_ms; /* where not set: upstream.request_timeout_ms */
 		int64_t max_waiting, max_waiting_per_share; /* per account; 0: no limit */

@@ -23,6 +23,14 @@ void field_list_clear(struct field_list *l)
 	*l = (struct field_list){ 0 };
 }
 
+void field_list_replace(struct field_list *l, struct span name, struct span value)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (span_ieq(l->fields[i].name, name))
+			l->fields[i].value = value;
+	}
+}
+
 static bool is_hop_by_hop(const struct headers *h, struct span name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {

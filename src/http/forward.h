@@ -21,6 +21,9 @@ struct field_list {
 void field_list_add(struct field_list *l, struct span name, struct span value);
 void field_list_clear(struct field_list *l);
 
+/* Gives all fields of that name this value; nothing if there are none. */
+void field_list_replace(struct field_list *l, struct span name, struct span value);
+
 /*
  * The request's fields for the upstream: without Expect (answered by us), with `host` as Host (NULL
  * ptr: the client's), with X-Forwarded-For, to which the client's address is appended ("" for

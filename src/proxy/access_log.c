@@ -79,10 +79,26 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 		  x->turn_used ? x->hold_ms * 1000 : -1);
 }
 
-/* A field that lines of few exchanges have, at the end: less than 0 ends the line before it. */
-static struct log_field known(const char *key, int64_t n)
+/* Fields that lines of few exchanges have, at the end. */
+struct extra {
+	struct log_field fields[4]; /* the first one without a key ends the line */
+	size_t count;
+};
+
+static void add_known(struct extra *e, const char *key, bool is_known, int64_t n)
 {
-	return n < 0 ? (struct log_field){ 0 } : LOG_INT(key, n);
+	if (is_known)
+		e->fields[e->count++] = LOG_INT(key, n);
+}
+
+static struct extra extra_of(const struct exchange *x)
+{
+	struct extra e = { 0 };
+
+	add_known(&e, "event_status", x->event_status, x->event_status);
+	add_known(&e, "would_position", x->would_position >= 0, x->would_position);
+	add_known(&e, "would_wait_ms", x->would_wait_ms >= 0, x->would_wait_ms);
+	return e;
 }
 
 static const char *text_or_none(const char *s)
@@ -102,6 +118,7 @@ void access_log_exchange(const struct exchange *x)
 	const struct queue_place *p = &x->place;
 	bool gated = p->joined_ms != 0;
 	int64_t now = clock_ms();
+	struct extra extra = extra_of(x);
 	int64_t wait = !gated ? 0 : x->wait_ms >= 0 ? x->wait_ms : now - p->joined_ms;
 
 	log_info("exchange", LOG_STR("request_id", x->id),
@@ -116,8 +133,7 @@ void access_log_exchange(const struct exchange *x)
 		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
 		 rank(p), LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
 		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
-		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error),
-		 known("would_position", x->would_position),
-		 known("would_wait_ms", x->would_wait_ms));
+		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error), extra.fields[0],
+		 extra.fields[1], extra.fields[2]);
 	count_end(x, gated, wait);
 }

@@ -273,8 +273,10 @@ static void exchange_free(struct exchange *x)
 	p->count_in_state[x->state]--;
 	job_cancel(&x->advance);
 	timer_clear(&x->watchdog);
+	timer_clear(&x->heartbeat);
 	drop_body(x);
 	pipe_clear(&x->download);
+	buf_clear(&x->event);
 	free(x->method);
 	free(x->path);
 	free(x->error);
@@ -334,6 +336,7 @@ static void join(struct exchange *x)
 
 	set_standing(&x->verdict, &x->place.standing);
 	request_terms(p->config, http_request_headers(x->request), x->verdict.account,
+		      x->verdict.stream && config_queue_mode(p->config) == QUEUE_MODE_ENFORCE,
 		      clock_ms() - x->started_ms, &x->terms);
 	if (config_queue_mode(p->config) == QUEUE_MODE_OBSERVE) {
 		x->shadow = shadow_join(p->shadows, x->verdict.account, &x->terms,
@@ -346,6 +349,7 @@ static void join(struct exchange *x)
 	}
 	queue_join(p->queue, &x->place, x->verdict.account, &x->terms);
 	move(x, X_WAITING);
+	reply_expect(x);
 }
 
 static void advance_reading(struct exchange *x)
@@ -457,7 +461,10 @@ static void advance_forwarding(struct exchange *x)
 	move(x, X_STREAMING);
 	if (x->terms.release_on == RELEASE_ON_HEADERS)
 		give_back(x);
-	reply_with_response(x);
+	if (reply_with_response(x) < 0) {
+		x->error = xstrdup("neither events nor an error, behind heartbeats");
+		exchange_finish(x, OUTCOME_UPSTREAM_BROKEN);
+	}
 }
 
 static void advance_streaming(struct exchange *x)

@@ -55,11 +55,12 @@ enum client_state {
  * What the client has been told: a fact of its own, written by reply.c alone. What the exchange does
  * follows from its state; what may still be said to the client, from this.
  *
- *      NOTHING ──> HEAD ──> ALL
- *         └──> ERROR          any but ERROR ──> CUT
+ *      NOTHING ──> PINGS ──> HEAD ──> ALL       any but ERROR ──> CUT
+ *         └──────────┴──> ERROR       (PINGS ──> ALL: an error of the upstream, as an event)
  */
 enum told {
 	TOLD_NOTHING,
+	TOLD_PINGS, /* 200, an event stream, of which there were pings only: it waits for its turn */
 	TOLD_HEAD,  /* the upstream's status and fields; the body goes through `download` */
 	TOLD_ALL,   /* the same, and the last byte of the body is in `download` or gone out */
 	TOLD_ERROR, /* an error of ours, whole */
@@ -106,7 +107,11 @@ struct exchange {
 	struct http_request *request; /* NULL from CLIENT_SERVED on */
 	enum client_state client;
 	enum told told;
-	int status; /* as told; if it was told nothing, what the outcome stands for */
+	int status;       /* as told; if it was told nothing, what the outcome stands for */
+	int event_status; /* what an error event stood for, behind TOLD_PINGS; 0: there was none */
+	struct timer *heartbeat; /* NULL: it gets none */
+	struct buf event; /* from PINGS on: the error event to be sent last; before, its data */
+	size_t event_sent;
 
 	struct look *look; /* while the body of a request that may be gated comes in */
 	struct request_verdict verdict;

@@ -91,6 +91,8 @@ static void start(struct exchange *x)
 	forward_request_fields(h, host_to_send(c), x->peer_address,
 			       c->listen.tls_cert[0] ? SPAN("https") : SPAN("http"), &texts,
 			       &fields);
+	if (x->told == TOLD_PINGS) /* its head was told without one */
+		field_list_replace(&fields, SPAN("accept-encoding"), SPAN("identity"));
 	r.fields = fields.fields;
 	r.count = fields.count;
 	if (x->body_streamed) {

@@ -1,17 +1,34 @@
 /*
  * reply.c - the response goes out: what the client is told, and when.
+ *
+ * Usually the upstream's response, or an error of ours. A client that asked for a stream and waits
+ * for longer than queue.heartbeat_after_ms is told 200 before its turn, and pings, so that neither
+ * it nor a proxy in between takes the silence for an end. From then on errors, ours and the
+ * upstream's, are one event of this stream.
+ *
+ *      download ──> the pings; then the upstream's body, byte for byte ──> client
+ *      event    ──> in place of that body: `event: error`               ──> client
+ *
+ * A ping never comes behind the first byte of the upstream's response.
  */
 #include "proxy/reply.h"
+
+#include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/limited.h"
+#include "request/error_object.h"
+
+enum { EVENT_DATA_MAX = 64 * 1024 }; /* a larger error is told by its status */
 
 #define TO(told) (1u << (told))
 
 static const unsigned next_told[TOLD_COUNT] = {
-	[TOLD_NOTHING] = TO(TOLD_HEAD) | TO(TOLD_ERROR) | TO(TOLD_CUT),
+	[TOLD_NOTHING] = TO(TOLD_PINGS) | TO(TOLD_HEAD) | TO(TOLD_ERROR) | TO(TOLD_CUT),
+	[TOLD_PINGS] = TO(TOLD_HEAD) | TO(TOLD_ALL) | TO(TOLD_ERROR) | TO(TOLD_CUT),
 	[TOLD_HEAD] = TO(TOLD_ALL) | TO(TOLD_CUT),
 	[TOLD_ALL] = TO(TOLD_CUT),
 };
@@ -22,16 +39,65 @@ static void tell(struct exchange *x, enum told what)
 	x->told = what;
 }
 
+static void wake(struct exchange *x)
+{
+	if (x->request)
+		http_request_wake(x->request);
+}
+
 /* --- the body --------------------------------------------------------------------------------- */
+
+/* Whether the upstream's response can follow pings as it is. */
+static bool is_event_stream(const struct exchange *x)
+{
+	static const struct span wanted = SPAN("text/event-stream");
+	const struct headers *h = transfer_fields(x->transfer);
+	struct span type = headers_get(h, SPAN("content-type"));
+	struct span coding = headers_get(h, SPAN("content-encoding"));
+
+	if (transfer_status(x->transfer) != 200 || type.len < wanted.len ||
+	    (coding.ptr && !span_ieq(coding, SPAN("identity"))))
+		return false;
+	return span_ieq((struct span){ type.ptr, wanted.len }, wanted) &&
+	       (type.len == wanted.len || strchr("; \t", type.ptr[wanted.len]));
+}
+
+/* What is to be told as an event; of one that is too large it doesn't matter how it goes on. */
+static void keep_for_event(struct exchange *x, const char *data, size_t len)
+{
+	buf_append(&x->event, data, MIN(len, EVENT_DATA_MAX + 1 - x->event.len));
+}
 
 bool reply_give(struct exchange *x, const char *data, size_t len)
 {
+	if (x->told == TOLD_PINGS && !is_event_stream(x)) {
+		keep_for_event(x, data, len);
+		return true;
+	}
 	if (pipe_room(&x->download) < len)
 		return false;
 	must(pipe_write(&x->download, data, len) == len);
-	if (x->told == TOLD_HEAD && x->request)
-		http_request_wake(x->request);
+	if (x->told == TOLD_PINGS)
+		tell(x, TOLD_HEAD); /* from now on an event of ours might split one of these */
+	if (x->told == TOLD_HEAD)
+		wake(x);
 	return true;
+}
+
+/* Before, the same buffer has only what is to be told. */
+static bool is_all_there(const struct exchange *x)
+{
+	return x->told == TOLD_ALL || x->told == TOLD_ERROR;
+}
+
+static size_t read_event(struct exchange *x, char *to, size_t max)
+{
+	size_t n = is_all_there(x) ? MIN(max, x->event.len - x->event_sent) : 0;
+
+	if (n)
+		memcpy(to, buf_span(&x->event).ptr + x->event_sent, n);
+	x->event_sent += n;
+	return n;
 }
 
 ssize_t reply_read(void *arg, char *to, size_t max)
@@ -40,16 +106,19 @@ ssize_t reply_read(void *arg, char *to, size_t max)
 	size_t room = pipe_room(&x->download);
 	size_t n = pipe_read(&x->download, to, max);
 
+	if (!n)
+		n = read_event(x, to, max);
 	if (n) {
 		x->bytes_out += (int64_t)n;
-		exchange_moved(x);
+		if (x->told != TOLD_PINGS) /* a ping is no progress of the upstream's */
+			exchange_moved(x);
 		if (room < UPSTREAM_GIVE_MAX && pipe_room(&x->download) >= UPSTREAM_GIVE_MAX)
 			transfer_resume(x->transfer);
 		return (ssize_t)n;
 	}
 	if (x->told == TOLD_CUT)
 		return HTTP_READ_CUT; /* what came is delivered; it isn't all */
-	return x->told == TOLD_ALL ? HTTP_READ_END : 0;
+	return is_all_there(x) ? HTTP_READ_END : 0;
 }
 
 /* --- the upstream's response ------------------------------------------------------------------ */
@@ -99,11 +168,11 @@ static void warn_of_relay_queue(struct exchange *x, const struct headers *from)
 	log_warn(
 		"the relay queues user messages by itself and refused one: switch its queue off, so "
 		"that nobody waits twice",
-		LOG_SPAN("error", error), LOG_INT("status", x->status),
+		LOG_SPAN("error", error), LOG_INT("status", x->upstream_status),
 		LOG_STR("account", x->verdict.account), LOG_STR("request_id", x->id));
 }
 
-void reply_with_response(struct exchange *x)
+static void respond_with_response(struct exchange *x)
 {
 	const struct headers *from = transfer_fields(x->transfer);
 	int64_t length = headers_content_length(from);
@@ -113,7 +182,6 @@ void reply_with_response(struct exchange *x)
 
 	x->status = x->upstream_status;
 	tell(x, TOLD_HEAD);
-	warn_of_relay_queue(x, from);
 	forward_response_fields(from, &fields);
 	add_timing(x, &timing, &fields);
 	http_request_respond(x->request, &(struct http_response){
@@ -126,11 +194,147 @@ void reply_with_response(struct exchange *x)
 					 });
 }
 
+int reply_with_response(struct exchange *x)
+{
+	warn_of_relay_queue(x, transfer_fields(x->transfer));
+	if (x->told == TOLD_NOTHING)
+		respond_with_response(x);
+	else if (x->told == TOLD_PINGS && is_event_stream(x))
+		tell(x, TOLD_HEAD);
+	else if (x->told == TOLD_PINGS && x->upstream_status < 400)
+		return -EBADMSG; /* neither events nor an error */
+	return 0;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static void begin_events(struct exchange *x)
+{
+	static const struct header fields[] = {
+		{ SPAN("content-type"), SPAN("text/event-stream; charset=utf-8") },
+		{ SPAN("cache-control"), SPAN("no-cache") },
+		{ SPAN("x-accel-buffering"), SPAN("no") }, /* nginx would keep the pings */
+	};
+	CLEANUP(field_list_clear) struct field_list list = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		field_list_add(&list, fields[i].name, fields[i].value);
+	field_list_add(&list, SPAN("request-id"), span_of(x->id));
+	x->status = 200;
+	tell(x, TOLD_PINGS);
+	x->proxy->counters.heartbeat_responses++;
+	http_request_respond(x->request, &(struct http_response){
+						 .status = 200,
+						 .fields = list.fields,
+						 .count = list.count,
+						 .streamed = true,
+						 .length = -1,
+					 });
+}
+
+/* False: there will be none any more. */
+static bool ping(struct exchange *x)
+{
+	static const char text[] = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+	bool waits = x->state == X_WAITING || x->state == X_PACING;
+
+	if (!x->request || x->client == CLIENT_GONE)
+		return false;
+	if (x->told == TOLD_NOTHING && waits)
+		begin_events(x);
+	if (x->told != TOLD_PINGS || (x->transfer && transfer_status(x->transfer)))
+		return false;
+	if (x->download.len)
+		return true; /* it hasn't even taken the last one */
+	must(pipe_write(&x->download, text, sizeof text - 1) == sizeof text - 1);
+	x->proxy->counters.heartbeats++;
+	wake(x);
+	return true;
+}
+
+static void on_heartbeat(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (ping(x))
+		timer_start(x->heartbeat, x->proxy->config->queue.heartbeat_ms);
+}
+
+void reply_expect(struct exchange *x)
+{
+	int64_t after_ms = x->proxy->config->queue.heartbeat_after_ms;
+
+	if (!after_ms || !x->verdict.stream)
+		return;
+	x->heartbeat = timer_new(x->proxy->loop, on_heartbeat, x);
+	timer_start(x->heartbeat, after_ms);
+}
+
+/* The last event: this JSON, byte for byte, but for the ends of its lines. */
+static void tell_event(struct exchange *x, enum told what, int status, struct span json)
+{
+	struct buf event = { 0 };
+
+	buf_puts(&event, "event: error\ndata: ");
+	for (size_t i = 0; i < json.len; i++) {
+		if (json.ptr[i] == '\n' || json.ptr[i] == '\r')
+			buf_puts(&event, "\ndata: ");
+		else
+			buf_append(&event, json.ptr + i, 1);
+	}
+	buf_puts(&event, "\n\n");
+	buf_clear(&x->event);
+	x->event = event;
+	x->event_status = status;
+	tell(x, what);
+	wake(x);
+}
+
+/* The Claude API's error types, by its documentation ("Errors"). */
+static const char *error_type(int status)
+{
+	static const struct {
+		int status;
+		const char *type;
+	} types[] = {
+		{ 400, "invalid_request_error" }, { 401, "authentication_error" },
+		{ 402, "billing_error" },         { 403, "permission_error" },
+		{ 404, "not_found_error" },       { 413, "request_too_large" },
+		{ 429, "rate_limit_error" },      { 504, "timeout_error" },
+		{ 529, "overloaded_error" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (types[i].status == status)
+			return types[i].type;
+	}
+	return "api_error";
+}
+
+/* The upstream's error: its own object, or one that says as much as its status does. */
+static void tell_upstream_error(struct exchange *x)
+{
+	CLEANUP(buf_clear) struct buf own = { 0 };
+	struct span body = buf_span(&x->event);
+
+	if (body.len > EVENT_DATA_MAX || !error_object_is(body)) {
+		buf_printf(&own,
+			   "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"the "
+			   "upstream answered %d\"},\"request_id\":\"%s\"}",
+			   error_type(x->upstream_status), x->upstream_status, x->id);
+		body = buf_span(&own);
+	}
+	tell_event(x, TOLD_ALL, x->upstream_status, body);
+}
+
 void reply_end(struct exchange *x)
 {
+	if (x->told == TOLD_PINGS) {
+		tell_upstream_error(x);
+		return;
+	}
 	tell(x, TOLD_ALL);
-	if (x->request) /* it may be parked with nothing but the end to send */
-		http_request_wake(x->request);
+	wake(x); /* it may be parked with nothing but the end to send */
 }
 
 /* --- our own ---------------------------------------------------------------------------------- */
@@ -199,6 +403,21 @@ static void respond_error(struct exchange *x)
 	respond(x, o->status, &fields, buf_span(&body));
 }
 
+/* The same, behind pings. */
+static void tell_error(struct exchange *x)
+{
+	CLEANUP(buf_clear) struct buf body = { 0 };
+	struct limited_refusal refusal;
+
+	if (x->held_refusal && limited_read(span_of(x->held_refusal), &refusal) &&
+	    error_object_is(refusal.body)) {
+		tell_event(x, TOLD_ERROR, refusal.status, refusal.body);
+		return;
+	}
+	outcome_body(x->outcome, x->id, &body);
+	tell_event(x, TOLD_ERROR, outcome_info[x->outcome].status, buf_span(&body));
+}
+
 void reply_cut(struct exchange *x)
 {
 	if (!x->request)
@@ -218,8 +437,10 @@ void reply_finish(struct exchange *x)
 		reply_cut(x);
 	} else if (x->told == TOLD_NOTHING) {
 		respond_error(x);
+	} else if (x->told == TOLD_PINGS) {
+		tell_error(x);
 	} else {
 		tell(x, TOLD_CUT);
-		http_request_wake(x->request); /* takes what is there first */
+		wake(x); /* takes what is there first */
 	}
 }

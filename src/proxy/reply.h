@@ -7,21 +7,29 @@
 #include "proxy/exchange.h"
 
 /*
- * The upstream's status and fields are there: the client hears them. The body is taken from
- * x->download as it comes. From TOLD_NOTHING.
+ * The exchange waits for its turn: where queue.heartbeat_after_ms and the request allow it, it hears
+ * pings after a while.
  */
-void reply_with_response(struct exchange *x);
+void reply_expect(struct exchange *x);
+
+/*
+ * The upstream's status and fields are there: the client hears them. The body is taken from
+ * x->download as it comes. Behind pings, when there are no fields to be heard any more, an error's
+ * body is kept until reply_end(). 0, or -EBADMSG: behind pings, there is nothing that this could
+ * be told as.
+ */
+int reply_with_response(struct exchange *x) MUST_USE;
 
 /* Bytes of the upstream's body; all or nothing. False: no room; transfer_resume() follows. */
 bool reply_give(struct exchange *x, const char *data, size_t len);
 
-/* The upstream's response is complete. From TOLD_HEAD. */
+/* The upstream's response is complete. From TOLD_HEAD, or TOLD_PINGS where it is an error. */
 void reply_end(struct exchange *x);
 
 /*
- * The exchange has ended, by x->outcome: a client that was told nothing hears the error that this
- * stands for, one that is in the middle of a response gets what is there of it and is cut. Nothing
- * if the response has gone out.
+ * The exchange has ended, by x->outcome: a client that was told nothing, or pings, hears the error
+ * that this stands for; one that is in the middle of a response gets what is there of it and is cut.
+ * Nothing if the response has gone out.
  */
 void reply_finish(struct exchange *x);
 

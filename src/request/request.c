@@ -173,7 +173,10 @@ void look_finish(struct look *look, const struct config *config, const struct he
 	must(look->fed == body.len);
 	tail_finish(&look->tail, &facts);
 	evidence.metadata = facts.members[TAIL_METADATA].json;
-	*ret = (struct request_verdict){ .mark = "", .patience_ms = patience_ms(headers) };
+	*ret = (struct request_verdict){
+		.mark = "",
+		.patience_ms = patience_ms(headers),
+	};
 	name_keys(headers, ret);
 	verdict_reason(ret, look_reason(look, headers, &facts, decoded));
 	account_find(config, &evidence, ret->account, &from);
@@ -189,15 +192,17 @@ void look_finish(struct look *look, const struct config *config, const struct he
 }
 
 void request_terms(const struct config *config, const struct headers *headers, const char *account,
-		   int64_t elapsed_ms, struct account_terms *ret)
+		   bool streams, int64_t elapsed_ms, struct account_terms *ret)
 {
-	int64_t budget = config->queue.client_budget ? patience_ms(headers) : -1;
+	int64_t patience = config->queue.client_budget ? patience_ms(headers) : -1;
+	int64_t margin = MIN(patience / MARGIN_SHARE, MARGIN_MAX_MS);
+	int64_t left = patience < 0 ? INT64_MAX : patience - margin - elapsed_ms;
+	int64_t heard_ms = streams ? config->queue.heartbeat_after_ms : 0;
 
 	account_terms_of(config, account, ret);
-	if (budget < 0)
+	if (heard_ms && heard_ms < left)
 		return;
-	budget -= MIN(budget / MARGIN_SHARE, MARGIN_MAX_MS) + elapsed_ms;
-	ret->timeout_ms = MAX(1, MIN(ret->timeout_ms, budget));
+	ret->timeout_ms = MAX(1, MIN(MIN(ret->timeout_ms, CONFIG_QUIET_MAX_MS), left));
 }
 
 struct look *look_new(const struct headers *headers)

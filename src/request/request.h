@@ -85,8 +85,12 @@ void look_finish(struct look *look, const struct config *config, const struct he
 
 /*
  * How a gated request is queued: as its account is, but no longer than its client waits
- * (queue.client_budget, patience.h). The request began `elapsed_ms` ago; a margin is left for our answer to arrive. Where
- * nothing is left, the wait is 1 ms: who gets the turn at once is served all the same.
+ * (queue.client_budget, patience.h). The request began `elapsed_ms` ago; a margin is left for our
+ * answer to arrive. Where nothing is left, the wait is 1 ms: a request that gets the turn at once is
+ * served all the same.
+ *
+ * With `streams` and heartbeats before the client's patience is over, that doesn't count: a client
+ * that hears something waits on. Any other wait is silent, and CONFIG_QUIET_MAX_MS at most.
  */
 void request_terms(const struct config *config, const struct headers *headers, const char *account,
-		   int64_t elapsed_ms, struct account_terms *ret);
+		   bool streams, int64_t elapsed_ms, struct account_terms *ret);

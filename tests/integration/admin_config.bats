@@ -79,12 +79,13 @@ config() { admin /api/config "${1:-.}"; }
 		{"delayMs":"5"}|delayMs|0 to 10000
 		{"delayMs":null}|delayMs|0 to 10000
 		{"delayMs":1e300}|delayMs|0 to 10000
-		{"timeoutMs":999}|timeoutMs|1000 to 300000
-		{"timeoutMs":300001}|timeoutMs|1000 to 300000
+		{"timeoutMs":999}|timeoutMs|1000 to 86400000
+		{"timeoutMs":86400001}|timeoutMs|1000 to 86400000
+		{"timeoutMs":300001}|timeoutMs|in silence
 		{"enabled":1}|enabled|true or false
 		{"enabled":"true"}|enabled|true or false
 		{"delayMs":5,"nonsense":1}|nonsense|enabled, delayMs, timeoutMs
-		{"delayMs":5,"timeoutMs":1}|timeoutMs|1000 to 300000
+		{"delayMs":5,"timeoutMs":1}|timeoutMs|1000 to 86400000
 		{"delayMs":5,"delayMs":6}|delayMs|twice
 		{"DelayMs":5}|DelayMs|enabled, delayMs, timeoutMs
 		{}|body|enabled

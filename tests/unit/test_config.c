@@ -130,7 +130,7 @@ static void test_all_errors(void)
 		  "t.ini:5: listen.lost: there is no such option\n"
 		  "t.ini:6: there is more than a comment behind the section's name\n"
 		  "t.ini:7: log.format: \"xml\" is none of them; allowed: text, json\n"
-		  "t.ini:9: queue.timeout_ms: \"5\" is out of range; allowed: 1000 to 300000\n"
+		  "t.ini:9: queue.timeout_ms: \"5\" is out of range; allowed: 1000 to 86400000\n"
 		  "t.ini:11: queue.delay_ms: is set twice, first in line 2\n"
 		  "t.ini:12: the line is neither \"key = value\" nor [section] nor a comment\n"
 		  "t.ini:13: the line is neither \"key = value\" nor [section] nor a comment\n"

@@ -401,13 +401,13 @@ static void test_budget(void)
 		struct account_terms terms;
 
 		config.queue.client_budget = true;
-		request_terms(&config, &headers, "a", rows[i].elapsed_ms, &terms);
+		request_terms(&config, &headers, "a", false, rows[i].elapsed_ms, &terms);
 		CHECK_INT(terms.timeout_ms, rows[i].timeout_ms);
 		field.name = SPAN("X-Stainless-Read-Timeout");
-		request_terms(&config, &headers, "a", rows[i].elapsed_ms, &terms);
+		request_terms(&config, &headers, "a", false, rows[i].elapsed_ms, &terms);
 		CHECK_INT(terms.timeout_ms, rows[i].timeout_ms);
 		config.queue.client_budget = false;
-		request_terms(&config, &headers, "a", rows[i].elapsed_ms, &terms);
+		request_terms(&config, &headers, "a", false, rows[i].elapsed_ms, &terms);
 		CHECK_INT(terms.timeout_ms, 60000);
 	}
 }

@@ -120,9 +120,9 @@ static void test_check(void)
 		{ RUNTIME_DELAY, "10001", "\"10001\" is out of range; allowed: 0 to 10000" },
 		{ RUNTIME_TIMEOUT, "1000", "" },
 		{ RUNTIME_TIMEOUT, "300000", "" },
-		{ RUNTIME_TIMEOUT, "999", "\"999\" is out of range; allowed: 1000 to 300000" },
-		{ RUNTIME_TIMEOUT, "300001",
-		  "\"300001\" is out of range; allowed: 1000 to 300000" },
+		{ RUNTIME_TIMEOUT, "999", "\"999\" is out of range; allowed: 1000 to 86400000" },
+		{ RUNTIME_TIMEOUT, "86400001",
+		  "\"86400001\" is out of range; allowed: 1000 to 86400000" },
 		{ RUNTIME_ENABLED, "true", "" },
 		{ RUNTIME_ENABLED, "2", "\"2\" is neither; allowed: true or false" },
 	};
