@@ -404,6 +404,15 @@ static void record(struct connection *c)
 	record_begin(&c->relay->recorder, &a, &c->record);
 }
 
+/* It is only for those who came before: this one is answered as any other. */
+static void forget_script(struct connection *c)
+{
+	struct span tag = c->script.tag;
+
+	c->script = SCRIPT_DEFAULT;
+	c->script.tag = tag;
+}
+
 /* The head is here. */
 static void begin(struct connection *c)
 {
@@ -411,6 +420,9 @@ static void begin(struct connection *c)
 		return;
 	if (script_read(&c->in.headers, &c->script, &c->complaint) < 0)
 		c->script = SCRIPT_DEFAULT;
+	if (c->script.first &&
+	    recorder_tagged(&c->relay->recorder, c->script.tag) >= (uint64_t)c->script.first)
+		forget_script(c);
 	record(c);
 	if (c->in.expects_100) {
 		buf_puts(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");

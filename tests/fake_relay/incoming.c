@@ -18,30 +18,37 @@
 
 enum { HEAD_MAX = 256 << 10, TRAILER_MAX = 16 << 10 };
 
-static bool says_stream(const char *data, size_t len)
+/* Whether a member of that name (with its quotes) has that value there. */
+static bool says(struct span text, struct span name, struct span value)
 {
-	const char *end = data + len, *p = data;
+	const char *end = text.ptr + text.len, *p = text.ptr;
 
-	while ((p = memmem(p, (size_t)(end - p), "\"stream\"", 8))) {
-		struct span rest = { p + 8, (size_t)(end - p) - 8 };
+	while ((p = memmem(p, (size_t)(end - p), name.ptr, name.len))) {
+		struct span rest = { p + name.len, (size_t)(end - p) - name.len };
 
 		rest = span_trim(rest);
 		if (rest.len && rest.ptr[0] == ':' &&
-		    span_starts(span_trim((struct span){ rest.ptr + 1, rest.len - 1 }),
-				SPAN("true")))
+		    span_starts(span_trim((struct span){ rest.ptr + 1, rest.len - 1 }), value))
 			return true;
-		p += 8;
+		p += name.len;
 	}
 	return false;
 }
 
-static void look_for_stream(struct incoming *in, const char *data, size_t len)
+static void look_at(struct incoming *in, struct span text)
+{
+	in->wants_stream = in->wants_stream || says(text, SPAN("\"stream\""), SPAN("true"));
+	in->has_tool_result =
+		in->has_tool_result || says(text, SPAN("\"type\""), SPAN("\"tool_result\""));
+}
+
+static void look_for_words(struct incoming *in, const char *data, size_t len)
 {
 	size_t half = sizeof in->seam / 2, n = MIN(len, half);
 
 	memcpy(in->seam + in->seam_len, data, n);
-	in->wants_stream = in->wants_stream || says_stream(in->seam, in->seam_len + n) ||
-			   says_stream(data, len);
+	look_at(in, (struct span){ in->seam, in->seam_len + n });
+	look_at(in, (struct span){ data, len });
 	if (len >= half) {
 		memcpy(in->seam, data + len - half, half);
 		in->seam_len = half;
@@ -58,8 +65,7 @@ static size_t take_body(struct incoming *in, const char *data, size_t len)
 	size_t n = in->left < len ? (size_t)in->left : len;
 
 	must(EVP_DigestUpdate(in->sha, data, n) == 1);
-	if (!in->wants_stream)
-		look_for_stream(in, data, n);
+	look_for_words(in, data, n);
 	in->body_bytes += n;
 	in->left -= n;
 	return n;

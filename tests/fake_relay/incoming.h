@@ -1,7 +1,7 @@
 /*
  * incoming.h - one HTTP/1.1 request as it arrives (RFC 9112), kept exactly as received.
  *
- * The body is not kept: it is counted, hashed, and searched for `"stream":true`.
+ * The body is not kept: it is counted, hashed, and searched for `"stream":true` and `"type":"tool_result"`.
  */
 #pragma once
 
@@ -37,7 +37,7 @@ struct incoming {
 	uint64_t left; /* of the body, or of this chunk */
 	size_t trailer_bytes;
 	uint64_t body_bytes;
-	bool wants_stream;
+	bool wants_stream, has_tool_result;
 	char seam[64]; /* the end of the last piece of the body, as the word may lie across two */
 	size_t seam_len;
 	EVP_MD_CTX *sha;

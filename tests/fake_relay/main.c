@@ -28,6 +28,10 @@
  * may be repeated X-Relay-Tag: name             what the request is called in the records
  *      X-Relay-Uncounted: 1          doesn't count for `active` and `max_overlap`
  *      X-Relay-Cut-After: k          events (of all kinds) before cut-body and stall, 0
+ *      X-Relay-First: n              all this is for the first n requests with this tag; later ones are
+ *                                    answered as ever
+ *      X-Relay-Tool: NAME {...}      calls this tool with this input, in answer to who doesn't bring the
+ *                                    result of one
  *      X-Relay-Fault: one of
  *        refuse-late   closes the connection instead of an answer
  *        reset         resets the connection when it has the head

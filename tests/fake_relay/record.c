@@ -218,6 +218,16 @@ static bool tag_reached(const struct recorder *r, const struct condition *c)
 	return false;
 }
 
+uint64_t recorder_tagged(const struct recorder *r, struct span tag)
+{
+	uint64_t n = 0;
+	struct record *rec;
+
+	list_for_each (rec, &r->records, link)
+		n += span_eq(span_of(rec->tag), tag);
+	return n;
+}
+
 bool recorder_holds(const struct recorder *r, const struct condition *c)
 {
 	static const struct tally none;

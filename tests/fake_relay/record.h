@@ -66,6 +66,9 @@ void record_headers(struct recorder *r, struct record *rec);
 void record_leaving(struct record *rec);
 void record_end(struct recorder *r, struct record *rec, enum record_phase how);
 
+/* Requests with that tag that are listed. */
+uint64_t recorder_tagged(const struct recorder *r, struct span tag);
+
 bool recorder_holds(const struct recorder *r, const struct condition *c);
 
 /* Everything as JSON, appended to `out`. */

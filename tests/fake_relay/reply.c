@@ -115,6 +115,20 @@ static void append_words(struct buf *out, uint64_t number, int64_t bytes)
 		buf_append(out, filler, MIN(sizeof filler - 1, (size_t)bytes - (out->len - begin)));
 }
 
+static void tool_block(const struct reply *r, const struct script *s, struct span input,
+		       struct buf *out)
+{
+	buf_printf(out,
+		   "{\"type\":\"tool_use\",\"id\":\"toolu_relay_%06" PRIu64
+		   "\",\"name\":\"%.*s\",\"input\":%.*s}",
+		   r->number, SPAN_ARG(s->tool), SPAN_ARG(input));
+}
+
+static const char *stop_reason(const struct reply *r)
+{
+	return r->calls_tool ? "tool_use" : "end_turn";
+}
+
 static void message(struct reply *r, const struct script *s)
 {
 	struct buf text = { 0 };
@@ -122,14 +136,20 @@ static void message(struct reply *r, const struct script *s)
 	buf_printf(&text,
 		   "{\"id\":\"msg_relay_%06" PRIu64
 		   "\",\"type\":\"message\",\"role\":\"assistant\","
-		   "\"model\":\"claude-fake-1\",\"content\":[{\"type\":\"text\",\"text\":\"",
+		   "\"model\":\"claude-fake-1\",\"content\":[",
 		   r->number);
-	for (int64_t i = 0; i < s->events; i++)
-		append_words(&text, (uint64_t)i + 1, s->event_bytes);
+	if (r->calls_tool) {
+		tool_block(r, s, s->input, &text);
+	} else {
+		buf_puts(&text, "{\"type\":\"text\",\"text\":\"");
+		for (int64_t i = 0; i < s->events; i++)
+			append_words(&text, (uint64_t)i + 1, s->event_bytes);
+		buf_puts(&text, "\"}");
+	}
 	buf_printf(&text,
-		   "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,"
+		   "],\"stop_reason\":\"%s\",\"stop_sequence\":null,"
 		   "\"usage\":{\"input_tokens\":10,\"output_tokens\":%" PRId64 "}}",
-		   s->events);
+		   stop_reason(r), s->events);
 	reply_json(r, &text);
 }
 
@@ -153,11 +173,17 @@ static bool is_under_echo(struct span path)
 	return at && (at + 5 == path.ptr + path.len || at[5] == '/');
 }
 
+/* A tool is called in one. */
+static uint64_t deltas_of(const struct reply *r, const struct script *s)
+{
+	return r->calls_tool ? 1 : (uint64_t)s->events;
+}
+
 static void events(struct reply *r, const struct script *s)
 {
 	r->kind = REPLY_EVENTS;
 	r->type = "text/event-stream; charset=utf-8";
-	r->pieces = (uint64_t)s->events + BEFORE_DELTAS + AFTER_DELTAS;
+	r->pieces = deltas_of(r, s) + BEFORE_DELTAS + AFTER_DELTAS;
 }
 
 static void bytes(struct reply *r, const struct script *s)
@@ -171,6 +197,7 @@ void reply_route(struct reply *r, const struct incoming *in, const struct script
 		 uint64_t connection)
 {
 	r->status = (int)s->status;
+	r->calls_tool = s->tool.ptr && !in->has_tool_result;
 	if (s->bytes >= 0)
 		bytes(r, s);
 	else if (s->status >= 300)
@@ -197,9 +224,24 @@ void reply_route(struct reply *r, const struct incoming *in, const struct script
 		r->status = (int)s->status;
 }
 
+static void delta(const struct reply *r, const struct script *s, uint64_t number, struct buf *out)
+{
+	buf_puts(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\","
+		      "\"index\":0,\"delta\":{\"type\":\"");
+	if (r->calls_tool) {
+		buf_puts(out, "input_json_delta\",\"partial_json\":");
+		buf_json(out, s->input);
+		buf_puts(out, "}}");
+	} else {
+		buf_puts(out, "text_delta\",\"text\":\"");
+		append_words(out, number, s->event_bytes);
+		buf_puts(out, "\"}}");
+	}
+}
+
 static void event(const struct reply *r, const struct script *s, uint64_t i, struct buf *out)
 {
-	uint64_t deltas = (uint64_t)s->events;
+	uint64_t deltas = deltas_of(r, s);
 
 	if (i == 0) {
 		buf_printf(
@@ -211,23 +253,25 @@ static void event(const struct reply *r, const struct script *s, uint64_t i, str
 			r->number);
 	} else if (i == 1) {
 		buf_puts(out, "event: content_block_start\ndata: {\"type\":\"content_block_start\","
-			      "\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}");
+			      "\"index\":0,\"content_block\":");
+		if (r->calls_tool)
+			tool_block(r, s, SPAN("{}"), out);
+		else
+			buf_puts(out, "{\"type\":\"text\",\"text\":\"\"}");
+		buf_puts(out, "}");
 	} else if (i == 2) {
 		buf_puts(out, "event: ping\ndata: {\"type\": \"ping\"}");
 	} else if (i < BEFORE_DELTAS + deltas) {
-		buf_puts(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\","
-			      "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"");
-		append_words(out, i - BEFORE_DELTAS + 1, s->event_bytes);
-		buf_puts(out, "\"}}");
+		delta(r, s, i - BEFORE_DELTAS + 1, out);
 	} else if (i == BEFORE_DELTAS + deltas) {
 		buf_puts(out, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\","
 			      "\"index\":0}");
 	} else if (i == BEFORE_DELTAS + deltas + 1) {
 		buf_printf(out,
 			   "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":"
-			   "{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},"
+			   "{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
 			   "\"usage\":{\"output_tokens\":%" PRIu64 "}}",
-			   deltas);
+			   stop_reason(r), deltas);
 	} else {
 		buf_puts(out, "event: message_stop\ndata: {\"type\":\"message_stop\"}");
 	}
@@ -274,7 +318,7 @@ void reply_piece(const struct reply *r, const struct script *s, uint64_t i, stru
 bool reply_paced(const struct reply *r, const struct script *s, uint64_t i)
 {
 	return s->interval_ms && r->kind == REPLY_EVENTS && i >= BEFORE_DELTAS &&
-	       i < BEFORE_DELTAS + (uint64_t)s->events;
+	       i < BEFORE_DELTAS + deltas_of(r, s);
 }
 
 void reply_end(const struct reply *r, struct buf *out)

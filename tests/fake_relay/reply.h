@@ -23,6 +23,7 @@ struct reply {
 	uint64_t number; /* of this response, for its ids */
 	uint64_t pieces, next;
 	bool chunked, close, no_body;
+	bool calls_tool; /* what is answered is the call of a tool, in place of text */
 };
 
 /* Chooses the answer to a whole request; `connection` is told by /echo. */

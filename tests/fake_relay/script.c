@@ -16,6 +16,7 @@ static const struct number {
 	{ SPAN("X-Relay-Status"), offsetof(struct script, status), 200, 599 },
 	{ SPAN("X-Relay-Cut-After"), offsetof(struct script, cut_after), 0, 1000000 },
 	{ SPAN("X-Relay-Bytes"), offsetof(struct script, bytes), 0, (int64_t)1 << 40 },
+	{ SPAN("X-Relay-First"), offsetof(struct script, first), 1, 1000000 },
 };
 
 static const struct word {
@@ -81,10 +82,23 @@ static bool read_word(const struct header *h, struct script *s)
 	return false;
 }
 
+static bool read_tool(const struct header *h, struct script *s)
+{
+	const char *space = memchr(h->value.ptr, ' ', h->value.len);
+
+	if (!space || space[1] != '{')
+		return false;
+	s->tool = (struct span){ h->value.ptr, (size_t)(space - h->value.ptr) };
+	s->input = (struct span){ space + 1, h->value.len - s->tool.len - 1 };
+	return true;
+}
+
 static bool read_other(const struct header *h, struct script *s)
 {
 	if (span_ieq(h->name, SPAN("X-Relay-Tag")))
 		s->tag = h->value;
+	else if (span_ieq(h->name, SPAN("X-Relay-Tool")))
+		return read_tool(h, s);
 	else if (span_ieq(h->name, SPAN("X-Relay-Uncounted")))
 		s->uncounted = true;
 	else

@@ -35,7 +35,9 @@ struct script {
 	int fault;         /* enum fault */
 	int framing;       /* enum framing */
 	bool uncounted;
-	struct span tag; /* points into the request */
+	int64_t first;           /* 0: each request */
+	struct span tag;         /* these point into the request */
+	struct span tool, input; /* its name and its input as JSON; none: text is answered */
 };
 
 /* What happens where nothing is asked for. */

@@ -52,6 +52,28 @@ fault() { ask k1 -o body -w '%{http_code} %{exitcode}' -H "X-Relay-Fault: $1" "$
 	equal "$(ask k1 -H 'X-Relay-Fault: none' -o /dev/null -w '%{http_code}')" 400
 }
 
+@test "a tool is called, until its result is there" {
+	local tool='X-Relay-Tool: Bash {"command":"echo \"a\""}'
+	ask k1 -H "$tool" >body
+	equal "$(sed -n 's/^data: //p' body | jq -s -c '[.[].delta | select(.partial_json) | .partial_json | fromjson]')" \
+		'[{"command":"echo \"a\""}]'
+	equal "$(sed -n 's/^data: //p' body | jq -s -c '[.[].content_block // empty | [.type, .name, .input]]')" '[["tool_use","Bash",{}]]'
+	has '"stop_reason":"tool_use"' "$(cat body)"
+	has '"stop_reason":"end_turn"' "$(ask_tool k1 -H "$tool")"
+	equal "$(http --data '{"messages":[]}' -H "$tool" "$URL/v1/messages" | jq -c '[.stop_reason, .content[0].input.command]')" \
+		'["tool_use","echo \"a\""]'
+	equal "$(ask k1 -H 'X-Relay-Tool: Bash' -o /dev/null -w '%{http_code}')" 400
+}
+
+@test "a script may be for the first of a kind only" {
+	local i
+	for i in 1 2 3; do
+		ask k1 -H 'X-Relay-Status: 503' -H 'X-Relay-First: 2' -H 'X-Relay-Tag: a' -o /dev/null -w '%{http_code} '
+	done >statuses
+	ask k1 -H 'X-Relay-Status: 503' -H 'X-Relay-First: 2' -H 'X-Relay-Tag: b' -o /dev/null -w '%{http_code}' >>statuses
+	equal "$(cat statuses)" '503 503 200 503'
+}
+
 @test "overlap and order are counted per account" {
 	ask_later a k1 -H 'X-Relay-Fault: stall'
 	relay_wait tag=a phase=headers
