@@ -37,10 +37,12 @@ export async function until(what, condition, limit = 20000) {
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-export function start(program, args, name) {
+/* `options`: for spawn(), where it isn't as usual. */
+export function start(program, args, name, options = {}) {
 	const log = join(directory, `${++started}-${name}.log`);
 	const fd = openSync(log, 'w');
-	const child = spawn(program, args, { stdio: ['ignore', fd, fd], env: { PATH: process.env.PATH, HOME: directory } });
+	const env = { PATH: process.env.PATH, HOME: directory, ...options.env };
+	const child = spawn(program, args, { ...options, stdio: ['ignore', fd, fd], env });
 	closeSync(fd);
 	const p = { name, pid: child.pid, log: () => readFileSync(log, 'utf8'), ended: false };
 	child.on('exit', (status, signal) => {
@@ -59,6 +61,12 @@ export async function stop(p, signal = 'SIGTERM') {
 	processes.delete(p);
 	p.kill(signal);
 	await until(`${p.name} ends`, () => p.ended);
+}
+
+/* One that is to end by itself. */
+export async function ends(p, limit) {
+	await until(`${p.name} ends`, () => p.ended, limit);
+	processes.delete(p);
 }
 
 export async function startRelay() {

@@ -29,7 +29,12 @@ rest() {
 	read -r -t "$seconds" -u "$NEVER" || true
 }
 
+# A failure is told by the line of the test, not of a helper; so bats needn't follow each command of these files, which
+# takes more than the command.
+trace_less() { trap '[[ ${BASH_SOURCE[0]} == *.bash ]] || bats_debug_trap "${BASH_SOURCE[0]}"' DEBUG; }
+
 prepare() {
+	trace_less
 	DIR=$BATS_TEST_TMPDIR
 	cd "$DIR" || return
 	PROCESSES=() CLIENTS=() PORTS=() RELAY_PID='' TURNSTILE_PID='' REDIS_PID='' REDIS_URL='' STARTED=0
@@ -42,13 +47,7 @@ prepare() {
 
 # wait_for CONDITION [SECONDS]: until the shell command CONDITION succeeds. The limit is scaled when it is over, as
 # what makes the machine slow may have begun meanwhile. Who has waited for long looks less often: others work.
-# Without functrace, as the trap by which bats knows where it is makes each look thirty times as long.
 wait_for() {
-	local -
-	set +T
-	look_until "$@"
-}
-look_until() {
 	local began=${EPOCHREALTIME/./} waited=0 limit=$((${2:-20} * 1000000))
 	until eval "$1" >/dev/null 2>&1; do
 		waited=$((${EPOCHREALTIME/./} - began))

@@ -1,0 +1,111 @@
+/*
+ * all.mjs - what turnstile does to the clients that it is for. All cases at once, as most of them wait.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { hold, pause, until } from './fleet.mjs';
+import { MESSAGE, atRelay, claude, exchanges, isAnswered, relay, sdk, setPatience, turnstile, waits } from './stage.mjs';
+
+const WAIT_MS = 40000;
+const CUT = { 'X-Relay-Fault': 'cut-body', 'X-Relay-Cut-After': '5', 'X-Relay-First': '1' };
+const lines = (script) => Object.entries(script).map(([name, value]) => `${name}: ${value}`);
+const holder = (account) => hold(turnstile, relay, account, `${account}-holder`);
+const outcomes = (account, what) => exchanges(account).filter((e) => e.outcome === what);
+
+describe('Claude Code', { concurrency: true }, () => {
+	it('a prompt', async () => {
+		isAnswered(await claude('prompt', 'say hello').ended);
+		assert.deepEqual((await atRelay('prompt')).map((r) => r.phase), ['done']);
+		assert.deepEqual(exchanges('prompt').map((e) => [e.kind, e.outcome, e.position]), [['user_message', 'answered', 0]]);
+	});
+
+	it('a tool: its result passes, though another prompt waits', async () => {
+		const c = claude('tool', 'make a file', { args: ['--allowedTools', 'Bash'],
+			script: lines({ 'X-Relay-Tool': 'Bash {"command":"echo 42 >made; sleep 2","description":"makes a file"}' }) });
+		isAnswered(await c.ended);
+		assert.equal(readFileSync(join(c.cwd, 'made'), 'utf8'), '42\n');
+		assert.equal((await atRelay('tool')).length, 2);
+	});
+
+	it(`a wait of ${WAIT_MS / 1000} s`, async () => {
+		const first = await holder('waits'), c = claude('waits', 'say hello');
+		await waits('waits');
+		await pause(WAIT_MS);
+		assert.deepEqual(await atRelay('waits'), []);
+		first.hangUp();
+		isAnswered(await c.ended);
+		const [answered] = outcomes('waits', 'answered');
+		assert.ok(answered.wait_ms >= WAIT_MS, `${answered.wait_ms} ms`);
+		assert.equal(exchanges('waits').length, 2, 'it never asked again');
+	});
+
+	it('refused, and back by itself until it has its turn', async () => {
+		const first = await holder('refused');
+		await setPatience('refused', 2000);
+		const c = claude('refused', 'say hello');
+		await until('it is refused twice', () => outcomes('refused', 'queue_timeout').length >= 2, 60000);
+		first.hangUp();
+		const ended = await c.ended;
+		isAnswered(ended);
+		assert.ok(ended.events.some((e) => e.subtype === 'api_retry' && e.error_status === 503), ended.log);
+		assert.equal((await atRelay('refused')).length, 1, 'who is refused never reaches the upstream');
+	});
+
+	it('a stream that is cut is no answer: it asks again', async () => {
+		isAnswered(await claude('cut', 'say hello', { script: lines(CUT) }).ended);
+		assert.deepEqual((await atRelay('cut')).map((r) => r.phase), ['cut', 'done']);
+		assert.deepEqual(exchanges('cut').map((e) => e.outcome), ['upstream_broken', 'answered']);
+	});
+});
+
+describe('the SDK', { concurrency: true }, () => {
+	it('a stream, event by event', async () => {
+		const kinds = [];
+		for await (const event of sdk('stream').messages.stream(MESSAGE))
+			kinds.push(event.type);
+		assert.deepEqual([kinds[0], kinds.filter((kind) => kind === 'content_block_delta').length, kinds.at(-1)],
+			['message_start', 5, 'message_stop']);
+	});
+
+	it('a message that is no stream', async () => {
+		const message = await sdk('whole').messages.create(MESSAGE);
+		assert.equal(message.stop_reason, 'end_turn');
+		assert.match(message.content[0].text, /and so on/);
+	});
+
+	it('waits behind another one', async () => {
+		const first = await holder('behind'), text = sdk('behind').messages.stream(MESSAGE).finalText();
+		await waits('behind');
+		assert.deepEqual(await atRelay('behind'), []);
+		first.hangUp();
+		assert.match(await text, /and so on/);
+	});
+
+	it('refused, and back by itself', async () => {
+		const first = await holder('back');
+		await setPatience('back', 1000);
+		const text = sdk('back').messages.stream(MESSAGE).finalText();
+		await until('it is refused', () => outcomes('back', 'queue_timeout').length === 1);
+		await setPatience('back', 60000);
+		first.hangUp();
+		assert.match(await text, /and so on/);
+	});
+
+	it('refused for good: says why', async () => {
+		const first = await holder('refusal');
+		await setPatience('refusal', 1000);
+		const error = await sdk('refusal', {}, { maxRetries: 0 }).messages.create(MESSAGE).catch((e) => e);
+		assert.equal(error.status, 503);
+		assert.equal(error.type, 'queue_timeout');
+		assert.ok(error.message.length > 20, error.message);
+		first.hangUp();
+	});
+
+	it('a stream that is cut is an error, never the end', async () => {
+		const error = await sdk('cut-sdk', CUT).messages.stream(MESSAGE).finalText().then((text) => `resolved to ${text}`, (e) => e);
+		assert.ok(error instanceof Error, String(error));
+		assert.match(await sdk('cut-sdk', CUT).messages.stream(MESSAGE).finalText(), /and so on/);
+	});
+});

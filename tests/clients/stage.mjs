@@ -1,0 +1,76 @@
+/*
+ * stage.mjs - one turnstile in front of the fake relay, and the clients: Claude Code in print mode, and the SDK.
+ *
+ * Each case has an account of its own, which its clients name in a header. What the relay does with a request, a header
+ * says as well.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import Anthropic from '@anthropic-ai/sdk';
+import { accountOf, directory, ends, json, scaled, start, startRelay, startTurnstile, stopAll, until } from './fleet.mjs';
+
+export let relay, turnstile;
+
+before(async () => {
+	relay = await startRelay();
+	turnstile = await startTurnstile('turnstile', { relay });
+});
+
+after(async () => {
+	assert.deepEqual(await stopAll(), []);
+});
+
+/* What turnstile wrote about requests of that account. */
+export const exchanges = (account) => turnstile.log().split('\n').filter((line) => line.includes('"msg":"exchange"'))
+	.map((line) => JSON.parse(line)).filter((line) => line.account === account);
+
+/* What the relay has seen of an account. */
+export async function atRelay(account) {
+	const { requests } = await json(`http://${relay.address}/__relay/stats`);
+	return requests.filter((r) => r.tag === account && r.method === 'POST');
+}
+
+export const waits = (account) => until(`${account} is in line`, async () => (await accountOf(turnstile, account)).waiting === 1);
+
+/* From now on requests of that account wait so long at most. */
+export async function setPatience(account, timeoutMs) {
+	await json(`${turnstile.admin}/api/queues/${account}/config`, { method: 'PUT', headers: { 'content-type': 'application/json' },
+		body: JSON.stringify({ timeoutMs }) });
+	await until('it is in effect', async () => (await json(`${turnstile.admin}/api/queues/${account}/config`)).timeoutMs === timeoutMs);
+}
+
+/*
+ * Claude Code is asked `prompt`, and ends. `script`: headers for the relay. In a home and a directory of its own, `cwd`.
+ * Its `ended` resolves to what it printed: `events`, of which the last one is `result`.
+ */
+export function claude(account, prompt, { script = [], args = [] } = {}) {
+	const home = join(directory, `home-${account}`), cwd = join(directory, `work-${account}`);
+	mkdirSync(home);
+	mkdirSync(cwd);
+	const p = start(process.env.CLAUDE, ['-p', prompt, '--output-format', 'stream-json', '--verbose', ...args], `claude-${account}`, {
+		cwd,
+		env: {
+			HOME: home, ANTHROPIC_BASE_URL: turnstile.url, ANTHROPIC_API_KEY: 'sk-ant-made-up',
+			ANTHROPIC_CUSTOM_HEADERS: [`X-Account: ${account}`, `X-Relay-Tag: ${account}`, ...script].join('\n'),
+			CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', DISABLE_AUTOUPDATER: '1',
+		},
+	});
+	const ended = ends(p, 90000).then(() => {
+		const events = p.log().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+		return { events, result: events.at(-1), log: p.log() };
+	});
+	return { cwd, ended };
+}
+
+export const isAnswered = ({ result, log }) => {
+	assert.equal(result?.type, 'result', log);
+	assert.equal(result.is_error, false, log);
+	assert.match(result.result, /and so on/);
+};
+
+export const sdk = (account, script = {}, options = {}) => new Anthropic({ baseURL: turnstile.url, apiKey: 'made-up',
+	timeout: scaled(60000), defaultHeaders: { 'X-Account': account, 'X-Relay-Tag': account, ...script }, ...options });
+
+export const MESSAGE = { model: 'claude-fake-1', max_tokens: 100, messages: [{ role: 'user', content: 'hello' }] };
