@@ -13,6 +13,7 @@ import './keyboard.mjs';
 import './cost.mjs';
 import './faults.mjs';
 import './looks.mjs';
+import './ends.mjs';
 
 test('no page had anything to complain about', () => {
 	assert.deepEqual(complaints, []);

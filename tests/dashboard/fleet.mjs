@@ -14,7 +14,10 @@ export const directory = mkdtempSync(join(tmpdir(), 'turnstile-dashboard-'));
 const processes = new Set();
 const requests = new Set();
 const faults = []; /* who didn't end as one should */
-let started = 0;
+let started = 0, isOver = false;
+
+/* How long Node may take to end when all is stopped; what keeps it then was left by a test. */
+const GRACE_MS = 5000;
 
 export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -37,19 +40,25 @@ export async function until(what, condition, limit = 20000) {
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-/* `options`: for spawn(), where it isn't as usual. */
-export function start(program, args, name, options = {}) {
+/* None outlives this process, whatever ends it. */
+process.on('exit', () => processes.forEach((p) => p.kill('SIGKILL')));
+
+/* `options`: for spawn(), where it isn't as usual. `mayFail`: a status that isn't 0 is no fault. */
+export function start(program, args, name, { mayFail = name === 'redis', ...options } = {}) {
+	if (isOver)
+		throw new Error(`${name} is started by a test that is over`);
 	const log = join(directory, `${++started}-${name}.log`);
 	const fd = openSync(log, 'w');
 	const env = { PATH: process.env.PATH, HOME: directory, ...options.env };
 	const child = spawn(program, args, { ...options, stdio: ['ignore', fd, fd], env });
 	closeSync(fd);
 	const p = { name, pid: child.pid, log: () => readFileSync(log, 'utf8'), ended: false };
+	child.unref(); /* what waits for it has a limit; it alone keeps nobody */
 	child.on('exit', (status, signal) => {
 		p.ended = true;
 		const bad = status !== 0 && signal !== 'SIGKILL' && signal !== 'SIGTERM';
 		/* A Redis whose port is taken ends as well; another one is tried. */
-		if ((bad && name !== 'redis') || /Sanitizer|runtime error/.test(p.log()))
+		if ((bad && !mayFail) || /Sanitizer|runtime error/.test(p.log()))
 			faults.push(`${name} ended with ${status ?? signal}:\n${p.log().slice(-4000)}`);
 	});
 	p.kill = (signal) => child.kill(signal);
@@ -57,10 +66,11 @@ export function start(program, args, name, options = {}) {
 	return p;
 }
 
-export async function stop(p, signal = 'SIGTERM') {
-	processes.delete(p);
+export async function stop(p, signal = 'SIGTERM', limit = 20000) {
+	p.isStopped = true;
 	p.kill(signal);
-	await until(`${p.name} ends`, () => p.ended);
+	await until(`${p.name} ends`, () => p.ended, limit);
+	processes.delete(p);
 }
 
 /* One that is to end by itself. */
@@ -170,20 +180,28 @@ export async function startTurnstile(instance, { redis: server, relay, options =
 	return Object.assign(p, { url: `http://${address}`, admin: `http://${admin}`, token: all['admin.token'] });
 }
 
-/* Everything, also what a failed test left. Returns who had ended by itself, or badly. */
+/*
+ * Everything, also what a failed test left. Returns who had ended by itself, or badly. The last call of a run: Node
+ * ends soon after it, whatever a failed test still listens to or waits for.
+ */
 export async function stopAll() {
+	isOver = true;
 	for (const p of processes) {
-		if (p.ended)
+		if (p.ended && !p.isStopped)
 			faults.push(`${p.name} ended by itself:\n${p.log().slice(-2000)}`);
 	}
 	for (const r of requests)
 		r.destroy();
 	for (const name of ['turnstile', 'rest']) {
 		const some = [...processes].filter((p) => name === 'rest' || (p.name !== 'redis' && p.name !== 'relay'));
-		await Promise.all(some.map((p) => p.ended || stop(p).catch(() => stop(p, 'SIGKILL'))));
+		await Promise.all(some.map((p) => p.ended || stop(p, 'SIGTERM', 5000).catch(() => stop(p, 'SIGKILL'))));
 		some.forEach((p) => processes.delete(p));
 	}
 	rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
+	setTimeout(() => {
+		console.error(`still open ${GRACE_MS} ms after the tests: ${process.getActiveResourcesInfo().join(', ')}`);
+		process.exit(1);
+	}, GRACE_MS).unref();
 	return faults;
 }
 
@@ -220,9 +238,12 @@ export function ask(turnstile, account, tag, fields = {}) {
 
 export const HOLDS = { 'x-relay-fault': 'stall', 'x-relay-cut-after': '3' };
 
+/* What is answered; throws where that is an error, so that no step of a test fails unseen. */
 export async function json(url, options = {}) {
-	const response = await fetch(url, options);
-	return response.json();
+	const response = await fetch(url, options), text = await response.text();
+	if (!response.ok)
+		throw new Error(`${options.method ?? 'GET'} ${url}: ${response.status} ${text}`);
+	return JSON.parse(text);
 }
 
 /* What the relay knows of the request with that tag; undefined: it never came. */

@@ -221,7 +221,9 @@ test('settings: refused with the API’s words, in effect on every instance, dro
 	await click('Settings');
 	await page.fill('#edit-delayMs', '99999');
 	await click('Save');
-	const refused = await json(`${fleet[1].admin}/api/config`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"delayMs":99999}' });
+	const refusal = await fetch(`${fleet[1].admin}/api/config`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"delayMs":99999}' });
+	assert.equal(refusal.status, 400);
+	const refused = await refusal.json();
 	await shows('why not', async () => await page.locator('#edit-error').textContent() === refused.error.message);
 	await page.fill('#edit-delayMs', 'soon');
 	await click('Save');
