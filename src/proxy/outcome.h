@@ -4,7 +4,8 @@
  * Status, error type, code, message, log word and metric label come from here and can't disagree;
  * `turnstile codes` prints the rows, turnstile(1) is made from that, and tests/lint/outcomes compares
  * README.md's short table with it. The body's shape is the Claude API's (see its documentation,
- * "Errors"), the codes are the relays'.
+ * "Errors"), the codes are the relays'. No type is overloaded_error: Claude Code gives up after three
+ * of these and doesn't show their message; any other 503 it tries eleven times.
  */
 #pragma once
 
@@ -53,18 +54,18 @@
 	  "NOT_IMPLEMENTED", OUTCOME_CLOSE,                                                \
 	  "CONNECT, and transfer codings other than chunked, are not served here",         \
 	  "CONNECT, or a transfer coding other than chunked")                              \
-	X(TOO_MANY_CONNECTIONS, "too_many_connections", 503, "overloaded_error",           \
+	X(TOO_MANY_CONNECTIONS, "too_many_connections", 503, "api_error",                  \
 	  "TOO_MANY_CONNECTIONS", OUTCOME_CLOSE | OUTCOME_RETRY,                           \
 	  "too many connections from this address; try again later",                       \
 	  "listen.max_connections_per_address is reached; no exchange, so no line "        \
 	  "in the log")                                                                    \
 	X(QUEUE_TIMEOUT, "queue_timeout", 503, "queue_timeout", "QUEUE_TIMEOUT",           \
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                   \
-	  "waited too long for the account's turn; try again",                             \
+	  "waited too long for the account's turn",                                        \
 	  "waited queue.timeout_ms for its turn")                                          \
 	X(QUEUE_FULL, "queue_full", 503, "queue_full", "QUEUE_FULL",                       \
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                   \
-	  "too many requests wait for this account; try again later",                      \
+	  "too many requests wait for this account",                                       \
 	  "queue.max_waiting requests of the account wait already")                        \
 	X(QUEUE_REMOVED, "queue_removed", 503, "queue_removed", "QUEUE_REMOVED",           \
 	  OUTCOME_QUEUE | OUTCOME_RETRY,                                                   \
@@ -88,7 +89,7 @@
 	  "REQUEST_TOO_LARGE", 0,                                                          \
 	  "the request's body is larger than listen.max_body_bytes",                       \
 	  "looked at, and larger than listen.max_body_bytes")                              \
-	X(BUFFERS_FULL, "buffers_full", 503, "overloaded_error", "BUFFERS_FULL",           \
+	X(BUFFERS_FULL, "buffers_full", 503, "api_error", "BUFFERS_FULL",                  \
 	  OUTCOME_RETRY,                                                                   \
 	  "too many bytes wait in the queue; try again later",                             \
 	  "the bodies that are kept reach listen.max_buffered_bytes together, those in "   \
@@ -105,7 +106,7 @@
 	  "UPSTREAM_TIMEOUT", 0,                                                           \
 	  "the upstream didn't answer in time",                                            \
 	  "silent for upstream.request_timeout_ms")                                        \
-	X(SHUTTING_DOWN, "shutting_down", 503, "overloaded_error", "SHUTTING_DOWN",        \
+	X(SHUTTING_DOWN, "shutting_down", 503, "api_error", "SHUTTING_DOWN",               \
 	  OUTCOME_RETRY,                                                                   \
 	  "this instance is shutting down; try again",                                     \
 	  "this instance is being stopped")
@@ -129,5 +130,8 @@ struct outcome_info {
 
 extern const struct outcome_info outcome_info[OUTCOME_COUNT];
 
-/* Appends the error body that tells the client of this outcome. */
-void outcome_body(enum outcome outcome, const char *request_id, struct buf *to);
+/*
+ * Appends the error body that tells the client of this outcome: the row's message, and behind a colon
+ * what is known of this case ("": nothing).
+ */
+void outcome_body(enum outcome outcome, const char *more, const char *request_id, struct buf *to);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "proxy/access_log.h"
+#include "proxy/error_reply.h"
 #include "proxy/exchange.h"
 #include "proxy/forwarding.h"
 #include "proxy/intake.h"
@@ -194,16 +195,18 @@ void proxy_use(struct proxy *p, struct tls_identity *identity)
 		connections_use(http_server_connections(p->server), identity);
 }
 
-/* For connections of which nothing was read: the listener writes it as it is. */
+/* For connections of which nothing was read, Origin neither: the listener writes it as it is. */
 static void write_too_many(struct buf *to)
 {
 	const struct outcome_info *o = &outcome_info[OUTCOME_TOO_MANY_CONNECTIONS];
 	CLEANUP(buf_clear) struct buf body = { 0 };
 
-	outcome_body(OUTCOME_TOO_MANY_CONNECTIONS, "", &body);
+	outcome_body(OUTCOME_TOO_MANY_CONNECTIONS, "", "", &body);
 	buf_printf(to,
 		   "HTTP/1.1 %d Service Unavailable\r\nContent-Type: application/json\r\n"
 		   "Content-Length: %zu\r\nRetry-After: 1\r\nX-Should-Retry: true\r\n"
+		   "Access-Control-Allow-Origin: *\r\n"
+		   "Access-Control-Expose-Headers: " EXPOSED_FIELDS "\r\n"
 		   "Connection: close\r\n\r\n",
 		   o->status, body.len);
 	buf_append(to, body.data, body.len);

@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/limited.h"
+#include "proxy/error_reply.h"
 #include "request/error_object.h"
 
 enum { EVENT_DATA_MAX = 64 * 1024 }; /* a larger error is told by its status */
@@ -136,6 +136,16 @@ static void add_timing(struct exchange *x, struct buf *text, struct field_list *
 	field_list_add(fields, SPAN("server-timing"), buf_span(text));
 }
 
+/* What every response has that is our own. */
+static void add_own_fields(const struct exchange *x, struct field_list *fields)
+{
+	field_list_add(fields, SPAN("request-id"), span_of(x->id));
+	if (!headers_get(http_request_headers(x->request), SPAN("origin")).ptr)
+		return;
+	field_list_add(fields, SPAN("access-control-allow-origin"), SPAN("*"));
+	field_list_add(fields, SPAN("access-control-expose-headers"), SPAN(EXPOSED_FIELDS));
+}
+
 /* The body of a response that is all here already: it can go out with its head in one piece. */
 static struct buf whole_response(struct exchange *x, int64_t length)
 {
@@ -151,10 +161,7 @@ static struct buf whole_response(struct exchange *x, int64_t length)
 	return body;
 }
 
-enum {
-	RELAY_QUEUES_EVERY_MS = 60 * 1000,
-	RETRIED_MAX_S = 60, /* Claude Code and the SDKs wait no longer before they try again */
-};
+enum { RELAY_QUEUES_EVERY_MS = 60 * 1000 };
 
 /* The relay refused it by a queue of its own, which stands behind ours: that is hardly meant. */
 static void warn_of_relay_queue(struct exchange *x, const struct headers *from)
@@ -219,7 +226,7 @@ static void begin_events(struct exchange *x)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		field_list_add(&list, fields[i].name, fields[i].value);
-	field_list_add(&list, SPAN("request-id"), span_of(x->id));
+	add_own_fields(x, &list);
 	x->status = 200;
 	tell(x, TOLD_PINGS);
 	x->proxy->counters.heartbeat_responses++;
@@ -339,83 +346,34 @@ void reply_end(struct exchange *x)
 
 /* --- our own ---------------------------------------------------------------------------------- */
 
-static void add_retry(const struct exchange *x, struct buf *text, struct field_list *fields)
+static void respond_error(struct exchange *x, struct error_reply *r)
 {
-	bool held = x->outcome == OUTCOME_ACCOUNT_LIMITED;
-	int64_t held_s = (x->held_until_ms - clock_ms() + 999) / 1000;
-	int64_t s = held ? MAX(held_s, 1) : queue_retry_after_s(x->proxy->queue, &x->place);
+	CLEANUP(buf_clear) struct buf timing = { 0 };
 
-	buf_printf(text, "%lld", (long long)s);
-	field_list_add(fields, SPAN("retry-after"), buf_span(text));
-	/* Some clients don't obey so long a time, and would come again and again. */
-	field_list_add(fields, SPAN("x-should-retry"),
-		       s > RETRIED_MAX_S ? SPAN("false") : SPAN("true"));
-}
-
-static void respond(struct exchange *x, int status, struct field_list *fields, struct span body)
-{
-	CLEANUP(buf_clear) struct buf timing = { 0 }, retry = { 0 };
-
-	field_list_add(fields, SPAN("request-id"), span_of(x->id));
-	add_timing(x, &timing, fields);
-	if (outcome_info[x->outcome].flags & OUTCOME_RETRY)
-		add_retry(x, &retry, fields);
-	x->status = status;
+	add_own_fields(x, &r->fields);
+	add_timing(x, &timing, &r->fields);
+	x->status = r->status;
 	tell(x, TOLD_ERROR);
-	x->bytes_out += (int64_t)body.len;
+	x->bytes_out += (int64_t)r->body.len;
 	http_request_respond(x->request,
 			     &(struct http_response){
-				     .status = status,
-				     .fields = fields->fields,
-				     .count = fields->count,
-				     .body = body,
+				     .status = r->status,
+				     .fields = r->fields.fields,
+				     .count = r->fields.count,
+				     .body = buf_span(&r->body),
 				     .refuses = outcome_info[x->outcome].flags & OUTCOME_CLOSE,
 			     });
 }
 
-/* What the upstream said to the one whose turn it was: its words, with a time of now. */
-static bool reply_with_refusal(struct exchange *x)
-{
-	CLEANUP(field_list_clear) struct field_list fields = { 0 };
-	struct limited_refusal refusal;
-
-	if (!x->held_refusal || !limited_read(span_of(x->held_refusal), &refusal))
-		return false;
-	for (size_t i = 0; i < refusal.count; i++)
-		field_list_add(&fields, refusal.fields[i].name, refusal.fields[i].value);
-	field_list_add(&fields, SPAN("x-turnstile-held"), SPAN("quota"));
-	respond(x, refusal.status, &fields, refusal.body);
-	return true;
-}
-
-static void respond_error(struct exchange *x)
-{
-	const struct outcome_info *o = &outcome_info[x->outcome];
-	CLEANUP(field_list_clear) struct field_list fields = { 0 };
-	CLEANUP(buf_clear) struct buf body = { 0 };
-
-	if (x->outcome == OUTCOME_ACCOUNT_LIMITED && reply_with_refusal(x))
-		return;
-	outcome_body(x->outcome, x->id, &body);
-	field_list_add(&fields, SPAN("content-type"), SPAN("application/json"));
-	if (o->flags & OUTCOME_QUEUE)
-		field_list_add(&fields, SPAN("x-user-message-queue-error"), span_of(o->type));
-	respond(x, o->status, &fields, buf_span(&body));
-}
-
 /* The same, behind pings. */
-static void tell_error(struct exchange *x)
+static void tell_error(struct exchange *x, struct error_reply *r)
 {
-	CLEANUP(buf_clear) struct buf body = { 0 };
-	struct limited_refusal refusal;
+	CLEANUP(buf_clear) struct buf own = { 0 };
+	bool can_be_told = !r->is_upstreams || error_object_is(buf_span(&r->body));
 
-	if (x->held_refusal && limited_read(span_of(x->held_refusal), &refusal) &&
-	    error_object_is(refusal.body)) {
-		tell_event(x, TOLD_ERROR, refusal.status, refusal.body);
-		return;
-	}
-	outcome_body(x->outcome, x->id, &body);
-	tell_event(x, TOLD_ERROR, outcome_info[x->outcome].status, buf_span(&body));
+	if (!can_be_told)
+		outcome_body(x->outcome, "", x->id, &own);
+	tell_event(x, TOLD_ERROR, r->status, buf_span(can_be_told ? &r->body : &own));
 }
 
 void reply_cut(struct exchange *x)
@@ -435,10 +393,14 @@ void reply_finish(struct exchange *x)
 		return; /* it has got everything, or is gone */
 	if (x->client == CLIENT_GONE || !outcome_info[x->outcome].type) {
 		reply_cut(x);
-	} else if (x->told == TOLD_NOTHING) {
-		respond_error(x);
-	} else if (x->told == TOLD_PINGS) {
-		tell_error(x);
+	} else if (x->told == TOLD_NOTHING || x->told == TOLD_PINGS) {
+		CLEANUP(error_reply_clear) struct error_reply r = { 0 };
+
+		error_reply_make(x, &r);
+		if (x->told == TOLD_NOTHING)
+			respond_error(x, &r);
+		else
+			tell_error(x, &r);
 	} else {
 		tell(x, TOLD_CUT);
 		wake(x); /* takes what is there first */

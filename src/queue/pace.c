@@ -142,6 +142,16 @@ int64_t pace_turn_ms(const struct pace *p, const char *account)
 	return turn_ms(p, find(p, account));
 }
 
+int64_t pace_running_since_ms(const struct pace *p, const char *account)
+{
+	const struct entry *e = find(p, account);
+	int64_t since = 0;
+
+	for (int64_t i = 0; e && i < e->running_count; i++)
+		since = !i || e->running[i] < since ? e->running[i] : since;
+	return since;
+}
+
 /* What is left of a turn; one that is longer than usual takes a while longer. */
 static int64_t left_ms(int64_t length_ms, int64_t ran_ms)
 {

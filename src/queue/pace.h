@@ -32,6 +32,9 @@ void pace_ended(struct pace *p, const char *account, int64_t began_ms, int64_t e
 /* How long one of its turns takes. */
 int64_t pace_turn_ms(const struct pace *p, const char *account);
 
+/* When its turn began that has been running for longest; 0: none does, as far as is known here. */
+int64_t pace_running_since_ms(const struct pace *p, const char *account);
+
 /* Of whom the next turn is a question. */
 struct pace_question {
 	const char *account;

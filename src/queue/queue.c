@@ -319,6 +319,13 @@ int64_t queue_estimate_ms(const struct queue_place *p)
 	return p->joined_ms && before(p) ? estimate_ms(p, before(p)) : 0;
 }
 
+int64_t queue_running_ms(const struct queue_place *p)
+{
+	int64_t since_ms = p->queue ? pace_running_since_ms(p->queue->pace, p->ticket.account) : 0;
+
+	return since_ms ? clock_ms() - since_ms : -1;
+}
+
 int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
 {
 	int64_t ms;

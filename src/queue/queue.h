@@ -110,6 +110,12 @@ void queue_release(struct queue_place *p);
 int64_t queue_estimate_ms(const struct queue_place *p);
 
 /*
+ * For how long the account's turn has been running that began first, as far as this process knows;
+ * -1: it knows of none. For a place that has joined, or has left.
+ */
+int64_t queue_running_ms(const struct queue_place *p);
+
+/*
  * When a client that isn't served now should come again, for Retry-After: at once if its place is
  * kept, when there is room if the line was full, and else when its turn would have been. A NULL
  * place: after a turn of any account. 1 to 60 seconds.

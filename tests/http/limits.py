@@ -267,7 +267,7 @@ def not_displaced(p):
         all_read(p)
         time.sleep(1.2)
         post_message(s, 50000)
-        error_of(read_response(Reader(s)), 503, "overloaded_error", "BUFFERS_FULL")
+        error_of(read_response(Reader(s)), 503, "api_error", "BUFFERS_FULL")
         for other, rest in (a, left[0]), (b, left[1]):
             other.sendall(rest)
             check(read_response(Reader(other)).status == 200, p.outcomes())
@@ -458,7 +458,7 @@ def per_address(p):
     held = three_served(p)
     with p.connect() as s:
         m = read_response(Reader(s))
-        error_of(m, 503, "overloaded_error", "TOO_MANY_CONNECTIONS")
+        error_of(m, 503, "api_error", "TOO_MANY_CONNECTIONS")
     held.pop().close()
     wait_served(p)
     for s in held:

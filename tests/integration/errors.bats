@@ -57,6 +57,32 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 	(($(header server-timing b.head | sed -n 's/.*queue;dur=\([0-9]*\).*/\1/p') >= 1000))
 }
 
+@test "a refusal says what is going on in its line" {
+	start_turnstile -o queue.timeout_ms=1500
+	turn a k1
+	told c
+	has "waited too long for the account's turn: 2 s so far, 1 request before it (about " "$(jq -r .error.message c.body)"
+	has ' more), the present turn began ' "$(jq -r .error.message c.body)"
+	has ' ago, its place in line is kept' "$(jq -r .error.message c.body)"
+	equal "$(header retry-after c.head)" 1
+}
+
+@test "a script on a web page hears our own errors, and the relay's as they are" {
+	start_turnstile -o queue.timeout_ms=1000
+	ask k1 -o a.body -D a.head -H 'Origin: https://example.org'
+	equal "$(header access-control-allow-origin a.head)" ''
+	turn b k1
+	told c -H 'Origin: https://example.org'
+	equal "$(header access-control-allow-origin c.head)" '*'
+	has 'request-id, retry-after' "$(header access-control-expose-headers c.head)"
+	told d
+	equal "$(header access-control-allow-origin d.head)" ''
+	http -o e.body -D e.head -H 'Origin: https://example.org' -H 'Transfer-Encoding: gzip, chunked' -d x \
+		"$URL/v1/messages" || true
+	has 'HTTP/1.1 501' "$(head -n 1 e.head)"
+	equal "$(header access-control-allow-origin e.head)" '*'
+}
+
 @test "queue full" {
 	start_turnstile -o queue.max_waiting=1
 	turn a k1
@@ -97,7 +123,7 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 	BODY=large ask_later b k1
 	in_line b k1 1
 	BODY=large told c
-	is_error c 503 overloaded_error BUFFERS_FULL
+	is_error c 503 api_error BUFFERS_FULL
 	is_retried c
 	# What isn't looked at passes all the same.
 	equal "$(http -d @large -o /dev/null -w '%{http_code}' "$URL/v1/messages/count_tokens")" 200
@@ -114,7 +140,7 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 		sent "$name"
 	done
 	BODY=large told e
-	is_error e 503 overloaded_error BUFFERS_FULL
+	is_error e 503 api_error BUFFERS_FULL
 	exchange_wait '.outcome == "buffers_full" and .kind == "user_message"'
 	equal "$(BODY=result ask k1 -o /dev/null -w '%{http_code}')" 200
 	hang_up b # its room is free again
@@ -171,7 +197,7 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 	in_line b k1 1
 	kill "$TURNSTILE_PID"
 	await b
-	is_error b 503 overloaded_error SHUTTING_DOWN
+	is_error b 503 api_error SHUTTING_DOWN
 	is_retried b
 	hang_up a
 	ended "$TURNSTILE_PID"

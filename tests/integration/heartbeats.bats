@@ -50,8 +50,9 @@ error_of() {
 
 @test "pings until the turn, then the relay's events byte for byte" {
 	start_turnstile "${PINGS[@]}"
-	wait_behind a -H 'X-Relay-Header: X-Late: 1'
+	wait_behind a -H 'X-Relay-Header: X-Late: 1' -H 'Origin: https://example.org'
 	pinged a 3
+	equal "$(header access-control-allow-origin a.head)" '*'
 	equal "$(header content-type a.head)" 'text/event-stream; charset=utf-8'
 	has 'HTTP/1.1 200' "$(cat a.head)"
 	has req_ "$(header request-id a.head)"

@@ -84,6 +84,7 @@ static struct {
 	struct transfer *transfer; /* the latest one; NULL: none, or it was freed */
 	int transfers, transfers_freed, shadows, shadows_released;
 	struct queue_place *place; /* the latest that joined */
+	int64_t running_ms;        /* of the account's turn */
 	bool shadow_used;
 } world;
 
@@ -369,6 +370,17 @@ void queue_release(struct queue_place *p)
 {
 	if (p->queue)
 		p->queue->releases++;
+}
+
+int64_t queue_estimate_ms(const struct queue_place *p)
+{
+	CHECK(p->before > 0);
+	return 61000;
+}
+
+int64_t queue_running_ms(const struct queue_place *p)
+{
+	return p->queue ? world.running_ms : -1;
 }
 
 int queue_retry_after_s(const struct queue *q, const struct queue_place *p)

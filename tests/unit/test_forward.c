@@ -103,14 +103,16 @@ static void test_content_length(void)
 
 static void test_error_body(void)
 {
-	CLEANUP(buf_clear) struct buf b = { 0 };
+	CLEANUP(buf_clear) struct buf b = { 0 }, more = { 0 };
 
-	outcome_body(OUTCOME_QUEUE_TIMEOUT, "req_1", &b);
+	outcome_body(OUTCOME_QUEUE_TIMEOUT, "", "req_1", &b);
 	CHECK_STR(
 		buf_str(&b),
 		"{\"type\":\"error\",\"error\":{\"type\":\"queue_timeout\",\"code\":\"QUEUE_TIMEOUT\","
-		"\"message\":\"waited too long for the account's turn; try again\"},"
+		"\"message\":\"waited too long for the account's turn\"},"
 		"\"request_id\":\"req_1\"}");
+	outcome_body(OUTCOME_QUEUE_TIMEOUT, "3 \"s\"", "req_1", &more);
+	CHECK(strstr(buf_str(&more), "account's turn: 3 \\\"s\\\"\"},"));
 }
 
 int main(void)

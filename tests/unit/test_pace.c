@@ -73,6 +73,8 @@ static void test_estimate(void)
 	struct pace *p = pace_new();
 
 	had(p, "a", 1000);
+	CHECK_INT(pace_running_since_ms(p, "a"), 0);
+	CHECK_INT(pace_running_since_ms(p, "nobody"), 0);
 	CHECK_INT(estimate(p, 1, 1, 0), 500); /* somebody else's turn, who knows since when */
 	pace_began(p, "a", 10000);
 	CHECK_INT(estimate(p, 1, 1, 10000), 1000);
@@ -81,6 +83,7 @@ static void test_estimate(void)
 	CHECK_INT(estimate(p, 3, 1, 10400), 2600);
 	CHECK_INT(estimate(p, 1000, 1, 10400), 999600);
 	pace_began(p, "a", 10200); /* two turns */
+	CHECK_INT(pace_running_since_ms(p, "a"), 10000);
 	CHECK_INT(estimate(p, 2, 2, 10400), 600);
 	CHECK_INT(estimate(p, 3, 2, 10400), 800);
 	CHECK_INT(estimate(p, 4, 2, 10400), 1600);
