@@ -66,6 +66,8 @@
 	     "Responses of the upstream, by class of status.", put_responses)                      \
 	MANY("turnstile_upstream_limits_total", "counter",                                         \
 	     "Refusals by the upstream of requests that had a turn, by kind of limit.", put_limits) \
+	MANY("turnstile_upstream_retries_total", "counter",                                         \
+	     "Of these, after which the request kept its turn to be sent again.", put_retries)         \
 	ONE("turnstile_upstream_connect_failures_total", "counter",                                \
 	    "Requests for which the upstream couldn't be reached.", connect_failures(s))           \
 	ONE("turnstile_upstream_up", "gauge", "Whether the upstream can be reached, as far as known.", \
@@ -246,6 +248,16 @@ static void put_limits(struct buf *to, const char *name, const struct metrics_so
 	for (int kind = LIMIT_NONE + 1; kind < LIMIT_KIND_COUNT; kind++)
 		buf_printf(to, "%s{kind=\"%s\"} %" PRId64 "\n", name, limit_kind_names[kind],
 			   proxy_counters(s->proxy)->limits[kind]);
+}
+
+/* Only what queue.retry can name. */
+static void put_retries(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	static const enum limit_kind kinds[] = { LIMIT_THROTTLE, LIMIT_OVERLOADED };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		buf_printf(to, "%s{kind=\"%s\"} %" PRId64 "\n", name, limit_kind_names[kinds[i]],
+			   proxy_counters(s->proxy)->retries[kinds[i]]);
 }
 
 static int64_t down_ms(const struct metrics_source *s)

@@ -41,6 +41,7 @@ static const struct {
 	OVERRIDE(max_waiting_per_share),
 	OVERRIDE(release_on),
 	OVERRIDE(on_limit),
+	OVERRIDE(retry),
 };
 
 struct account_section {

@@ -23,6 +23,7 @@ struct account_terms {
 	int64_t turns, interval_ms;
 	enum release_on release_on;
 	unsigned on_limit; /* set of enum on_limit */
+	unsigned retry;    /* set of enum retry */
 };
 
 /* The terms of that account, by the configuration as it is now. Computed here and nowhere else. */

@@ -23,6 +23,7 @@ enum on_backend_error { ON_BACKEND_ERROR_REJECT, ON_BACKEND_ERROR_FORWARD, ON_BA
 enum on_lock_lost { ON_LOCK_LOST_CONTINUE, ON_LOCK_LOST_ABORT };
 enum startup_cleanup { STARTUP_CLEANUP_OWN, STARTUP_CLEANUP_ALL, STARTUP_CLEANUP_OFF };
 enum on_limit { ON_LIMIT_THROTTLE = 1, ON_LIMIT_QUOTA = 2 }; /* a set */
+enum retry { RETRY_THROTTLE = 1, RETRY_OVERLOADED = 2 };     /* a set */
 enum queue_mode { QUEUE_MODE_ENFORCE, QUEUE_MODE_OBSERVE, QUEUE_MODE_OFF };
 enum queue_order { QUEUE_ORDER_FAIR, QUEUE_ORDER_ARRIVAL };
 
@@ -124,6 +125,7 @@ struct config {
 		enum on_backend_error on_backend_error;
 		enum on_lock_lost on_lock_lost;
 		unsigned on_limit; /* set of enum on_limit */
+		unsigned retry;    /* set of enum retry */
 		enum startup_cleanup startup_cleanup;
 		int64_t cleanup_interval_ms;
 	} queue;

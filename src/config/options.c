@@ -49,7 +49,8 @@ static const char *const on_lock_lost_words[] = {
 	[ON_LOCK_LOST_CONTINUE] = "continue",
 	[ON_LOCK_LOST_ABORT] = "abort",
 };
-static const char *const on_limit_words[] = { "throttle", "quota" }; /* bits of enum on_limit */
+static const char *const on_limit_words[] = { "throttle", "quota" };   /* bits of enum on_limit */
+static const char *const retry_words[] = { "throttle", "overloaded" }; /* bits of enum retry */
 static const char *const startup_cleanup_words[] = {
 	[STARTUP_CLEANUP_OWN] = "own",
 	[STARTUP_CLEANUP_ALL] = "all",
@@ -271,6 +272,8 @@ const struct option options[] = {
 	{ "queue", "on_limit", WORDS(queue.on_limit, on_limit_words), .preset = "throttle",
 	  RELOADABLE,
 	  .help = "Limits of the upstream for which an account's line is held; empty: none." },
+	{ "queue", "retry", WORDS(queue.retry, retry_words), .preset = "", RELOADABLE,
+	  .help = "Refusals of the upstream after which a request is sent again, with its turn." },
 	{ "queue", "startup_cleanup",
 	  WORD(enum startup_cleanup, queue.startup_cleanup, startup_cleanup_words),
 	  .preset = "own",

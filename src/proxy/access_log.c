@@ -81,7 +81,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 
 /* Fields that lines of few exchanges have, at the end. */
 struct extra {
-	struct log_field fields[4]; /* the first one without a key ends the line */
+	struct log_field fields[5]; /* the first one without a key ends the line */
 	size_t count;
 };
 
@@ -96,6 +96,7 @@ static struct extra extra_of(const struct exchange *x)
 	struct extra e = { 0 };
 
 	add_known(&e, "event_status", x->event_status, x->event_status);
+	add_known(&e, "retries", x->retries, x->retries);
 	add_known(&e, "would_position", x->would_position >= 0, x->would_position);
 	add_known(&e, "would_wait_ms", x->would_wait_ms >= 0, x->would_wait_ms);
 	return e;
@@ -134,6 +135,6 @@ void access_log_exchange(const struct exchange *x)
 		 rank(p), LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
 		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
 		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error), extra.fields[0],
-		 extra.fields[1], extra.fields[2]);
+		 extra.fields[1], extra.fields[2], extra.fields[3]);
 	count_end(x, gated, wait);
 }

@@ -216,8 +216,9 @@ static void on_watchdog(void *arg)
  */
 static bool turn_was_used(const struct exchange *x)
 {
-	return x->transfer && transfer_was_sent(x->transfer) && x->upstream_status != 401 &&
-	       x->upstream_status != 403;
+	bool was_sent = x->retries || (x->transfer && transfer_was_sent(x->transfer));
+
+	return was_sent && x->upstream_status != 401 && x->upstream_status != 403;
 }
 
 /* Place or turn. */
@@ -408,24 +409,21 @@ static void advance_waiting(struct exchange *x)
 	}
 }
 
-static void count_response(struct exchange *x)
-{
-	int first_digit = x->upstream_status / 100;
-
-	if (first_digit < STATUS_CLASSES)
-		x->proxy->counters.upstream_responses[first_digit]++;
-}
-
 static enum outcome outcome_of(const struct transfer *t)
 {
 	return transfer_was_sent(t) ? OUTCOME_UPSTREAM_BROKEN : OUTCOME_UPSTREAM_UNREACHABLE;
 }
 
-/* A turn that was lost before anything was sent isn't worth a try. */
+/*
+ * A turn that was lost before anything was sent isn't worth a try. A process that was stopped meanwhile
+ * hears of that a moment later.
+ */
 static void advance_parked(struct exchange *x)
 {
 	if (x->place.state == PLACE_LOST)
 		exchange_finish(x, OUTCOME_LOCK_LOST);
+	else if (x->place.state == PLACE_TURN && !queue_holds(&x->place))
+		return;
 	else if (!forwarding_go_on(x))
 		exchange_finish(x, OUTCOME_UPSTREAM_UNREACHABLE);
 }
@@ -455,8 +453,8 @@ static void advance_forwarding(struct exchange *x)
 			exchange_finish(x, outcome_of(x->transfer));
 		return;
 	}
-	x->upstream_status = transfer_status(x->transfer);
-	count_response(x);
+	if (!forwarding_is_answered(x))
+		return;
 	limited_headers(x);
 	move(x, X_STREAMING);
 	if (x->terms.release_on == RELEASE_ON_HEADERS)

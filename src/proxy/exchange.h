@@ -126,7 +126,11 @@ struct exchange {
 	struct shadow *shadow; /* in place of `place` where requests are only observed */
 	struct transfer *transfer;
 	struct timer *again; /* of one that is parked (forwarding.h): when it is looked at again */
-	int64_t asked_ms, again_ms; /* when the upstream was asked first; not before this again */
+	int64_t asked_ms;    /* since when the upstream is asked: a refusal begins it anew */
+	int64_t again_ms;    /* of one that is parked: not before this */
+	bool refused;        /* the same: the upstream was there, and refused it */
+	int64_t refusal_ms; /* since when a refusal is read that may be one for queue.retry; 0: none */
+	int64_t retries;    /* how often it was to be sent again after a refusal */
 
 	/* for the log */
 	char *method, *path;   /* the path without its query */

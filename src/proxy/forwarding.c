@@ -9,7 +9,10 @@
 #include "proxy/limited.h"
 #include "proxy/reply.h"
 
-enum { PAUSE_MS = 50 }; /* at least, from one try to the next */
+enum {
+	PAUSE_MS = 50,           /* at least, from one try to the next */
+	REFUSAL_COMES_MS = 1000, /* the body of a refusal; then its client hears of it */
+};
 
 static void on_transfer_changed(void *arg)
 {
@@ -23,6 +26,8 @@ static bool on_transfer_gives(void *arg, const char *data, size_t len)
 
 	if (taken) {
 		limited_body(x, data, len);
+		if (x->state == X_FORWARDING)
+			exchange_poke(x);
 		exchange_moved(x);
 	}
 	return taken;
@@ -113,7 +118,7 @@ void forwarding_begin(struct exchange *x)
 	start(x);
 }
 
-/* --- while it can't be reached ---------------------------------------------------------------- */
+/* --- parked ----------------------------------------------------------------------------------- */
 
 static int64_t left_ms(const struct exchange *x)
 {
@@ -125,18 +130,77 @@ static void on_time(void *arg)
 	exchange_poke(arg);
 }
 
+static void look_again(struct exchange *x, int64_t ms)
+{
+	if (!x->again)
+		x->again = timer_new(x->proxy->loop, on_time, x);
+	timer_start(x->again, ms);
+}
+
+static void park(struct exchange *x, int64_t ms)
+{
+	transfer_free(&x->transfer);
+	x->again_ms = clock_ms() + ms;
+	look_again(x, ms);
+}
+
 bool forwarding_park(struct exchange *x)
 {
 	if (transfer_error(x->transfer) != UPSTREAM_UNREACHABLE || left_ms(x) <= 0)
 		return false;
 	free(x->error);
 	x->error = xstrdup(transfer_error_text(x->transfer));
-	transfer_free(&x->transfer);
-	x->again_ms = clock_ms() + PAUSE_MS;
-	if (!x->again)
-		x->again = timer_new(x->proxy->loop, on_time, x);
-	timer_start(x->again, PAUSE_MS);
+	park(x, PAUSE_MS);
 	return true;
+}
+
+static void count_response(struct exchange *x)
+{
+	int first_digit = x->upstream_status / 100;
+
+	if (first_digit < STATUS_CLASSES)
+		x->proxy->counters.upstream_responses[first_digit]++;
+}
+
+/* Whether no more of the refusal is waited for: its client mustn't wait for one that stalls. */
+static bool is_read(struct exchange *x)
+{
+	int64_t left;
+
+	if (!x->refusal_ms)
+		x->refusal_ms = clock_ms();
+	left = x->refusal_ms + REFUSAL_COMES_MS - clock_ms();
+	if (transfer_state(x->transfer) == TRANSFER_ENDED || left <= 0)
+		return true;
+	look_again(x, left);
+	return false;
+}
+
+/* What came of its refusal is nobody's. */
+static void park_refused(struct exchange *x, int64_t ms)
+{
+	x->refused = true;
+	x->retries++;
+	x->refusal_ms = 0;
+	park(x, ms);
+	buf_clear(&x->limit_body);
+	reply_forget(x);
+}
+
+bool forwarding_is_answered(struct exchange *x)
+{
+	int64_t pause_ms;
+	enum limited_next next = limited_next(x, false, &pause_ms);
+
+	if (next == LIMITED_UNREAD && !is_read(x))
+		return false;
+	if (next == LIMITED_UNREAD)
+		next = limited_next(x, true, &pause_ms);
+	x->upstream_status = transfer_status(x->transfer);
+	count_response(x);
+	if (next == LIMITED_AGAIN)
+		park_refused(x, pause_ms);
+	return next == LIMITED_ANSWER;
 }
 
 bool forwarding_is_parked(const struct exchange *x)
@@ -153,21 +217,41 @@ bool forwarding_wants_body(const struct exchange *x)
 	return x->transfer ? !ended || !transfer_was_sent(x->transfer) : true;
 }
 
+static void start_again(struct exchange *x)
+{
+	timer_stop(x->again);
+	free(steal(&x->error));
+	exchange_moved(x);
+	start(x);
+}
+
+/* If the upstream is away now, that has its own time. */
+static bool go_on_refused(struct exchange *x, int64_t pause_ms)
+{
+	if (pause_ms > 0) {
+		timer_start(x->again, pause_ms);
+		return true;
+	}
+	x->refused = false;
+	x->asked_ms = clock_ms();
+	start_again(x);
+	return true;
+}
+
 bool forwarding_go_on(struct exchange *x)
 {
 	int64_t pause_ms = x->again_ms - clock_ms(), left = left_ms(x);
 
+	if (x->refused)
+		return go_on_refused(x, pause_ms);
 	if (left <= 0)
 		return false;
 	if (pause_ms > 0 || upstream_down_since_ms(x->proxy->upstream)) {
 		timer_start(x->again, pause_ms > 0 ? pause_ms : left);
 		return true;
 	}
-	timer_stop(x->again);
-	free(steal(&x->error));
 	x->proxy->counters.connect_retries++;
-	exchange_moved(x);
-	start(x);
+	start_again(x);
 	return true;
 }
 

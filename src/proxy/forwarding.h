@@ -2,10 +2,11 @@
  * forwarding.h - the upstream is asked for an exchange. Private to proxy/.
  *
  *      begin ──> transfer ──couldn't connect──> parked ──it is back──> transfer ──> ...
- *                                                  └─ upstream.connect_retry_ms after the begin: 502
+ *                   │                              └─ upstream.connect_retry_ms after the begin: 502
+ *                   └──refused, see queue.retry──> parked ──its pause is over──> transfer ──> ...
  *
- * Of what is parked nothing was sent: it keeps its turn, and its client is watched as ever. One that
- * was sent is never sent again.
+ * Of what is parked nothing is under way: it keeps its turn, and its client is watched as ever. What
+ * was sent is sent again only after a refusal that says that nothing was done.
  */
 #pragma once
 
@@ -19,6 +20,12 @@ void forwarding_begin(struct exchange *x);
  * the transfer stays.
  */
 bool forwarding_park(struct exchange *x) MUST_USE;
+
+/*
+ * The upstream's status is there. Whether its response is for the client: then it was counted. If not,
+ * it is parked, or the exchange is poked when more is known.
+ */
+bool forwarding_is_answered(struct exchange *x) MUST_USE;
 
 /* Whether more of a streamed body is to be kept in x->upload: there is, or may be, who takes it. */
 bool forwarding_wants_body(const struct exchange *x);

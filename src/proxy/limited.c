@@ -133,29 +133,121 @@ static struct span readable_body(const struct exchange *x, const struct headers 
 	return buf_span(&x->limit_body);
 }
 
-void limited_end(struct exchange *x)
+static bool judge(const struct exchange *x, struct limit_verdict *ret)
 {
 	const struct headers *fields = x->transfer ? transfer_fields(x->transfer) : NULL;
-	struct limit_verdict v;
-	enum hold_kind kind;
 
 	if (!x->place.turn_ms || !fields || !is_refusal(x))
-		return;
+		return false;
 	limits_judge(&(struct limit_answer){ .status = status_of(x),
 					     .fields = *fields,
 					     .body = readable_body(x, fields),
 					     .now_ms = clock_wall_ms() },
-		     &v);
-	x->proxy->counters.limits[v.kind]++;
-	if (v.kind == LIMIT_NONE)
+		     ret);
+	return true;
+}
+
+/* `again_ms`: it will be sent again after that; 0: it goes to the client. */
+static void act(struct exchange *x, const struct limit_verdict *v, int64_t again_ms)
+{
+	enum hold_kind kind = kind_to_hold(x, v);
+
+	x->proxy->counters.limits[v->kind]++;
+	x->proxy->counters.retries[v->kind] += again_ms > 0;
+	if (v->kind == LIMIT_NONE)
 		return;
-	kind = kind_to_hold(x, &v);
 	log_warn(kind ? "the upstream limits the account: nobody of it is sent for a while"
 		      : "the upstream refused for a limit",
-		 LOG_STR("account", x->verdict.account), LOG_STR("kind", limit_kind_names[v.kind]),
-		 LOG_STR("why", v.why), LOG_INT("status", status_of(x)),
-		 LOG_INT("for_ms", v.until_ms ? v.until_ms - clock_wall_ms() : 0),
-		 LOG_BOOL("held", kind != HOLD_NONE), LOG_STR("request_id", x->id));
+		 LOG_STR("account", x->verdict.account), LOG_STR("kind", limit_kind_names[v->kind]),
+		 LOG_STR("why", v->why), LOG_INT("status", status_of(x)),
+		 LOG_INT("for_ms", v->until_ms ? v->until_ms - clock_wall_ms() : 0),
+		 LOG_BOOL("held", kind != HOLD_NONE), LOG_STR("request_id", x->id),
+		 again_ms ? LOG_INT("again_in_ms", again_ms) : (struct log_field){ 0 });
 	if (kind)
-		hold(x, kind, &v, fields);
+		hold(x, kind, v, transfer_fields(x->transfer));
+}
+
+void limited_end(struct exchange *x)
+{
+	struct limit_verdict v;
+
+	if (judge(x, &v))
+		act(x, &v, 0);
+}
+
+/* --- sending it again ------------------------------------------------------------------------- */
+
+enum {
+	RETRIES_MAX = 2,
+	RETRY_PAUSE_MS = 2000, /* where nothing is said; doubling, as that of a hold does */
+	RETRY_PAUSE_MAX_MS = 10000,
+};
+
+/*
+ * Only these are refused before any work by what they mean; and it must be alone: with its own turn,
+ * and what was refused is over.
+ */
+static bool may_retry(const struct exchange *x)
+{
+	int status = status_of(x);
+
+	return x->terms.retry && x->place.state == PLACE_TURN && x->told <= TOLD_PINGS &&
+	       x->retries < RETRIES_MAX && (status == 429 || status == 503 || status == 529);
+}
+
+static bool is_named(const struct exchange *x, const struct limit_verdict *v)
+{
+	return (v->kind == LIMIT_THROTTLE && x->terms.retry & RETRY_THROTTLE) ||
+	       (v->kind == LIMIT_OVERLOADED && x->terms.retry & RETRY_OVERLOADED);
+}
+
+/*
+ * Whether another of the account's turns is to ask already whether the limit is over: one goes alone. Each
+ * process sees its own.
+ */
+static bool is_asked_about(const struct exchange *x)
+{
+	const struct exchange *y;
+
+	if (x->terms.turns <= 1)
+		return false;
+	list_for_each (y, &x->proxy->in_state[X_FORWARDING], link) {
+		if (y != x && y->retries && y->place.probe &&
+		    !strcmp(y->verdict.account, x->verdict.account))
+			return true;
+	}
+	return false;
+}
+
+static int64_t pause_ms(const struct exchange *x, const struct limit_verdict *v)
+{
+	if (v->until_ms)
+		return MAX(v->until_ms - clock_wall_ms(), 1);
+	return (int64_t)RETRY_PAUSE_MS << x->retries;
+}
+
+/* Patience: as long as it would have waited for its turn. */
+static bool has_time_for(const struct exchange *x, int64_t ms)
+{
+	return ms <= RETRY_PAUSE_MAX_MS &&
+	       clock_ms() + ms < x->place.joined_ms + x->terms.timeout_ms;
+}
+
+enum limited_next limited_next(struct exchange *x, bool whole, int64_t *ret_pause_ms)
+{
+	struct limit_verdict v;
+	int64_t ms;
+
+	if (!may_retry(x))
+		return LIMITED_ANSWER;
+	if (!whole && x->limit_body.len < LIMIT_BODY)
+		return LIMITED_UNREAD;
+	if (!judge(x, &v) || !is_named(x, &v) || v.dont_retry)
+		return LIMITED_ANSWER;
+	ms = pause_ms(x, &v);
+	if (!has_time_for(x, ms) || (kind_to_hold(x, &v) && is_asked_about(x)))
+		return LIMITED_ANSWER;
+	act(x, &v, ms);
+	*ret_pause_ms = ms;
+	return LIMITED_AGAIN;
 }

@@ -2,8 +2,9 @@
  * limited.h - what a response says of its account's limits, and what follows for the line. Private
  * to proxy/.
  *
- *      headers ──> limited_headers()   an answer: a hold that it was to ask about is over
  *      body    ──> limited_body()      the beginning of a refusal is kept
+ *      headers ──> limited_next()      to be sent again (queue.retry)? Then judged, counted, logged; held
+ *      answer  ──> limited_headers()   a hold that it was to ask about is over
  *      the turn's end ──> limited_end()    judged (request/limits.h), counted, logged; held
  *
  * A hold begins before the turn is given back, so nobody is sent in between.
@@ -13,7 +14,19 @@
 #include "base/span.h"
 #include "proxy/exchange.h"
 
-/* The upstream's status and fields are there. */
+enum limited_next {
+	LIMITED_UNREAD, /* it may be one to be sent again: more of the refusal is needed to tell */
+	LIMITED_AGAIN,  /* it is: counted, logged, and the account held where that is wanted */
+	LIMITED_ANSWER, /* all else: it is for the client */
+};
+
+/*
+ * The upstream's status is there; the client has heard nothing of it. `whole`: no more of its body is
+ * waited for. With LIMITED_AGAIN, after how long, in ms: 1 or more.
+ */
+enum limited_next limited_next(struct exchange *x, bool whole, int64_t *ret_pause_ms);
+
+/* The response goes to the client. */
 void limited_headers(struct exchange *x);
 
 /* Bytes of its body. */

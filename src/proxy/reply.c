@@ -267,6 +267,17 @@ static void on_heartbeat(void *arg)
 		timer_start(x->heartbeat, x->proxy->config->queue.heartbeat_ms);
 }
 
+void reply_forget(struct exchange *x)
+{
+	must(x->told <= TOLD_PINGS);
+	if (x->told == TOLD_PINGS) {
+		buf_clear(&x->event); /* a ping may be in `download` */
+		timer_start(x->heartbeat, x->proxy->config->queue.heartbeat_ms);
+	} else {
+		pipe_clear(&x->download);
+	}
+}
+
 void reply_expect(struct exchange *x)
 {
 	int64_t after_ms = x->proxy->config->queue.heartbeat_after_ms;

@@ -23,6 +23,12 @@ int reply_with_response(struct exchange *x) MUST_USE;
 /* Bytes of the upstream's body; all or nothing. False: no room; transfer_resume() follows. */
 bool reply_give(struct exchange *x, const char *data, size_t len);
 
+/*
+ * What came of the upstream's response is nobody's, and it will be asked again. From TOLD_NOTHING or
+ * TOLD_PINGS; pings go on.
+ */
+void reply_forget(struct exchange *x);
+
 /* The upstream's response is complete. From TOLD_HEAD, or TOLD_PINGS where it is an error. */
 void reply_end(struct exchange *x);
 

@@ -27,6 +27,7 @@ struct proxy_counters {
 	int64_t reasons[REQUEST_REASON_COUNT];       /* of their verdicts */
 	int64_t upstream_responses[STATUS_CLASSES];  /* by the status' first digit */
 	int64_t limits[LIMIT_KIND_COUNT];        /* refusals of requests that had a turn, by kind */
+	int64_t retries[LIMIT_KIND_COUNT];       /* of these, those that were to be sent again */
 	int64_t heartbeat_responses, heartbeats; /* that began so; pings in all of them */
 	int64_t bytes_in, bytes_out;             /* of bodies, from and to clients */
 	int64_t connect_retries; /* the upstream was asked again, as it couldn't be reached */

@@ -264,8 +264,15 @@ void queue_leave(struct queue_place *p, enum lock_end end)
 
 void queue_hold(struct queue_place *p, const struct lock_limit *limit)
 {
-	if (p->backend)
-		lock_hold(p->backend, p->ticket.account, limit);
+	if (!p->backend)
+		return;
+	p->probe = true;
+	lock_hold(p->backend, p->ticket.account, limit);
+}
+
+bool queue_holds(const struct queue_place *p)
+{
+	return p->state == PLACE_TURN && lock_holds(p->backend, (struct lock_ticket *)&p->ticket);
 }
 
 void queue_release(struct queue_place *p)

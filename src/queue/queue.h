@@ -96,9 +96,16 @@ void queue_reconfigured(struct queue *q);
 
 /*
  * The upstream has refused this place's request, which has its turn, for a limit of the account:
- * nobody is sent meanwhile (lock.h). Before queue_leave().
+ * nobody is sent meanwhile (lock.h). Before queue_leave(). If the place stays, its request will be
+ * sent again, and asks whether the limit is over.
  */
 void queue_hold(struct queue_place *p, const struct lock_limit *limit);
+
+/*
+ * Whether a place in PLACE_TURN still has its turn, as far as this process can know without asking. If
+ * not, PLACE_LOST follows. For whoever begins something with a turn that was given long ago.
+ */
+bool queue_holds(const struct queue_place *p);
 
 /* The upstream has answered this place's request: a limit that it was to ask about is over. */
 void queue_release(struct queue_place *p);

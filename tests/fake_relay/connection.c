@@ -411,6 +411,7 @@ static void forget_script(struct connection *c)
 
 	c->script = SCRIPT_DEFAULT;
 	c->script.tag = tag;
+	c->script.is_over = true;
 }
 
 /* The head is here. */

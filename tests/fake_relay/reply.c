@@ -342,9 +342,9 @@ static uint64_t length_of(const struct reply *r, const struct script *s)
 	return n;
 }
 
-static void extra_headers(const struct headers *headers, struct buf *out)
+static void extra_headers(const struct headers *headers, const struct script *s, struct buf *out)
 {
-	for (size_t i = 0; i < headers->count; i++) {
+	for (size_t i = 0; i < headers->count && !s->is_over; i++) {
 		if (span_ieq(headers->fields[i].name, SPAN("X-Relay-Header")))
 			buf_printf(out, "%.*s\r\n", SPAN_ARG(headers->fields[i].value));
 	}
@@ -398,7 +398,7 @@ void reply_head(struct reply *r, const struct incoming *in, const struct script 
 		   "anthropic-ratelimit-requests-remaining: 999\r\n"
 		   "anthropic-ratelimit-requests-reset: 2030-01-01T00:00:00Z\r\n",
 		   r->number);
-	extra_headers(&in->headers, out);
+	extra_headers(&in->headers, s, out);
 	framing(r, in, s, out);
 	buf_puts(out, "\r\n");
 }

@@ -35,6 +35,7 @@ struct script {
 	int fault;         /* enum fault */
 	int framing;       /* enum framing */
 	bool uncounted;
+	bool is_over;            /* it was for those before: no fields of X-Relay-Header either */
 	int64_t first;           /* 0: each request */
 	struct span tag;         /* these point into the request */
 	struct span tool, input; /* its name and its input as JSON; none: text is answered */

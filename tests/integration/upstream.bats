@@ -21,7 +21,8 @@ is_away() { wait_for "awk '{exit \$1 < $1}' <<<\"\$(metric turnstile_upstream_do
 
 @test "the relay is away for 5 s: only the one whose stream was cut hears of it, and the order stays" {
 	local name
-	start_turnstile
+	# who is killed stops listening a moment after its connections are closed: what is sent in between is broken
+	start_turnstile -o "queue.delay_ms=$(scaled 500 5000)"
 	turn a k1
 	for name in b c d e f g h i j; do
 		ask_later "$name" k1
@@ -137,8 +138,87 @@ is_away() { wait_for "awk '{exit \$1 < $1}' <<<\"\$(metric turnstile_upstream_do
 	equal "$(metric turnstile_hold_seconds_count)" 1
 }
 
+# refused NAME N STATUS SECONDS [CURL ARGUMENT...]: k1's request, of which N in a row are refused for so long.
+refused() {
+	ask_later "$1" k1 -H "X-Relay-Status: $3" -H "X-Relay-First: $2" -H "X-Relay-Header: retry-after: $4" "${@:5}"
+}
+
+@test "queue.retry: a refused request keeps its turn and is sent again; nobody hears of it, nobody goes before it" {
+	local name
+	start_turnstile -o queue.retry=throttle,overloaded
+	refused a 2 429 1 -H "X-Relay-Delay-Ms: $(scaled 300)"
+	relay_wait tag=a phase=body
+	for name in b c; do
+		ask_later "$name" k1
+		sent "$name"
+	done
+	await a b c
+	for name in a b c; do
+		equal "$(outcome $name)" "200 0"
+		has message_stop "$(cat $name.body)"
+	done
+	equal "$(relay_stats '.accounts.k1.order')" '["a","a","a","b","c"]'
+	equal "$(relay_stats '.accounts.k1.max_overlap')" 1
+	equal "$(relay_stats '[.requests[] | select(.tag == "a") | .body_sha256] | unique | length')" 1
+	relay_stats '[.requests[] | select(.tag == "a")] | (.[2].arrived_us - .[1].last_us) / 1000' >pause
+	(($(cut -d. -f1 pause) >= 990))
+	exchange_wait '.retries == 2 and .status == 200'
+	equal "$(exchanges 'select(has("retries")) | .retries')" 2
+	equal "$(log_lines 'select(.again_in_ms > 900 and .again_in_ms <= 1000) | .kind' | sort | uniq -c | tr -s ' ')" ' 2 throttle'
+	equal "$(metric 'turnstile_upstream_retries_total{kind="throttle"}')" 2
+	equal "$(metric 'turnstile_upstream_limits_total{kind="throttle"}')" 2
+	refused d 1 529 1
+	await d
+	equal "$(outcome d)" "200 0"
+	equal "$(metric 'turnstile_upstream_retries_total{kind="overloaded"}')" 1
+}
+
+@test "queue.retry: twice at most, then the client hears the upstream's own words" {
+	start_turnstile -o queue.retry=throttle -o queue.on_limit=
+	refused a 9 429 1
+	await a
+	equal "$(outcome a)" "429 0"
+	equal "$(header retry-after a.head)" 1
+	equal "$(jq -r .error.type a.body)" rate_limit_error
+	equal "$(relay_stats '.accounts.k1.order')" '["a","a","a"]'
+	served k1
+}
+
+@test "queue.retry: what isn't named, what would take too long, and what has no turn is sent once" {
+	local field n=0
+	start_turnstile -o queue.retry=throttle -o queue.on_limit=
+	for field in 'x-should-retry: false' 'retry-after: 11' 'anthropic-ratelimit-unified-5h-status: rejected' \
+		'x-user-message-queue-error: queue_full'; do
+		equal "$(ask k1 -o /dev/null -w '%{http_code}' -H 'X-Relay-Status: 429' -H "X-Relay-Header: $field" \
+			--max-time "$(scaled 2)")" 429
+		equal "$(relay_stats .all.seen)" $((++n))
+	done
+	equal "$(ask k1 -o /dev/null -w '%{http_code}' -H 'X-Relay-Status: 529' -H 'X-Relay-Header: retry-after: 1')" 529
+	equal "$(ask_tool k1 -o /dev/null -w '%{http_code}' -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 1')" 429
+	equal "$(relay_stats .all.seen)" $((n + 2))
+	equal "$(metric 'turnstile_upstream_retries_total{kind="throttle"}')" 0
+}
+
+@test "queue.retry: whoever leaves in the pause, or loses the turn, is sent no more" {
+	start_turnstile -o queue.retry=overloaded
+	refused a 9 529 8
+	log_wait '.again_in_ms'
+	hang_up a
+	exchange_wait '.outcome == "client_gone"'
+	served k1
+	refused b 9 529 8
+	log_wait '.again_in_ms and .request_id != "'"$(exchanges 'select(.outcome == "client_gone") | .request_id')"'"'
+	equal "$(order DELETE "/api/queues/$(key_account k1)/lock")" 200
+	await b
+	equal "$(outcome b)" "503 0"
+	exchange_wait '.outcome == "lock_lost"'
+	served k1
+	equal "$(relay_stats '[.requests[] | select(.tag == "a" or .tag == "b")] | length')" 2
+}
+
 # start_way [STATUS]: a proxy on the way to the upstream, at PROXY; what it gets is in proxy.out.
 start_way() {
+	rm -f proxy.out # the one before has its own
 	python3 "$BATS_TEST_DIRNAME/proxy.py" "$@" >proxy.out 2>&1 3>&- &
 	PROCESSES+=($!)
 	wait_for "grep -q '^proxy ' proxy.out"

@@ -62,6 +62,7 @@ struct upstream {
 
 struct queue {
 	int joined, left, used, kept, holds, releases;
+	bool lease_is_over;
 };
 
 struct http_server {
@@ -364,6 +365,12 @@ void queue_hold(struct queue_place *p, const struct lock_limit *limit)
 	CHECK_INT(p->state, PLACE_TURN);
 	CHECK(limit->kind != HOLD_NONE);
 	p->queue->holds++;
+}
+
+bool queue_holds(const struct queue_place *p)
+{
+	CHECK_INT(p->state, PLACE_TURN);
+	return !p->queue->lease_is_over;
 }
 
 void queue_release(struct queue_place *p)

@@ -122,6 +122,14 @@ static inline void place(enum place_state state)
 	settle();
 }
 
+/* A user message: as far as the upstream, with its turn. */
+static inline void message_is_forwarded(void)
+{
+	world_message_with(message);
+	place(PLACE_PACING);
+	place(PLACE_TURN);
+}
+
 /* The upstream answers: its head; bytes of its body; its end. */
 static inline void answer(int status, const char *lines)
 {

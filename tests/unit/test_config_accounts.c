@@ -25,6 +25,7 @@ static const char sections[] = "[queue]\n"
 			       "max_waiting_per_share = 5\n"
 			       "release_on = headers\n"
 			       "on_limit = quota, throttle\n"
+			       "retry = overloaded\n"
 			       "[ account  \"b@example.com\" ]\n"
 			       "enabled = off\n"
 			       "[log]\n"
@@ -45,6 +46,7 @@ static void check_terms(const struct config *c, const char *account,
 	CHECK_INT(got.max_waiting_per_share, want->max_waiting_per_share);
 	CHECK_INT(got.release_on, want->release_on);
 	CHECK_INT(got.on_limit, want->on_limit);
+	CHECK_INT(got.retry, want->retry);
 }
 
 static const struct account_terms usual = { .enabled = true,
@@ -61,7 +63,8 @@ static const struct account_terms of_a = { .enabled = true,
 					   .max_waiting = 20,
 					   .max_waiting_per_share = 5,
 					   .release_on = RELEASE_ON_HEADERS,
-					   .on_limit = ON_LIMIT_THROTTLE | ON_LIMIT_QUOTA };
+					   .on_limit = ON_LIMIT_THROTTLE | ON_LIMIT_QUOTA,
+					   .retry = RETRY_OVERLOADED };
 static const struct account_terms of_b = { .enabled = false,
 					   .delay_ms = 100,
 					   .timeout_ms = 280000,
@@ -166,7 +169,8 @@ static const struct {
 	  PLACE "release_on: \"now\" is none of them; allowed: end, headers\n" },
 	{ "[account \"a\"]\nkey = " KEY_1 "\n",
 	  PLACE "key: there is no such option; allowed: keys, enabled, delay_ms, timeout_ms, "
-		"turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit\n" },
+		"turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit, "
+		"retry\n" },
 	{ "[account \"\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"..\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"a b\"]\ndelay_ms = x\n",
@@ -182,7 +186,8 @@ static const struct {
 	{ "[accounts \"a\"]\nx = 1\n",
 	  "t.ini:1: [accounts \"a\"]: there is no such section; did you mean [account \"a\"]?\n"
 	  "t.ini:2: [account \"a\"] x: there is no such option; allowed: keys, enabled, delay_ms, "
-	  "timeout_ms, turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit\n" },
+	  "timeout_ms, turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit, "
+	  "retry\n" },
 	{ "[account \"a\"]\nkeys = " KEY_1 "\n[account \"b\"]\nkeys = " KEY_2 ", " KEY_1 "\n",
 	  "t.ini:3: [account \"b\"]: " KEY_1
 	  " belongs to another account already: t.ini:1: [account \"a\"]\n" },

@@ -66,6 +66,7 @@ static const char *const other_values[] = {
 	"queue.release_on=headers",
 	"queue.on_lock_lost=abort",
 	"queue.on_limit=quota",
+	"queue.retry=overloaded",
 	"queue.on_backend_error=local",
 	"queue.startup_cleanup=off",
 	"queue.cleanup_interval_ms=7010",

@@ -5,9 +5,9 @@
  */
 #include "exchange_world.h"
 
-/* --- every outcome from every state ----------------------------------------------------------- */
-
 static const char sse[] = "Content-Type: text/event-stream\n";
+
+/* --- every outcome from every state ----------------------------------------------------------- */
 
 static void message_comes(void)
 {
@@ -24,12 +24,6 @@ static void message_paces(void)
 {
 	message_waits();
 	place(PLACE_PACING);
-}
-
-static void message_is_forwarded(void)
-{
-	message_paces();
-	place(PLACE_TURN);
 }
 
 static void message_is_answered(void)
@@ -330,88 +324,6 @@ static void test_upstream_fails(const struct situation *s)
 	world_close();
 }
 
-/* --- an upstream that can't be reached -------------------------------------------------------- */
-
-static void cant_connect(enum upstream_error error)
-{
-	world.upstream.down_since_ms = clock_ms();
-	world.transfer->unsent = true;
-	answer_end(error, "no connection");
-}
-
-static void comes_back(void)
-{
-	world.upstream.down_since_ms = 0;
-	world.upstream.back(world.upstream.arg);
-	CHECK(RUN_UNTIL(&world.loop, world.transfer, 2000));
-}
-
-/* Nothing was sent, so the delay needn't run. */
-static void check_unreachable(void)
-{
-	world_check_over();
-	CHECK_INT(world_outcome(), OUTCOME_UPSTREAM_UNREACHABLE);
-	CHECK_INT(world.request.status, 502);
-	CHECK_INT(world.queue.used, 0);
-	CHECK(strstr(buf_str(&world.request.names), "retry-after: "));
-	world_close();
-}
-
-static void test_cant_connect(enum upstream_error error, const char *retry)
-{
-	const char *const overrides[] = { retry, NULL };
-
-	world_open(overrides);
-	message_is_forwarded();
-	cant_connect(error);
-	check_unreachable();
-}
-
-/* It keeps its turn, and is sent when the upstream is back: once, and whole. */
-static void test_comes_back(void)
-{
-	world_open(NULL);
-	message_is_forwarded();
-	for (int tries = 2; tries <= 3; tries++) {
-		cant_connect(UPSTREAM_UNREACHABLE);
-		CHECK(!world.transfer && !world.queue.left);
-		comes_back();
-		CHECK_INT(world.transfers, tries);
-		CHECK_STR(buf_str(&world.transfer->whole), message);
-	}
-	answer(200, sse);
-	answer_end(UPSTREAM_OK, "");
-	world_check_over();
-	CHECK_INT(world_outcome(), OUTCOME_ANSWERED);
-	CHECK_INT(world.queue.used, 1);
-	world_close();
-}
-
-static void test_leaves_parked(void)
-{
-	world_open(NULL);
-	message_is_forwarded();
-	cant_connect(UPSTREAM_UNREACHABLE);
-	world_hang_up();
-	world_check_over();
-	CHECK_INT(world_outcome(), OUTCOME_CLIENT_GONE);
-	CHECK_INT(world.queue.used, 0);
-	world_close();
-}
-
-/* Somebody else may have the turn: then it isn't sent, whatever queue.on_lock_lost says. */
-static void test_lost_parked(void)
-{
-	world_open(NULL);
-	message_is_forwarded();
-	cant_connect(UPSTREAM_UNREACHABLE);
-	place(PLACE_LOST);
-	world_check_over();
-	CHECK_INT(world_outcome(), OUTCOME_LOCK_LOST);
-	CHECK_INT(world.transfers, 1);
-	world_close();
-}
-
 /* A caller's own refusal is no used turn. */
 static void test_refused(int status, bool used)
 {
@@ -569,12 +481,6 @@ int main(void)
 	test_limited(400);
 	for (const struct situation *s = forwarding; s <= streaming; s++)
 		test_upstream_fails(s);
-	test_cant_connect(UPSTREAM_UNREACHABLE, "upstream.connect_retry_ms=0");
-	test_cant_connect(UPSTREAM_UNREACHABLE, "upstream.connect_retry_ms=100");
-	test_cant_connect(UPSTREAM_DENIED, "upstream.connect_retry_ms=60000");
-	test_comes_back();
-	test_leaves_parked();
-	test_lost_parked();
 	test_refused(401, false);
 	test_refused(403, false);
 	test_refused(400, true);

@@ -66,6 +66,30 @@ static void check_end(enum outcome outcome, const char *text)
 	CHECK(proxy_counters(world.proxy)->heartbeats >= 1);
 }
 
+/* Refused and sent again (queue.retry): pings go on, and nothing of the refusal is heard. */
+static void test_retried(void)
+{
+	static const char *const overrides[] = { "queue.heartbeat_after_ms=10",
+						 "queue.heartbeat_ms=100", "queue.retry=overloaded",
+						 NULL };
+
+	begin_with(overrides);
+	place(PLACE_TURN);
+	answer(529, "Content-Type: application/json\nRetry-After: 1\n");
+	CHECK(answer_bytes("{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}"));
+	answer_end(UPSTREAM_OK, "");
+	CHECK(!world.transfer);
+	wait_for_pings(pings() + 3);
+	CHECK(RUN_UNTIL(&world.loop, world.transfer, 5000));
+	wait_for_pings(pings() + 2);
+	forget_pings();
+	answer(200, sse);
+	CHECK(answer_bytes("event: a\n\n"));
+	answer_end(UPSTREAM_OK, "");
+	check_end(OUTCOME_ANSWERED, "event: a\n\n");
+	world_close();
+}
+
 /* --- the turn comes --------------------------------------------------------------------------- */
 
 /* They go on until the upstream answers: it may take as long as the line did. */
@@ -458,6 +482,7 @@ static void test_no_coding(bool pinged)
 
 int main(void)
 {
+	test_retried();
 	test_answered();
 	test_silent_upstream();
 	test_cut(false);
