@@ -46,6 +46,7 @@ static void on_admin_stopped(void *arg)
 	struct process *p = arg;
 
 	beacon_free(steal(&p->beacon));
+	webhook_free(steal(&p->webhook));
 	queue_stop(p->queue, p->config->redis.command_timeout_ms, on_queue_stopped, p);
 }
 

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "admin/admin.h"
+#include "admin/webhook.h"
 #include "base/loop.h"
 #include "base/notify.h"
 #include "base/runfile.h"
@@ -36,6 +37,7 @@ struct process {
 	struct queue *queue;
 	struct proxy *proxy;
 	struct beacon *beacon;
+	struct webhook *webhook;
 	struct admin *admin;
 	struct runtime *runtime;
 	struct disk *disk;

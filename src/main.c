@@ -249,6 +249,8 @@ static int start_parts(struct process *p, struct buf *errors)
 	parts.proxy = p->proxy;
 	parts.beacon = p->beacon =
 		beacon_new(&(struct beacon_parts){ &p->loop, p->config, p->queue, p->proxy });
+	parts.webhook = p->webhook =
+		webhook_new(&(struct webhook_parts){ &p->loop, p->config, p->queue, p->proxy });
 	return admin_new(&parts, errors, &p->admin);
 }
 
@@ -306,6 +308,7 @@ static bool stop(struct process *p)
 	disk_free(p->disk);
 	admin_free(p->admin);
 	beacon_free(p->beacon);
+	webhook_free(p->webhook);
 	proxy_free(p->proxy);
 	queue_free(p->queue);
 	takeover_client_free(p->takeover_client);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "admin/beacon.h"
+#include "admin/webhook.h"
 #include "base/buf.h"
 #include "base/loop.h"
 #include "config/config.h"
@@ -24,6 +25,7 @@ struct admin_parts {
 	struct queue *queue;
 	struct proxy *proxy;
 	struct beacon *beacon;
+	struct webhook *webhook;
 	const struct disk *disk;
 	struct takeover_client *takeover; /* outlives the admin; NULL: none */
 };

@@ -119,6 +119,8 @@
 	    s->gauges.listener.connections.tls.failures)                                           \
 	ONE("turnstile_log_lines_dropped_total", "counter",                                        \
 	    "Lines of the log that were dropped, as nobody read them.", log_dropped())             \
+	MANY("turnstile_webhook_events_total", "counter",                                          \
+	     "Events for admin.webhook, by what became of them.", put_webhook)                     \
 	ONE("turnstile_draining", "gauge", "Whether this process is shutting down.",               \
 	    s->gauges.draining)                                                                    \
 	MANY("turnstile_loop_delay_seconds", "histogram",                                          \
@@ -258,6 +260,20 @@ static void put_retries(struct buf *to, const char *name, const struct metrics_s
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		buf_printf(to, "%s{kind=\"%s\"} %" PRId64 "\n", name, limit_kind_names[kinds[i]],
 			   proxy_counters(s->proxy)->retries[kinds[i]]);
+}
+
+static void put_webhook(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	const struct {
+		const char *result;
+		int64_t count;
+	} rows[] = { { "sent", s->webhook->sent },
+		     { "failed", s->webhook->failed },
+		     { "dropped", s->webhook->dropped } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		buf_printf(to, "%s{result=\"%s\"} %" PRId64 "\n", name, rows[i].result,
+			   rows[i].count);
 }
 
 static int64_t down_ms(const struct metrics_source *s)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "admin/lag.h"
+#include "admin/webhook.h"
 #include "base/buf.h"
 #include "proxy/proxy.h"
 #include "proxy/stats.h"
@@ -18,6 +19,7 @@ struct metrics_source {
 	struct proxy_gauges gauges;
 	struct lock_stats lock;
 	const char *backend;
+	const struct webhook_counters *webhook;
 	const struct lag *lag;
 	int64_t started_wall_ms;
 };

@@ -5,6 +5,7 @@
 
 #include "admin/account.h"
 #include "admin/call.h"
+#include "base/alert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/typo.h"
@@ -85,6 +86,8 @@ static void obeyed(struct call *c, const struct lock_answer *answer)
 	call_changed(c, &(struct change){ .what = orders[verb].log,
 					  .account = c->query.account,
 					  .ticket = c->query.ticket });
+	if (verb == LOCK_RELEASE)
+		alert(ALERT_FREED, c->query.account, 0);
 	document = cJSON_CreateObject();
 	cJSON_AddStringToObject(document, "accountId", c->query.account);
 	cJSON_AddBoolToObject(document, orders[verb].done, true);

@@ -54,6 +54,8 @@ const struct route routes[] = {
 	  "What counts, and where it comes from." },
 	{ "PUT", "/api/config", ROUTE_WRITE, serve_config_put,
 	  "Sets any of enabled, delayMs, timeoutMs, turns for all processes." },
+	{ "POST", "/api/webhook/test", ROUTE_WRITE, serve_webhook_test,
+	  "Sends an event to admin.webhook, and says what became of it." },
 	{ "DELETE", "/api/config", ROUTE_WRITE, serve_config_delete,
 	  "Drops what was set; the configured values count again." },
 };

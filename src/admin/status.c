@@ -250,6 +250,7 @@ void serve_metrics(struct call *c)
 		.proxy = c->admin->parts.proxy,
 		.backend = queue_backend_name(c->admin->parts.queue),
 		.lag = c->admin->lag,
+		.webhook = webhook_counters(c->admin->parts.webhook),
 		.started_wall_ms = c->admin->started_wall_ms,
 	};
 

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum webhook_format { WEBHOOK_JSON, WEBHOOK_SLACK };
 enum release_on { RELEASE_ON_END, RELEASE_ON_HEADERS };
 enum on_backend_error { ON_BACKEND_ERROR_REJECT, ON_BACKEND_ERROR_FORWARD, ON_BACKEND_ERROR_LOCAL };
 enum on_lock_lost { ON_LOCK_LOST_CONTINUE, ON_LOCK_LOST_ABORT };
@@ -148,6 +149,10 @@ struct config {
 		char *token;   /* a secret; with `tokens` empty as well only on loopback */
 		struct admin_token *tokens;
 		int64_t metrics_accounts;
+		char *webhook; /* an address; empty: nobody is called (admin/webhook.h) */
+		char *webhook_secret;
+		enum webhook_format webhook_format;
+		int64_t webhook_line; /* a line of so many calls; 0: none does */
 	} admin;
 	struct {
 		enum log_level level;

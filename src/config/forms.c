@@ -278,6 +278,24 @@ static int check_http_url(struct span *s, struct buf *why)
 	return 0;
 }
 
+/* Services put what is secret into path or query. */
+static int check_webhook(struct span *s, struct buf *why)
+{
+	static const char *const schemes[] = { "http", "https", NULL };
+	struct span rest = *s, plain = { s->ptr, take_until(&rest, "?").len };
+	struct url url;
+	int r = s->len ? check_bytes(*s, why) : 0;
+
+	if (r < 0 || !s->len)
+		return r;
+	r = check_url(plain, schemes, &url, why);
+	if (r < 0)
+		return r;
+	if (memchr(s->ptr, '#', s->len))
+		return wrong(why, "has a fragment");
+	return url.userinfo.ptr ? wrong(why, "has a user or password") : 0;
+}
+
 /* Whether every "%" begins a byte, and not NUL: these end up in terminated strings. */
 static bool escapes_are_good(struct span s)
 {
@@ -428,6 +446,10 @@ const struct text_form form_address = {
 const struct text_form form_http_url = {
 	"http:// or https://, HOST[:PORT][/PATH]",
 	check_http_url,
+};
+const struct text_form form_webhook = {
+	"empty, or http[s]://HOST[:PORT][/PATH][?QUERY]",
+	check_webhook,
 };
 const struct text_form form_proxy_url = {
 	"empty, or http[s]://, socks4[a]:// or socks5[h]://[USER[:PASSWORD]@]HOST[:PORT]",

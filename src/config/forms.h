@@ -28,6 +28,7 @@ struct text_form {
 
 extern const struct text_form form_address;    /* host:port, [v6]:port, unix:PATH; port 0 too */
 extern const struct text_form form_http_url;   /* http(s)://host[:port][/path], RFC 3986 */
+extern const struct text_form form_webhook;    /* empty, or a URL with a path and a query */
 extern const struct text_form form_proxy_url;  /* http, https or socks URL with user and password */
 extern const struct text_form form_redis_url;  /* see forms.c */
 extern const struct text_form form_host;       /* "upstream", "client", or host[:port] */

@@ -56,6 +56,10 @@ static const char *const startup_cleanup_words[] = {
 	[STARTUP_CLEANUP_ALL] = "all",
 	[STARTUP_CLEANUP_OFF] = "off",
 };
+static const char *const webhook_format_words[] = {
+	[WEBHOOK_JSON] = "json",
+	[WEBHOOK_SLACK] = "slack",
+};
 static const char *const log_level_words[] = {
 	[LOG_ERROR] = "error",
 	[LOG_WARN] = "warn",
@@ -322,6 +326,18 @@ const struct option options[] = {
 	  .help = "More of them, with a name for the log; read: looks only, write: changes as well." },
 	{ "admin", "metrics_accounts", NUMBER(admin.metrics_accounts, 0, 10000), .preset = "0",
 	  .help = "How many accounts get metrics of their own, first come first served." },
+	{ "admin", "webhook", STRING(admin.webhook, &form_webhook), .preset = "",
+	  .flags = OPTION_SECRET | OPTION_OPAQUE | OPTION_RELOADABLE,
+	  .help = "Where events are sent: an account held, stuck, a turn lost, Redis or relay gone." },
+	{ "admin", "webhook_secret", STRING(admin.webhook_secret, &form_secret), .preset = "",
+	  .flags = OPTION_SECRET | OPTION_OPAQUE | OPTION_RELOADABLE,
+	  .help = "Signs them: X-Turnstile-Signature is the body's HMAC-SHA256 with it." },
+	{ "admin", "webhook_format",
+	  WORD(enum webhook_format, admin.webhook_format, webhook_format_words), .preset = "json",
+	  RELOADABLE,
+	  .help = "json for programs; slack: {\"text\":…}, as Slack, Mattermost and others take it." },
+	{ "admin", "webhook_line", NUMBER(admin.webhook_line, 0, 100000), .preset = "0", RELOADABLE,
+	  .help = "An account for which so many wait is an event; 0: none is." },
 
 	{ "log", "level", WORD(enum log_level, log.level, log_level_words), .preset = "info",
 	  RELOADABLE,

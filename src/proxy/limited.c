@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "request/limits.h"
@@ -122,6 +123,7 @@ static void hold(struct exchange *x, enum hold_kind kind, const struct limit_ver
 
 	limited_write(status_of(x), fields, buf_span(&x->limit_body), &refusal);
 	queue_hold(&x->place, &(struct lock_limit){ kind, for_ms, buf_str(&refusal) });
+	alert(ALERT_HELD, x->verdict.account, for_ms);
 }
 
 static struct span readable_body(const struct exchange *x, const struct headers *fields)

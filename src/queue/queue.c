@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -148,6 +149,7 @@ static void on_lost(struct queue_place *p)
 	if (p->state == PLACE_TURN)
 		end_turn(p, false);
 	if (used) {
+		alert(ALERT_TURN_LOST, p->ticket.account, 0);
 		give_back(p, LOCK_UNUSED);
 		move(p, PLACE_LOST);
 		return;
@@ -179,6 +181,7 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 	case LOCK_WAITING:
 		p->position = news->position;
 		p->rank = news->rank;
+		alert(ALERT_LINE_LONG, ticket->account, news->position);
 		break;
 	case LOCK_GRANTED:
 		p->probe = news->probe;
@@ -277,8 +280,10 @@ bool queue_holds(const struct queue_place *p)
 
 void queue_release(struct queue_place *p)
 {
-	if (p->backend && p->probe)
-		lock_release(p->backend, p->ticket.account);
+	if (!p->backend || !p->probe)
+		return;
+	lock_release(p->backend, p->ticket.account);
+	alert(ALERT_FREED, p->ticket.account, 0);
 }
 
 static void retune(struct queue_place *p)

@@ -1,10 +1,17 @@
 #include "request/hash.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+
+static void put_hex(const unsigned char *digest, size_t bytes, char *to)
+{
+	for (size_t i = 0; i < bytes; i++)
+		to += sprintf(to, "%02x", digest[i]);
+}
 
 void hash_name(const char *prefix, struct span value, size_t digits, char *ret)
 {
@@ -14,6 +21,16 @@ void hash_name(const char *prefix, struct span value, size_t digits, char *ret)
 
 	must(EVP_Digest(value.ptr, value.len, digest, &size, EVP_sha256(), NULL) == 1);
 	must(digits % 2 == 0 && digits / 2 <= size);
-	for (size_t i = 0; i < digits / 2; i++)
-		to += sprintf(to, "%02x", digest[i]);
+	put_hex(digest, digits / 2, to);
+}
+
+void hash_sign(const char *secret, struct span text, char ret[65])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size;
+
+	must(HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)text.ptr,
+		  text.len, digest, &size));
+	must(size == 32);
+	put_hex(digest, size, ret);
 }

@@ -83,6 +83,8 @@ static const char *const other_values[] = {
 	"redis.key_file=/dev/null",
 	"admin.address=127.0.0.1:1",
 	"admin.metrics_accounts=712",
+	"admin.webhook_format=slack",
+	"admin.webhook_line=3",
 	"log.level=error",
 	"log.format=json",
 	NULL,

@@ -68,6 +68,7 @@ static void test_good_values(void)
 #define SIZES     "; allowed: 1KiB to 1GiB"
 #define ADDRESSES "; allowed: HOST:PORT, [IPV6]:PORT or unix:PATH"
 #define URLS      "; allowed: http:// or https://, HOST[:PORT][/PATH]"
+#define HOOKS     "; allowed: empty, or http[s]://HOST[:PORT][/PATH][?QUERY]"
 #define PROXIES                                                                           \
 	"; allowed: empty, or http[s]://, socks4[a]:// or socks5[h]://[USER[:PASSWORD]@]" \
 	"HOST[:PORT]"
@@ -130,6 +131,10 @@ static const struct {
 	  "has a blank or a byte that must be written as %XX" URLS },
 	{ "upstream.url", "http://h/a ;b", "has a \";\" where a comment would begin" URLS },
 	{ "upstream.url", "http://h/\x01", "has a control character" URLS },
+	{ "admin.webhook", "ftp://h/p", "has another scheme" HOOKS },
+	{ "admin.webhook", "https://u:p@h/p", "has a user or password" HOOKS },
+	{ "admin.webhook", "https://h/p?q#f", "has a fragment" HOOKS },
+	{ "admin.webhook", "https://h:0/p?q", "has a bad port" HOOKS },
 	{ "upstream.proxy", "h:1080", "has no scheme://" PROXIES },
 	{ "upstream.proxy", "http://h/p", "has a path" PROXIES },
 	{ "upstream.proxy", "http://u:%zz@h", "has a bad %XX in its user or password" PROXIES },
