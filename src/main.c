@@ -151,6 +151,7 @@ static int hash_key(bool has_arguments)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+#ifdef __GLIBC__
 /*
  * Bodies of some hundred KiB come and go with each request. By default glibc gives such memory back
  * to the kernel and faults it in again for the next one, which costs more than copying it.
@@ -161,6 +162,11 @@ static void tune_allocator(void)
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TOP_PAD, 1024 * 1024);
 }
+#else
+static void tune_allocator(void)
+{
+}
+#endif
 
 /*
  * As many descriptors as we may have: each connection takes one here and one to the upstream, and

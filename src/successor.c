@@ -5,12 +5,15 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "startup.h"
+
+enum { MARK_RANGE = 4 }; /* CLOSE_RANGE_CLOEXEC, which musl doesn't know */
 
 /* Before it took over; or later, while we still serve those who were here then. */
 void successor_reap(struct process *p)
@@ -46,7 +49,7 @@ static void mark_each_descriptor(void)
 /* Not all libraries mark what they open: hiredis doesn't. What is taken over goes another way. */
 static void keep_descriptors(void)
 {
-	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC))
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, MARK_RANGE))
 		mark_each_descriptor();
 }
 

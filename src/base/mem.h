@@ -15,6 +15,18 @@
 #define PRINTF(f, a)  __attribute__((format(printf, f, a), nonnull(f)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* A system call, again as long as a signal interrupts it; glibc has it, musl doesn't. The caller includes errno.h. */
+#ifndef TEMP_FAILURE_RETRY
+#define TEMP_FAILURE_RETRY(call)                               \
+	({                                                     \
+		__typeof__(call) retry_result_;                \
+		do                                             \
+			retry_result_ = (call);                \
+		while (retry_result_ == -1 && errno == EINTR); \
+		retry_result_;                                 \
+	})
+#endif
+
 /* The struct of type `type` whose member `member` is at `ptr`. */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

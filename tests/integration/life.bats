@@ -139,7 +139,7 @@ refused() {
 	has turnstile.ini:3 "$(cat said)"
 	has listen.address "$(cat said)"
 	has queue.nothing "$(cat said)"
-	has 300000 "$(cat said)"
+	has "1000 to 86400000" "$(cat said)"
 }
 
 @test "a file that isn't there is named" {
