@@ -49,7 +49,8 @@
 	ONE("turnstile_renewals_total", "counter", "Leases of turns that were renewed.",           \
 	    s->lock.renewals)                                                                      \
 	ONE("turnstile_lost_turns_total", "counter",                                               \
-	    "Turns that were lost while they were held.", s->lock.lost)                            \
+	    "Turns that were lost while they were held, or may not have been alone.",              \
+	    s->lock.lost)                                                                          \
 	ONE("turnstile_dropped_waiters_total", "counter",                                          \
 	    "Waiters of any process that were taken for dead.", s->lock.dropped_waiters)           \
 	ONE("turnstile_places_kept", "gauge",                                                      \

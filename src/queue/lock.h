@@ -62,7 +62,8 @@ struct lock_news {
 			   * its last completion, or of its interval since its last start */
 	bool probe;       /* with LOCK_GRANTED: the account is held, and this turn asks whether it
 			   * still is: lock_hold() or lock_release() is to follow */
-	int64_t held_ms;  /* with LOCK_HELD: for so long from now, unless it ends before */
+	const char *cause; /* with LOCK_LOST: what happened to it, a static text; NULL: not known */
+	int64_t held_ms;   /* with LOCK_HELD: for so long from now, unless it ends before */
 	const char
 		*refusal; /* the same: what the upstream said, see struct lock_limit; "": nothing;
 			      * valid in the callback only */

@@ -138,14 +138,14 @@ static void on_failed(struct queue_place *p)
 }
 
 /* Before its owner was told of the turn nothing is lost: it joins again, with its old rank. */
-static void on_lost(struct queue_place *p)
+static void on_lost(struct queue_place *p, const char *cause)
 {
 	struct lock_backend *backend = p->backend;
 	bool used = p->state == PLACE_TURN && list_empty(&p->tell.link);
 
-	log_warn(used ? "a turn was lost: an operator ended it, or its lease ran out"
-		      : "a turn was lost before it was used: joining again",
-		 LOG_STR("account", p->ticket.account), LOG_STR("ticket", p->ticket.id));
+	log_warn(used ? "a turn was lost" : "a turn was lost before it was used: joining again",
+		 LOG_STR("account", p->ticket.account), LOG_STR("ticket", p->ticket.id),
+		 LOG_STR("cause", cause ? cause : "an operator ended it, or its time was over"));
 	if (p->state == PLACE_TURN)
 		end_turn(p, false);
 	if (used) {
@@ -194,7 +194,7 @@ static void on_lock_event(struct lock_ticket *ticket, const struct lock_news *ne
 		move(p, PLACE_FULL);
 		break;
 	case LOCK_LOST:
-		on_lost(p);
+		on_lost(p, news->cause);
 		break;
 	case LOCK_REMOVED:
 		give_back(p, LOCK_UNUSED);

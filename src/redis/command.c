@@ -37,6 +37,12 @@ void redis_arg_key(struct redis_command *c, const char *key)
 	c->slot = redis_slot(span_of(key));
 }
 
+void redis_command_append(struct redis_command *c, const struct redis_command *other)
+{
+	buf_append(&c->args, other->args.data, other->args.len);
+	c->argc += other->argc;
+}
+
 void redis_command_clear(struct redis_command *c)
 {
 	buf_clear(&c->args);

@@ -30,6 +30,8 @@ void redis_arg_str(struct redis_command *c, const char *arg);
 void redis_arg_int(struct redis_command *c, int64_t arg);
 /* An argument that is a key: says in which slot of a cluster the command is to be done. */
 void redis_arg_key(struct redis_command *c, const char *key);
+/* All arguments of another one, behind its own. */
+void redis_command_append(struct redis_command *c, const struct redis_command *other);
 void redis_command_clear(struct redis_command *c);
 
 /* Appends the whole command to `out`. */

@@ -56,8 +56,10 @@ in_order() {
 	start_turnstile -o redis.instance=other -o queue.lock_ttl_ms=3000
 	set_clock -300
 	ask_later last k1
-	sent last
-	wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account k1)) == 1 ]]" 10
+	await last
+	equal "$(outcome last)" "200 0"
+	equal "$(redis zcard "user_msg_queue_wait:$(key_account k1)")" 0
+	(($(exchanges 'select(.outcome == "answered") | .wait_ms' | tail -n 1) < $(scaled 10000)))
 }
 
 @test "set back by five minutes: a delay isn't longer than it is" {

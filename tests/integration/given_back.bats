@@ -252,11 +252,30 @@ raw_request() {
 	[[ $BACKEND == redis ]] || skip "nobody can take a lock away within one process"
 	start_all -o queue.lock_ttl_ms=1500
 	turn a k1
-	redis del "user_msg_queue_lock:$(key_account k1)"
-	log_wait '.msg | test("lost")'
+	redis set "user_msg_queue_lock:$(key_account k1)" somebody px 1000
+	log_wait '.msg == "a turn was lost" and (.cause | test("another program"))'
 	served k1
 	hang_up a
 	ends_as client_gone
+	served k1
+}
+
+@test "the lock is deleted: the turn goes on, and that it may not have been alone is said, once" {
+	[[ $BACKEND == redis ]] || skip "nobody can take a lock away within one process"
+	start_all -o queue.lock_ttl_ms=1500
+	turn a k1
+	redis del "user_msg_queue_lock:$(key_account k1)"
+	log_wait '.msg | test("may not have been alone")'
+	equal "$(redis exists "user_msg_queue_lock:$(key_account k1)")" 1
+	ask_later b k1
+	in_line b k1 1
+	hang_up a
+	await b
+	equal "$(outcome b)" "200 0"
+	equal "$(relay_stats .accounts.k1.max_overlap)" 1
+	equal "$(log_lines 'select(.msg | test("may not have been alone")) | .account + " " + .cause')" \
+		"$(key_account k1) its key was deleted, evicted or flushed"
+	equal "$(metric turnstile_lost_turns_total)" 1
 	served k1
 }
 

@@ -11,7 +11,7 @@
 
 enum { LIMIT_MS = 8000, CUTS = 2 };
 
-#define SANE      "*5\r\n$7\r\nwaiting\r\n:1\r\n$0\r\n\r\n:-1\r\n:0\r\n"
+#define SANE      "*6\r\n$7\r\nwaiting\r\n:1\r\n*0\r\n:0\r\n$5\r\n1 1 1\r\n:0\r\n"
 #define CONFIRMED "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
 
 /* What is answered to a command that has `word` in it; the first one counts. */
@@ -210,18 +210,22 @@ static const struct answer scripts[] = {
 	{ "EVALSHA", "$7\r\ngranted\r\n" },
 	{ "EVALSHA", "*0\r\n" },
 	{ "EVALSHA", "*1\r\n$7\r\ngranted\r\n" },
-	{ "EVALSHA", "*4\r\n$7\r\nwaiting\r\n:1\r\n$0\r\n\r\n:-1\r\n" },
-	{ "EVALSHA", "*5\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n" },
-	{ "EVALSHA", "*5\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n" },
-	{ "EVALSHA", "*5\r\n$7\r\nwaiting\r\n$1\r\n1\r\n$0\r\n\r\n:-1\r\n:0\r\n" },
-	{ "EVALSHA", "*7\r\n$7\r\nwaiting\r\n:1\r\n$0\r\n\r\n:-1\r\n:0\r\n*0\r\n$-1\r\n" },
-	{ "EVALSHA", "*9\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n*1\r\n:1\r\n*0\r\n" },
+	{ "EVALSHA", "*3\r\n$7\r\nwaiting\r\n:1\r\n*0\r\n" },
+	{ "EVALSHA", "*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n" },
+	{ "EVALSHA", "*4\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n" },
+	{ "EVALSHA", "*4\r\n$7\r\nwaiting\r\n$1\r\n1\r\n*0\r\n:0\r\n" },
+	{ "EVALSHA", "*4\r\n$7\r\nwaiting\r\n:1\r\n*1\r\n$1\r\na\r\n:0\r\n" },
+	{ "EVALSHA", "*4\r\n$7\r\nwaiting\r\n:1\r\n*2\r\n:1\r\n:1\r\n:0\r\n" },
+	{ "EVALSHA", "*4\r\n$7\r\nwaiting\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n:0\r\n" },
+	{ "EVALSHA", "*6\r\n$7\r\nwaiting\r\n:1\r\n*0\r\n:0\r\n*0\r\n$-1\r\n" },
+	{ "EVALSHA",
+	  "*10\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n:1\r\n:1\r\n:1\r\n*1\r\n:1\r\n*0\r\n*0\r\n*0\r\n" },
 	{ "EVALSHA", "*3\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n*0\r\n" },
 	{ "EVALSHA", "*2\r\n$1\r\na\r\n:1\r\n" },
 	{ "EVALSHA", SANE SANE },
 	{ "EVALSHA", SANE "+OK\r\n:1\r\n$-1\r\n" },
 	{ "EVALSHA", SANE "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n" },
-	{ "EVALSHA", "*5\r\n>1\r\n$1\r\na\r\n:1\r\n:1\r\n:1\r\n:1\r\n" },
+	{ "EVALSHA", "*4\r\n>1\r\n$1\r\na\r\n:1\r\n:1\r\n:1\r\n" },
 	{ "EVALSHA", "*2147483647\r\n" },
 	{ "EVALSHA", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n" },
 	{ "EVALSHA", "_\r\n" },

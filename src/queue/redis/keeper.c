@@ -101,24 +101,49 @@ static struct keeper_call *new_call(struct keeper *k, enum script script, const 
 	return c;
 }
 
-static void collect_touches(struct keeper *k, struct keeper_account *a)
+static void add_turn(struct keeper_call *c, const char *id)
+{
+	c->turns = xrealloc(c->turns, (c->turn_count + 1) * sizeof *c->turns);
+	snprintf(c->turns[c->turn_count++], sizeof *c->turns, "%s", id);
+}
+
+/* Those that aren't to run out, see collect_renewals(). */
+static void add_turns(struct keeper_call *c, const struct keeper_account *a, int64_t now)
+{
+	CLEANUP(redis_command_clear) struct redis_command turns = { 0 };
+	struct keeper_kept *e;
+
+	list_for_each (e, &a->turns, link) {
+		if (now >= e->turn.hold_until_ms)
+			continue;
+		add_turn(c, e->id);
+		redis_arg_str(&turns, e->id);
+		redis_arg_int(&turns, e->turn.ttl_ms);
+	}
+	redis_arg_int(&c->command, (int64_t)c->turn_count);
+	redis_command_append(&c->command, &turns);
+}
+
+/* The first call has the turns. */
+static void collect_touches(struct keeper *k, struct keeper_account *a, int64_t now)
 {
 	struct keeper_call *c = NULL;
 	struct keeper_kept *e;
 	int n = 0;
 
 	list_for_each (e, &a->waiters, link) {
-		if (n++ % TOUCH_MAX == 0)
+		if (n % TOUCH_MAX == 0)
 			c = new_call(k, SCRIPT_TOUCH, a->name);
+		if (n == 0)
+			add_turns(c, a, now);
+		else if (n % TOUCH_MAX == 0)
+			redis_arg_int(&c->command, 0);
 		redis_arg_str(&c->command, e->id);
+		n++;
 	}
 }
 
-/*
- * Copies out what is due; what is tried now is due again after the pause for a failure. Turns come
- * first: where Redis has lost its data, a holder is to be there again before a waiter is.
- */
-static void collect(struct keeper *k, int64_t now)
+static void collect_renewals(struct keeper *k, int64_t now)
 {
 	for (struct keeper_kept *e = k->table.by_id; e; e = e->hh.next) {
 		struct keeper_call *c;
@@ -129,16 +154,26 @@ static void collect(struct keeper *k, int64_t now)
 			e->turn.renew_at_ms = INT64_MAX; /* now it runs out */
 			continue;
 		}
-		c = new_call(k, SCRIPT_RENEW, e->account_name);
-		memcpy(c->id, e->id, sizeof c->id);
+		c = new_call(k, SCRIPT_RENEW, e->account->name);
+		add_turn(c, e->id);
 		redis_arg_str(&c->command, e->id);
 		redis_arg_int(&c->command, e->turn.ttl_ms);
+		redis_arg_int(&c->command, 1); /* in use */
 		e->turn.renew_at_ms = now + RETRY_MS;
 	}
+}
+
+/*
+ * Copies out what is due; what is tried now is due again after the pause for a failure. Turns come
+ * first: where Redis has lost its data, a holder is to be there again before a waiter is.
+ */
+static void collect(struct keeper *k, int64_t now)
+{
+	collect_renewals(k, now);
 	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next) {
-		if (now < a->touch_at_ms)
+		if (list_empty(&a->waiters) || now < a->touch_at_ms)
 			continue;
-		collect_touches(k, a);
+		collect_touches(k, a, now);
 		a->tried_at_ms = now;
 		a->touch_at_ms = now + RETRY_MS;
 	}
@@ -151,18 +186,18 @@ static void report_lost(struct keeper *k)
 
 	HASH_ITER (hh, k->table.by_id, e, next) {
 		if (keeper_kept_is_turn(e) && now >= e->turn.lease_until_ms) {
-			mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
+			mail(k, e->id, (struct keeper_news){ KEEPER_LOST, .cause = "over" });
 			keeper_table_drop(&k->table, e);
 		}
 	}
 }
 
-static void report_stray(struct keeper *k, const struct keeper_call *c)
+static void report_stray(struct keeper *k, const struct keeper_call *c, const char *id)
 {
 	struct keeper_news news = { KEEPER_STRAY };
 
 	memcpy(news.account, c->account, sizeof news.account);
-	mail(k, c->id, news);
+	mail(k, id, news);
 }
 
 static void extend(struct keeper *k, struct keeper_kept *e, int64_t sent_ms)
@@ -172,28 +207,39 @@ static void extend(struct keeper *k, struct keeper_kept *e, int64_t sent_ms)
 	e->turn.renew_at_ms = sent_ms + keeper_interval_ms(e->turn.ttl_ms);
 }
 
-static void renewed(struct keeper *k, const struct keeper_call *c, bool still_ours, int64_t sent_ms)
+/* `cause`: why it is lost, or what has happened to it, or nothing. */
+static void renewed(struct keeper *k, const struct keeper_call *c, const char *id, bool still_ours,
+		    struct span cause, int64_t sent_ms)
 {
-	struct keeper_kept *e = keeper_table_find(&k->table, c->id);
+	struct keeper_kept *e = keeper_table_find(&k->table, id);
+	struct keeper_news news = { still_ours ? KEEPER_BROKEN : KEEPER_LOST };
 
+	snprintf(news.cause, sizeof news.cause, "%.*s", SPAN_ARG(cause));
 	if (!e && still_ours)
-		report_stray(k, c);
+		report_stray(k, c, id);
 	if (!e || !keeper_kept_is_turn(e))
 		return;
-	if (!still_ours) {
-		mail(k, e->id, (struct keeper_news){ KEEPER_LOST });
+	if (still_ours)
+		extend(k, e, sent_ms);
+	if (!still_ours || cause.len)
+		mail(k, id, news);
+	if (!still_ours)
 		keeper_table_drop(&k->table, e);
-		return;
-	}
-	extend(k, e, sent_ms);
 }
 
-static void touched(struct keeper *k, const struct script_answer *a)
+static void touched(struct keeper *k, const struct keeper_call *c, const struct script_answer *a,
+		    int64_t sent_ms)
 {
-	for (size_t i = 0; i < a->more_count; i++) {
-		if (a->more[i]->type == REDIS_REPLY_STRING)
-			mail(k, a->more[i]->str, (struct keeper_news){ KEEPER_UNKNOWN });
+	const redisReply *unknown = a->more[0], *turns = a->more[1];
+
+	for (size_t i = 0; i + 2 < turns->elements; i += 3) {
+		redisReply **e = &turns->element[i];
+
+		renewed(k, c, e[0]->str, span_eq(span_of(e[1]->str), SPAN("renewed")),
+			(struct span){ e[2]->str, e[2]->len }, sent_ms);
 	}
+	for (size_t i = 0; i < unknown->elements; i++)
+		mail(k, unknown->element[i]->str, (struct keeper_news){ KEEPER_UNKNOWN });
 }
 
 static void take_answer(void *arg, struct keeper_call *c, const struct script_answer *a,
@@ -202,14 +248,15 @@ static void take_answer(void *arg, struct keeper_call *c, const struct script_an
 	struct keeper *k = arg;
 
 	pthread_mutex_lock(&k->mutex);
-	if (a->granted.len)
-		mail(k, a->granted.ptr, (struct keeper_news){ KEEPER_HAS });
+	for (size_t i = 0; i < a->granted_count; i++)
+		mail(k, a->granted[2 * i]->str, (struct keeper_news){ KEEPER_HAS });
 	if (a->dropped)
 		mail(k, "", (struct keeper_news){ KEEPER_DROPPED, .count = a->dropped });
 	if (c->script == SCRIPT_RENEW)
-		renewed(k, c, span_eq(a->what, SPAN("renewed")), sent_ms);
+		renewed(k, c, c->turns[0], span_eq(a->what, SPAN("renewed")), script_text(a, 0),
+			sent_ms);
 	else
-		touched(k, a);
+		touched(k, c, a, sent_ms);
 	pthread_mutex_unlock(&k->mutex);
 }
 
@@ -228,6 +275,23 @@ static void report_refused_touch(struct keeper *k, const struct keeper_call *c,
 		mail(k, e->id, *news);
 }
 
+/* It may have been heard, if it was sent twice. */
+static void report_refused_turn(struct keeper *k, const struct keeper_call *c, const char *id,
+				struct keeper_news *news)
+{
+	enum redis_redirect to = redis_redirect_of(c->refusal);
+
+	if (!c->answered && !keeper_table_find(&k->table, id)) {
+		report_stray(k, c, id);
+	} else if (to == REDIRECT_ASK || to == REDIRECT_LATER) {
+		news->kind = KEEPER_ADRIFT;
+		mail(k, id, *news);
+	} else if (to == REDIRECT_MOVED) {
+		news->kind = KEEPER_REFUSED;
+		mail(k, id, *news);
+	}
+}
+
 static void report_refused(struct keeper *k)
 {
 	struct keeper_call *c;
@@ -238,16 +302,16 @@ static void report_refused(struct keeper *k)
 
 		memcpy(news.account, c->account, sizeof news.account);
 		memcpy(news.refusal, c->refusal, sizeof news.refusal);
-		if (c->script == SCRIPT_RENEW && !c->answered &&
-		    !keeper_table_find(&k->table, c->id)) {
-			report_stray(k, c); /* it may have been heard, if it was sent twice */
+		for (size_t i = 0; i < c->turn_count; i++)
+			report_refused_turn(k, c, c->turns[i], &news);
+		news.kind = KEEPER_REFUSED;
+		if (c->script != SCRIPT_TOUCH) {
+			/* that is all */
 		} else if (to == REDIRECT_ASK || to == REDIRECT_LATER) {
 			news.kind = KEEPER_ADRIFT;
-			mail(k, c->id, news);
-		} else if (c->script == SCRIPT_TOUCH && *c->refusal) {
+			mail(k, "", news);
+		} else if (*c->refusal) {
 			report_refused_touch(k, c, &news);
-		} else if (to == REDIRECT_MOVED) {
-			mail(k, c->id, news);
 		}
 	}
 }

@@ -7,7 +7,8 @@
  *
  *      held turns      renewed every ttl / 3 (at least 250 ms), pipelined; the first time when
  *                      keeper_turn says so, which is soon if nothing has confirmed it yet
- *      waiters         touched every second, all of an account in one call
+ *      waiters         touched every second, all of an account in one call, and with them the turns
+ *                      that this process has there
  *      this process    its live key (750 ms) refreshed every 250 ms (or a quarter of the timeout, if
  *                      that is less), while it keeps anything
  *
@@ -28,14 +29,15 @@
 enum {
 	KEEPER_LIVE_MS = 750,       /* the lease of the live key */
 	KEEPER_LIVE_EVERY_MS = 250, /* at least */
-	KEEPER_TOUCH_MS = 1000,     /* of REDIS_LEASE_MS */
+	KEEPER_TOUCH_MS = REDIS_TOUCH_MS,
 };
 
 struct keeper;
 
 enum keeper_news_kind {
-	KEEPER_LOST,    /* the turn `id` isn't ours any more, or can't be known to be */
-	KEEPER_HAS,     /* the waiter `id` has the turn */
+	KEEPER_LOST,   /* the turn `id` isn't ours any more, or can't be known to be: `cause` */
+	KEEPER_BROKEN, /* the turn `id` goes on, but there may have been another beside it: `cause` */
+	KEEPER_HAS,    /* the waiter `id` has the turn */
 	KEEPER_UNKNOWN, /* the waiter `id` has neither place nor turn */
 	KEEPER_TROUBLE, /* Redis doesn't answer; it did at `answered_ms` (clock_ms()) */
 	KEEPER_DROPPED, /* `count` dead waiters were dropped */
@@ -61,7 +63,7 @@ struct keeper_news {
 	enum keeper_news_kind kind;
 	char id[LOCK_TICKET_MAX], account[LOCK_ACCOUNT_MAX];
 	int64_t answered_ms, count;
-	char refusal[80];
+	char refusal[80], cause[12]; /* cause: a word of loss.h */
 };
 
 /* A turn's lease lasts until `lease_until_ms` and is renewed for `ttl_ms` from `renew_at_ms` on, until

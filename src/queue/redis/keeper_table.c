@@ -10,6 +10,21 @@ struct keeper_kept *keeper_table_find(struct keeper_table *t, const char *id)
 	return e;
 }
 
+static struct keeper_account *get_account(struct keeper_table *t, const char *name)
+{
+	struct keeper_account *a;
+
+	HASH_FIND_STR(t->accounts, name, a);
+	if (a)
+		return a;
+	a = xcalloc(1, sizeof *a);
+	snprintf(a->name, sizeof a->name, "%s", name);
+	list_init(&a->waiters);
+	list_init(&a->turns);
+	HASH_ADD_STR(t->accounts, name, a);
+	return a;
+}
+
 struct keeper_kept *keeper_table_get(struct keeper_table *t, const char *account, const char *id)
 {
 	struct keeper_kept *e = keeper_table_find(t, id);
@@ -18,65 +33,54 @@ struct keeper_kept *keeper_table_get(struct keeper_table *t, const char *account
 		return e;
 	e = xcalloc(1, sizeof *e);
 	snprintf(e->id, sizeof e->id, "%s", id);
-	snprintf(e->account_name, sizeof e->account_name, "%s", account);
+	e->account = get_account(t, account);
 	HASH_ADD_STR(t->by_id, id, e);
 	return e;
 }
 
-static void unwait(struct keeper_table *t, struct keeper_kept *e)
+void keeper_table_wait(struct keeper_table *t, struct keeper_kept *e)
 {
 	struct keeper_account *a = e->account;
 
-	if (!a)
-		return;
-	e->account = NULL;
-	list_remove(&e->link);
-	if (!list_empty(&a->waiters))
-		return;
-	HASH_DEL(t->accounts, a);
-	free(a);
-}
-
-void keeper_table_wait(struct keeper_table *t, struct keeper_kept *e)
-{
-	struct keeper_account *a;
-
-	if (e->account || keeper_kept_is_turn(e))
-		return;
-	HASH_FIND_STR(t->accounts, e->account_name, a);
-	if (!a) {
-		a = xcalloc(1, sizeof *a);
-		memcpy(a->name, e->account_name, sizeof a->name);
-		list_init(&a->waiters);
+	(void)t;
+	if (!list_empty(&e->link))
+		return; /* it waits, or holds a turn */
+	if (list_empty(&a->waiters))
 		a->touch_at_ms = clock_ms() + KEEPER_TOUCH_MS;
-		HASH_ADD_STR(t->accounts, name, a);
-	}
-	e->account = a;
 	list_append(&a->waiters, &e->link);
 }
 
 void keeper_table_hold(struct keeper_table *t, struct keeper_kept *e,
 		       const struct keeper_turn *turn)
 {
-	unwait(t, e);
 	t->held += !keeper_kept_is_turn(e);
+	list_remove(&e->link);
+	list_append(&e->account->turns, &e->link);
 	e->turn = *turn;
 }
 
 void keeper_table_drop(struct keeper_table *t, struct keeper_kept *e)
 {
-	unwait(t, e);
+	struct keeper_account *a = e->account;
+
+	list_remove(&e->link);
 	t->held -= keeper_kept_is_turn(e);
 	HASH_DEL(t->by_id, e);
 	free(e);
+	if (!list_empty(&a->waiters) || !list_empty(&a->turns))
+		return;
+	HASH_DEL(t->accounts, a);
+	free(a);
 }
 
 int64_t keeper_table_due_ms(const struct keeper_table *t)
 {
 	int64_t due = INT64_MAX;
 
-	for (const struct keeper_account *a = t->accounts; a; a = a->hh.next)
-		due = MIN(due, a->touch_at_ms);
+	for (const struct keeper_account *a = t->accounts; a; a = a->hh.next) {
+		if (!list_empty(&a->waiters))
+			due = MIN(due, a->touch_at_ms);
+	}
 	for (const struct keeper_kept *e = t->by_id; e; e = e->hh.next) {
 		if (keeper_kept_is_turn(e))
 			due = MIN(due, MIN(e->turn.renew_at_ms, e->turn.lease_until_ms));

@@ -9,22 +9,20 @@
 #define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
 #include <uthash.h>
 
-/* An account in which we have waiters. */
+/* An account in which we have waiters or turns. */
 struct keeper_account {
 	char name[LOCK_ACCOUNT_MAX];
-	struct list waiters;
-	int64_t touch_at_ms, tried_at_ms; /* when due; when the last round that tried it began */
+	struct list waiters, turns;
+	/* While there are waiters: when it is due; when the last round that tried it began. */
+	int64_t touch_at_ms, tried_at_ms;
 	UT_hash_handle hh;
 };
 
-/*
- * One kept ticket: a turn if turn.ttl_ms isn't 0, else, if `account` isn't NULL, a waiter of that
- * account.
- */
+/* One kept ticket: a turn if turn.ttl_ms isn't 0, else a waiter. */
 struct keeper_kept {
-	char id[LOCK_TICKET_MAX], account_name[LOCK_ACCOUNT_MAX];
+	char id[LOCK_TICKET_MAX];
 	struct keeper_account *account;
-	struct list link; /* in account.waiters */
+	struct list link; /* in account.waiters or account.turns; in neither: it is new */
 	struct keeper_turn turn;
 	UT_hash_handle hh;
 };

@@ -280,6 +280,7 @@ void keeper_calls_free(struct list *calls)
 	while ((c = list_first(calls, struct keeper_call, link))) {
 		list_remove(&c->link);
 		redis_command_clear(&c->command);
+		free(c->turns);
 		free(c);
 	}
 }

@@ -15,7 +15,8 @@ struct keeper_call {
 	enum script script; /* RENEW or TOUCH */
 	struct redis_command command;
 	char account[LOCK_ACCOUNT_MAX];
-	char id[LOCK_TICKET_MAX]; /* RENEW */
+	char (*turns)[LOCK_TICKET_MAX]; /* those that it renews: of RENEW, one */
+	size_t turn_count;
 	bool by_text, answered;
 	char refusal[80]; /* what the server says instead of an answer; empty: nothing */
 };

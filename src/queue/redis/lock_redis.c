@@ -150,7 +150,15 @@ static void keeper_says(void *arg, struct redis_node *node, const struct keeper_
 	redis_tickets_keeper_news(&r->tickets, news);
 }
 
-static void swept(void *arg, const struct script_answer *answer)
+static void swept(void *arg, const char *account, const struct script_answer *answer)
+{
+	struct redis *r = arg;
+
+	redis_tickets_known(&r->tickets, account, answer);
+	redis_tickets_answer(&r->tickets, answer);
+}
+
+static void ordered(void *arg, const struct script_answer *answer)
 {
 	struct redis *r = arg;
 
@@ -176,9 +184,7 @@ static void redis_give_back(struct lock_backend *b, struct lock_ticket *t, enum 
 static void redis_retune(struct lock_backend *b, const char *account,
 			 const struct lock_terms *terms)
 {
-	(void)b;
-	(void)account;
-	(void)terms;
+	redis_tickets_retune(&container_of(b, struct redis, backend)->tickets, account, terms);
 }
 
 static int64_t redis_position(struct lock_backend *b, const struct lock_ticket *t)
@@ -204,6 +210,8 @@ static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
 		.lost = r->tickets.lost,
 		.dropped_waiters = r->tickets.dropped,
 		.forgotten = r->tickets.presence.forgotten,
+		.kept = redis_tickets_kept(&r->tickets),
+		.returned = r->tickets.returned,
 		.up = redis_nodes_any_up(&r->nodes),
 	};
 	for (size_t i = 0; i < r->nodes.count; i++) {
@@ -452,7 +460,7 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 					 .caller = &r->tickets.calls.caller,
 					 .names = &r->tickets.names,
 					 .presence = &r->tickets.presence,
-					 .fn = swept,
+					 .fn = ordered,
 					 .arg = r };
 	redis_queries_open(&r->ask);
 	r->sweep = sweep_new(loop, config, &r->tickets.names, &r->tickets.calls.caller, swept, r);

@@ -352,8 +352,8 @@ static void send_order(struct query_run *run, enum script script, const struct l
 
 	if (q->verb == LOCK_PAUSE || q->verb == LOCK_RESUME)
 		redis_arg_int(&c->call.command, q->verb == LOCK_PAUSE);
-	if (q->verb == LOCK_REMOVE)
-		redis_arg_str(&c->call.command, q->ticket);
+	if (q->verb == LOCK_REMOVE || q->verb == LOCK_FORCE)
+		redis_arg_str(&c->call.command, q->ticket ? q->ticket : "");
 	if (q->verb == LOCK_PAUSE)
 		redis_presence_show(run->owner->presence, q->account); /* so that it is listed */
 	send_call(c);

@@ -30,8 +30,10 @@ unsigned redis_account_slot(const struct redis_names *names, const char *account
 
 void script_account(struct redis_command *c, const struct redis_names *names, const char *account)
 {
-	static const char *const kinds[] = { "lock",  "last", "wait", "alive",
-					     "pause", "who",  "times" };
+	/* As prelude.lua has them. */
+	static const char *const kinds[] = { "lock",  "last",  "wait",   "alive", "pause",
+					     "who",   "times", "seats",  "line",  "shares",
+					     "count", "kept",  "kept_at" };
 
 	redis_arg_int(c, ARRAY_SIZE(kinds));
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -49,26 +51,50 @@ void script_account_key(struct redis_command *c, const struct redis_names *names
 	c->slot = redis_account_slot(names, account);
 }
 
+static bool are_pairs(const redisReply *r, redis_form_fn first, redis_form_fn second)
+{
+	if (!redis_is_array(r) || r->elements % 2)
+		return false;
+	for (size_t i = 0; i < r->elements; i += 2) {
+		if (!first(r->element[i]) || !second(r->element[i + 1]))
+			return false;
+	}
+	return true;
+}
+
 bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 {
 	redisReply **e;
 
-	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 5)
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 4)
 		return false;
 	e = reply->element;
-	if (!redis_is_str(e[0]) || !redis_is_int(e[1]) || !redis_is_str(e[2]) ||
-	    !redis_is_int(e[3]) || !redis_is_int(e[4]))
+	if (!redis_is_str(e[0]) || !redis_is_int(e[1]) ||
+	    !are_pairs(e[2], redis_is_str, redis_is_int) || !redis_is_int(e[3]))
 		return false;
 	*ret = (struct script_answer){
 		.what = { e[0]->str, e[0]->len },
 		.number = e[1]->integer,
-		.granted = { e[2]->str, e[2]->len },
-		.elapsed_ms = e[3]->integer,
-		.dropped = e[4]->integer,
-		.more = e + 5,
-		.more_count = reply->elements - 5,
+		.granted = e[2]->element,
+		.granted_count = e[2]->elements / 2,
+		.dropped = e[3]->integer,
+		.more = e + 4,
+		.more_count = reply->elements - 4,
 	};
 	return true;
+}
+
+struct span script_granted(const struct script_answer *a, size_t i, int64_t *ret_start_in_ms)
+{
+	*ret_start_in_ms = a->granted[2 * i + 1]->integer;
+	return (struct span){ a->granted[2 * i]->str, a->granted[2 * i]->len };
+}
+
+struct span script_text(const struct script_answer *a, size_t i)
+{
+	if (i >= a->more_count || !redis_is_str(a->more[i]))
+		return SPAN("");
+	return (struct span){ a->more[i]->str, a->more[i]->len };
 }
 
 /* --- forms ----------------------------------------------------------------------------------- */
@@ -82,39 +108,40 @@ static bool is_answer(const redisReply *r)
 {
 	struct script_answer a;
 
-	return script_answer_read(r, &a) && redis_are_all(r, 5, is_str_or_int);
+	return script_answer_read(r, &a) && redis_are_all(r, 4, is_str_or_int);
 }
 
-/* Behind it two numbers and names of owners. */
+/* Two numbers, the caller's tickets, names of owners. */
 static bool is_swept(const redisReply *r)
 {
-	return is_answer(r) && r->elements >= 7 && redis_is_int(r->element[5]) &&
-	       redis_is_int(r->element[6]) && redis_are_all(r, 7, redis_is_str);
+	struct script_answer a;
+
+	return script_answer_read(r, &a) && a.more_count >= 3 && redis_is_int(a.more[0]) &&
+	       redis_is_int(a.more[1]) && redis_is_texts(a.more[2]) &&
+	       redis_are_all(r, 7, redis_is_str);
 }
 
-/* look.lua */
+/* Unknown waiters; of each turn three words. */
+static bool is_touched(const redisReply *r)
+{
+	struct script_answer a;
+
+	return script_answer_read(r, &a) && a.more_count == 2 && redis_is_texts(a.more[0]) &&
+	       redis_is_texts(a.more[1]) && a.more[1]->elements % 3 == 0;
+}
+
+/* view.lua */
 static bool is_view(const redisReply *r)
 {
 	static const redis_form_fn forms[] = {
-		redis_is_str, redis_is_int, redis_is_str,   redis_is_str,   redis_is_int,
-		redis_is_str, redis_is_int, redis_is_texts, redis_is_texts,
+		redis_is_str, redis_is_str,   redis_is_int,   redis_is_int,   redis_is_int,
+		redis_is_int, redis_is_texts, redis_is_texts, redis_is_texts, redis_is_texts,
 	};
 
 	if (!redis_is_array(r) || r->elements != ARRAY_SIZE(forms))
 		return false;
 	for (size_t i = 0; i < r->elements; i++) {
 		if (!forms[i](r->element[i]))
-			return false;
-	}
-	return true;
-}
-
-static bool are_pairs(const redisReply *r, redis_form_fn first, redis_form_fn second)
-{
-	if (!redis_is_array(r) || r->elements % 2)
-		return false;
-	for (size_t i = 0; i < r->elements; i += 2) {
-		if (!first(r->element[i]) || !second(r->element[i + 1]))
 			return false;
 	}
 	return true;
@@ -139,6 +166,8 @@ redis_form_fn script_form(enum script script)
 	switch (script) {
 	case SCRIPT_SWEEP:
 		return is_swept;
+	case SCRIPT_TOUCH:
+		return is_touched;
 	case SCRIPT_LOOK:
 		return is_view;
 	case SCRIPT_SURVEY:

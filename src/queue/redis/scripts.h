@@ -12,9 +12,13 @@
 #include "redis/command.h"
 #include "redis/reply.h"
 
+/* Numbers of the protocol: the scripts have them from here, see lua/embed.py. */
 enum {
-	/* A waiter that isn't touched for so long is dead. The same number is in prelude.lua. */
-	REDIS_LEASE_MS = 3000,
+	REDIS_LEASE_MS = 3000,   /* a waiter that isn't touched for so long is dead */
+	REDIS_TOUCH_MS = 1000,   /* how often it is touched */
+	REDIS_CONFIRM_MS = 2000, /* a turn that was handed over ends then, unless it is renewed */
+	REDIS_HOLD_MS = 1500,    /* after Redis lost a line nobody gets a turn: a touch, and some */
+	REDIS_PLACES_MS = 60000, /* a line that nobody uses is forgotten then */
 };
 
 enum script {
@@ -34,6 +38,7 @@ enum script {
 	SCRIPT_BEACON,
 	SCRIPT_EXTEND,
 	SCRIPT_STAY,
+	SCRIPT_RETUNE,
 	SCRIPT_COUNT,
 	SCRIPT_NONE = SCRIPT_COUNT, /* a plain command */
 };
@@ -69,14 +74,20 @@ void script_account_key(struct redis_command *c, const struct redis_names *names
 
 /* What the scripts on an account answer; pointers are into the reply. */
 struct script_answer {
-	struct span what;    /* "granted", "waiting", ... */
-	int64_t number;      /* its meaning is the script's */
-	struct span granted; /* a ticket of ours that has the turn now, or empty */
-	int64_t elapsed_ms;  /* since the last completion; -1: none known */
-	int64_t dropped;     /* waiters taken for dead */
-	redisReply **more;   /* what comes behind */
+	struct span what;     /* "granted", "waiting", ... */
+	int64_t number;       /* its meaning is the script's */
+	redisReply **granted; /* tickets of ours that have got a turn, each with script_granted() */
+	size_t granted_count;
+	int64_t dropped;   /* waiters taken for dead */
+	redisReply **more; /* what comes behind */
 	size_t more_count;
 };
+
+/* The i-th ticket that has got a turn, and in how many ms that begins. */
+struct span script_granted(const struct script_answer *a, size_t i, int64_t *ret_start_in_ms);
+
+/* What comes behind as text; empty if there is none. */
+struct span script_text(const struct script_answer *a, size_t i);
 
 /* False if it isn't such an answer (an error, a surprise). Takes NULL. */
 bool script_answer_read(const redisReply *reply, struct script_answer *ret) MUST_USE;

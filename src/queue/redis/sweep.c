@@ -175,9 +175,9 @@ static void swept(struct redis_call *call, const redisReply *reply)
 	if (script_answer_read(reply, &a)) {
 		s->orphans += a.more[0]->integer;
 		s->released += a.more[1]->integer;
-		for (size_t i = 2; i < a.more_count; i++)
+		for (size_t i = 3; i < a.more_count; i++)
 			add_stop(&s->stops, target.account, a.more[i]->str);
-		s->fn(s->arg, &a);
+		s->fn(s->arg, target.account, &a);
 		if (a.number && s->run == PERIODIC)
 			unindex(s, &target);
 	}

@@ -15,8 +15,8 @@
 
 struct sweep;
 
-/* Scripts may hand a turn to one of our own waiters: `fn` gets every answer of theirs. */
-typedef void (*sweep_fn)(void *arg, const struct script_answer *answer);
+/* `fn` gets every answer of sweep.lua: turns may be handed to our own waiters, see sweep.lua. */
+typedef void (*sweep_fn)(void *arg, const char *account, const struct script_answer *answer);
 
 /*
  * All outlive it. The periodic cleaning runs from now on. Callbacks come from the loop.

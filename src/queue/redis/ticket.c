@@ -1,6 +1,7 @@
 #include "queue/redis/ticket.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "queue/redis/keepers.h"
 
 struct redis_ticket *ticket_find(struct redis_tickets *r, const char *id, size_t len)
@@ -41,15 +42,35 @@ void ticket_fail(struct redis_ticket *p, enum turn_state state)
 	ticket_tell(p, (struct lock_news){ LOCK_FAILED });
 }
 
-void ticket_lose(struct redis_ticket *p)
+/* Of what happened to one turn one thing is told. */
+static bool count_loss(struct redis_ticket *p)
+{
+	bool first = !p->counted;
+
+	p->counted = true;
+	p->tickets->lost += first;
+	return first;
+}
+
+void ticket_lose(struct redis_ticket *p, enum loss loss)
 {
 	p->doubted = true;
 	if (p->state != TURN_HELD)
 		return;
 	ticket_unkeep(p);
 	p->state = TURN_UNSURE;
-	p->tickets->lost++;
-	ticket_tell(p, (struct lock_news){ LOCK_LOST });
+	count_loss(p);
+	ticket_tell(p, (struct lock_news){ LOCK_LOST, .cause = loss_cause(loss) });
+}
+
+void ticket_doubt(struct redis_ticket *p, enum loss loss)
+{
+	const struct lock_ticket *t = p->box.ticket;
+
+	if (p->state == TURN_HELD && loss && count_loss(p))
+		log_warn("a turn goes on, but may not have been alone",
+			 LOG_STR("account", t->account), LOG_STR("ticket", t->id),
+			 LOG_STR("cause", loss_cause(loss)));
 }
 
 /* By an operator. Another enter may be on its way; and there is a record of it in Redis. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "queue/redis/loss.h"
 #include "queue/redis/tickets.h"
 
 #define uthash_fatal(msg) must_failed(msg, __FILE__, __LINE__)
@@ -26,7 +27,9 @@ struct redis_ticket {
 	enum turn_state state;
 	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
 	int64_t position;              /* as it joined */
+	char place[96];                /* what Redis said of its rank; empty: it never waited */
 	bool doubted;      /* told that it has lost a turn that it wasn't known to have */
+	bool counted;      /* something happened to its turn, and that is counted */
 	UT_hash_handle hh; /* by box.ticket->id */
 };
 
@@ -47,7 +50,10 @@ void ticket_unkeep(struct redis_ticket *p);
 void ticket_fail(struct redis_ticket *p, enum turn_state state);
 
 /* Somebody says that it has no turn any more, which may be old news of one that it hasn't yet. */
-void ticket_lose(struct redis_ticket *p);
+void ticket_lose(struct redis_ticket *p, enum loss loss);
+
+/* Its turn goes on, but there may have been another beside it: counted and logged, once. */
+void ticket_doubt(struct redis_ticket *p, enum loss loss);
 
 /* An operator took it out of the line. */
 void ticket_remove(struct redis_ticket *p);
@@ -61,3 +67,35 @@ void ticket_turn_away(struct redis_ticket *p);
  */
 void ticket_hold(struct redis_ticket *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
 		 int64_t renew_in_ms);
+
+/* --- between tickets.c, tickets_end.c and tickets_slot.c ------------------------------------------- */
+
+struct redis_tickets *tickets_of(const struct ticket_call *e);
+
+/*
+ * Redis says that it has the turn, to start in `start_in_ms`: as the answer to a call that was sent at
+ * `sent_ms`, and got it for its whole ttl.
+ */
+void ticket_grant(struct redis_ticket *p, int64_t start_in_ms, int64_t sent_ms);
+
+/* Takes a turn that the answer to a give-back hands on, if that can be relied on. */
+void tickets_hand_on(struct redis_tickets *r, const struct script_answer *a,
+		     const struct ticket_call *e);
+
+/* Whether its ticket is still there: redis_call.wanted of what a give-back undoes. */
+bool ticket_is_there(const struct redis_call *call);
+
+/* An ended one may have a turn or place in Redis all the same: see KEEPER_STRAY, and sweep.lua. */
+void tickets_give_back_stray(struct redis_tickets *r, const char *account, const char *id);
+void tickets_end(struct redis_ticket *p, enum lock_end end);
+
+/* A place that was kept, by whomever, has been taken by a ticket of this process. */
+void tickets_came_back(struct redis_tickets *r);
+
+/* See KEEPER_ADRIFT. */
+void tickets_adrift(struct redis_tickets *r, const struct keeper_news *news);
+
+/* Lets Redis say what it has of this process, in accounts that it used lately at that node. */
+void tickets_reconcile(struct redis_tickets *r, struct redis_node *node);
+void tickets_used(struct redis_tickets *r, const char *account, int64_t for_ms);
+void tickets_forget_used(struct redis_tickets *r);

@@ -34,6 +34,19 @@ struct ticket_call *ticket_call_new(struct ticket_calls *all, enum script script
 	return e;
 }
 
+struct ticket_call *ticket_call_of_account(struct ticket_calls *all, enum script script,
+					   const char *account,
+					   void (*done)(struct redis_call *, const redisReply *))
+{
+	struct lock_ticket nobody = { .terms.ttl_ms = REDIS_LEASE_MS };
+	struct ticket_call *e;
+
+	snprintf(nobody.account, sizeof nobody.account, "%s", account);
+	e = new_call(all, script, &nobody, done);
+	script_account(&e->call.command, all->names, e->account);
+	return e;
+}
+
 struct ticket_call *ticket_call_on_key(struct ticket_calls *all, enum script script,
 				       const char *kind, const struct lock_ticket *t,
 				       void (*done)(struct redis_call *, const redisReply *))

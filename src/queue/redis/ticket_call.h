@@ -27,8 +27,9 @@ struct ticket_call {
 	char account[LOCK_ACCOUNT_MAX], id[LOCK_TICKET_MAX];
 	int64_t sent_ms, sent_us, ttl_ms, delay_ms;
 	int64_t until_ms; /* it is tried no longer than this */
-	bool completed;
-	bool again; /* sent before, and maybe done then */
+	bool used;        /* a turn that is given back was */
+	bool counted;     /* what had happened to it */
+	bool again;       /* sent before, and maybe done then */
 };
 
 /* Zero it first; `nodes` and `names` outlive it. */
@@ -42,6 +43,12 @@ void ticket_calls_close(struct ticket_calls *all);
 struct ticket_call *ticket_call_new(struct ticket_calls *all, enum script script,
 				    const struct lock_ticket *t,
 				    void (*done)(struct redis_call *, const redisReply *)) MUST_USE;
+
+/* A script about an account: what it wants is still to be added. */
+struct ticket_call *ticket_call_of_account(struct ticket_calls *all, enum script script,
+					   const char *account,
+					   void (*done)(struct redis_call *, const redisReply *))
+	MUST_USE;
 
 /* The same for a script on one key alone of the account: all that it wants is still to be added. */
 struct ticket_call *ticket_call_on_key(struct ticket_calls *all, enum script script,

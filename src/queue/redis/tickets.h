@@ -11,6 +11,7 @@
 #include "redis/nodes.h"
 
 struct redis_ticket;
+struct used_account;
 
 struct redis_tickets {
 	struct redis_names names;
@@ -19,7 +20,10 @@ struct redis_tickets {
 	struct redis_presence presence;
 	struct post post;
 	struct redis_ticket *by_id;
-	int64_t lost, dropped;
+	struct list used; /* accounts in which it had something lately */
+	struct used_account *used_by_name;
+	struct list kept; /* places that it had kept, the oldest first */
+	int64_t lost, dropped, returned;
 	struct histogram hand_offs;
 };
 
@@ -33,6 +37,17 @@ void redis_tickets_close(struct redis_tickets *r);
 /* lock_enter() and lock_give_back(). */
 void redis_tickets_enter(struct redis_tickets *r, struct lock_ticket *t);
 void redis_tickets_give_back(struct lock_ticket *t, enum lock_end end);
+
+/* lock_retune(). */
+void redis_tickets_retune(struct redis_tickets *r, const char *account,
+			  const struct lock_terms *terms);
+
+/* How many places that it had kept may still be there. */
+int64_t redis_tickets_kept(const struct redis_tickets *r);
+
+/* What sweep.lua says of an account: tickets of this process that it doesn't know are given back. */
+void redis_tickets_known(struct redis_tickets *r, const char *account,
+			 const struct script_answer *answer);
 
 /* lock_position(): what it was when it joined. */
 int64_t redis_tickets_position(const struct lock_ticket *t);

@@ -1,9 +1,15 @@
 /*
- * view.c - reads look.lua's reply; survey.lua has the same one for each account.
+ * view.c - reads a view of lua/view.lua: look.lua's reply, and in survey.lua's that of each account.
  */
 #include "queue/redis/view.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+
+#include "queue/redis/record.h"
+
+/* As view.lua has them. */
+enum { LAST, PAUSE, WAITING, KEPT, TURNS, NOW, HOLDERS, WAITERS, SAMPLES, SHARES, VIEW_FIELDS };
 
 struct span redis_text(const redisReply *r)
 {
@@ -28,51 +34,38 @@ static int64_t from_to(int64_t from, int64_t to)
 	return d;
 }
 
-/* Other programs may put anything there: what isn't printable ASCII becomes "?". */
-static void copy_text(struct span from, char *to, size_t size)
-{
-	size_t n = MIN(from.len, size - 1);
-
-	for (size_t i = 0; i < n; i++)
-		to[i] = from.ptr[i] > ' ' && from.ptr[i] <= '~' ? from.ptr[i] : '?';
-	to[n] = '\0';
-}
-
-/*
- * "<joined> <client> <start>", see enter.lua: a waiter's start is 0. False: nobody recorded who it is.
- */
-static bool read_who(const redisReply *r, int64_t *ret_joined, struct lock_waiter *waiter,
-		     int64_t *ret_start)
-{
-	struct span rest = redis_text(r), joined, client, start = { 0 };
-
-	if (!rest.len || !span_next(&rest, ' ', &joined) || !span_next(&rest, ' ', &client))
-		return false;
-	span_next(&rest, ' ', &start);
-	*ret_joined = strtoll(joined.ptr, NULL, 10);
-	*ret_start = start.len ? strtoll(start.ptr, NULL, 10) : 0;
-	copy_text(client, waiter->client, sizeof waiter->client);
-	return *ret_joined > 0;
-}
-
 static void read_holder(redisReply **e, int64_t now, struct lock_view *v)
 {
-	struct span id = redis_text(e[0]);
-	int64_t joined, start;
+	struct lock_holder *h = query_view_holder(v);
+	struct record record;
+	bool known = record_read(redis_text(e[2]), &record) && record.start_ms;
 
-	struct lock_holder *h;
-
-	if (!id.len)
-		return;
-	h = query_view_holder(v);
+	h->who = record.waiter;
+	record_copy(redis_text(e[0]), h->who.ticket, sizeof h->who.ticket);
 	h->ttl_raw_ms = number_of(e[1]);
-	copy_text(id, h->who.ticket, sizeof h->who.ticket);
-	h->who.waited_ms = h->who.rank = -1;
-	if (!read_who(e[5], &joined, &h->who, &start) || !start)
+	if (!known)
 		return;
 	h->held_known = true;
-	h->held_ms = from_to(start, now);
-	h->who.waited_ms = from_to(joined, start);
+	h->held_ms = from_to(record.start_ms, now);
+	h->who.waited_ms = from_to(record.joined_ms, record.start_ms);
+}
+
+/* The longest first; who of another program is there has the relay's lock, and comes before all. */
+static int by_turn(const void *a, const void *b)
+{
+	const struct lock_holder *x = a, *y = b;
+
+	if (x->held_known != y->held_known)
+		return x->held_known ? 1 : -1;
+	return (x->held_ms < y->held_ms) - (x->held_ms > y->held_ms);
+}
+
+static void read_holders(const redisReply *list, int64_t now, struct lock_view *v)
+{
+	for (size_t i = 0; i + 2 < list->elements; i += 3)
+		read_holder(&list->element[i], now, v);
+	if (v->holder_count)
+		qsort(v->holders, v->holder_count, sizeof *v->holders, by_turn);
 }
 
 static void read_waiters(const redisReply *list, int64_t now, struct lock_view *v)
@@ -80,31 +73,55 @@ static void read_waiters(const redisReply *list, int64_t now, struct lock_view *
 	v->waiters = xcalloc(list->elements / 2 + 1, sizeof *v->waiters);
 	for (size_t i = 0; i + 1 < list->elements; i += 2) {
 		struct lock_waiter *w = &v->waiters[v->waiter_count++];
-		struct span id = redis_text(list->element[i]);
-		int64_t joined, start;
+		struct record record;
 
-		copy_text(id, w->ticket, sizeof w->ticket);
-		w->rank = -1;
-		w->waited_ms = read_who(list->element[i + 1], &joined, w, &start)
-				       ? from_to(joined, now)
-				       : -1;
+		if (record_read(redis_text(list->element[i + 1]), &record))
+			record.waiter.waited_ms = from_to(record.joined_ms, now);
+		*w = record.waiter;
+		record_copy(redis_text(list->element[i]), w->ticket, sizeof w->ticket);
 	}
 	v->oldest_wait_ms = v->waiter_count ? v->waiters[0].waited_ms : 0;
 }
 
-static void read_samples(const redisReply *list, int64_t now, struct lock_view *v)
+static struct lock_share *share_of(struct lock_view *v, struct span name)
 {
-	v->samples = xcalloc(list->elements + 1, sizeof *v->samples);
-	for (size_t i = 0; i < list->elements; i++) {
-		struct lock_sample *s = &v->samples[v->sample_count];
-		int64_t at;
+	char text[LOCK_SHARE_MAX];
 
-		if (sscanf(redis_text(list->element[i]).ptr, "%" SCNd64 " %" SCNd64 " %" SCNd64,
-			   &at, &s->wait_ms, &s->hold_ms) != 3)
-			continue;
-		s->ago_ms = MAX(from_to(at, now), 0);
-		v->sample_count += s->ago_ms <= LOCK_RECENT_MS;
-	}
+	record_copy(name, text, sizeof text);
+	return query_view_share(v, text);
+}
+
+/* Samples of a version before shares are of "-". */
+static void read_sample(struct span text, int64_t now, struct lock_view *v)
+{
+	struct lock_sample *s = &v->samples[v->sample_count];
+	struct span share = SPAN("-");
+	int64_t at;
+	int end = 0;
+
+	if (sscanf(text.ptr, "%15" SCNd64 " %15" SCNd64 " %15" SCNd64 " %n", &at, &s->wait_ms,
+		   &s->hold_ms, &end) != 3)
+		return;
+	s->ago_ms = MAX(from_to(at, now), 0);
+	if (s->ago_ms > LOCK_RECENT_MS)
+		return;
+	v->sample_count++;
+	if (end && (size_t)end < text.len)
+		share = (struct span){ text.ptr + end, text.len - (size_t)end };
+	share_of(v, share)->turns += s->hold_ms >= 0;
+	share_of(v, share)->held_ms += MAX(s->hold_ms, 0);
+}
+
+static void read_shares(redisReply **e, int64_t now, struct lock_view *v)
+{
+	const redisReply *samples = e[SAMPLES], *waiting = e[SHARES];
+
+	for (size_t i = 0; i + 1 < waiting->elements; i += 2)
+		share_of(v, redis_text(waiting->element[i]))->waiting +=
+			number_of(waiting->element[i + 1]);
+	v->samples = xcalloc(samples->elements + 1, sizeof *v->samples);
+	for (size_t i = 0; i < samples->elements; i++)
+		read_sample(redis_text(samples->element[i]), now, v);
 }
 
 bool redis_view_read(const redisReply *reply, struct lock_view *v)
@@ -112,18 +129,22 @@ bool redis_view_read(const redisReply *reply, struct lock_view *v)
 	redisReply **e;
 	int64_t now;
 
-	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 9 ||
-	    reply->element[7]->type != REDIS_REPLY_ARRAY ||
-	    reply->element[8]->type != REDIS_REPLY_ARRAY)
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != VIEW_FIELDS)
 		return false;
 	e = reply->element;
-	now = number_of(e[6]);
-	read_holder(e, now, v);
-	v->last_at_ms = number_of(e[2]);
-	v->paused_at_ms = number_of(e[3]);
-	v->waiting = number_of(e[4]);
-	read_waiters(e[7], now, v);
-	read_samples(e[8], now, v);
+	for (int i = HOLDERS; i <= SHARES; i++) {
+		if (e[i]->type != REDIS_REPLY_ARRAY)
+			return false;
+	}
+	now = number_of(e[NOW]);
+	v->last_at_ms = number_of(e[LAST]);
+	v->paused_at_ms = number_of(e[PAUSE]);
+	v->waiting = number_of(e[WAITING]);
+	v->kept = number_of(e[KEPT]);
+	v->turns = number_of(e[TURNS]);
+	read_holders(e[HOLDERS], now, v);
+	read_waiters(e[WAITERS], now, v);
+	read_shares(e, now, v);
 	return true;
 }
 
@@ -133,7 +154,7 @@ static bool read_accounts(const redisReply *list, struct query_reply *r)
 		struct span name = redis_text(list->element[i]);
 		char text[LOCK_ACCOUNT_MAX];
 
-		copy_text(name, text, sizeof text);
+		record_copy(name, text, sizeof text);
 		if (!redis_view_read(list->element[i + 1], query_reply_view(r, text)))
 			return false;
 	}

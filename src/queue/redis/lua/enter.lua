@@ -1,40 +1,91 @@
--- Joins an account's queue. ARGV: ..., ticket, ttl in ms, most waiters, client's address, delay in
--- ms. Asking again for a ticket that waits or holds changes nothing but its lease.
+-- Joins an account's line. ARGV: ..., ticket, ttl in ms, most waiters, most of its share (0: no limit),
+-- turns, interval in ms, client's address, delay in ms, share, mark, session, the share that it is
+-- ordered as, weight, by how many rounds it yields, key of a kept place, what was replied about a place
+-- that it had. "-": none. Asking again for a ticket that waits or holds changes nothing but its lease.
+-- Replies, behind the common part, a waiter's "<rank> <S> <era>", or ''; and 1 if its place was a kept one.
 -- An error leaves no trace: the lease goes in before the place, and a lease alone is dropped.
--- WHO gets "<joined> <client> - <delay>" while it waits, "<joined> <client> <start>" when it has
--- the turn (the delay included), "removed <when>" if an operator took it out of the line: until its
--- give-back, as its process may have asked more than once.
-local id, ttl, max_waiting, client = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local delay = ARGV[7]
-local joined = string.format('%.0f ', NOW) .. client .. ' '
+local id, ttl, most, most_of_share = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local as, weight, yields, keep_key = ARGV[14], tonumber(ARGV[15]), tonumber(ARGV[16]), ARGV[17]
+local had_rank, had_start, had_era = string.match(ARGV[18], '^(%S+) (%S+) (%S+)$')
 
-advance()
-local holder = redis.call('GET', LOCK)
-if holder == id then
-	redis.call('PEXPIRE', LOCK, ttl)
-	return reply('granted')
+-- It had a place, and has lost it: it gets the same rank. If Redis has lost the whole line, that begins
+-- again where those who come back were, and nobody gets a turn until all of them have been heard, which
+-- takes a touch.
+local function rejoin()
+	had_rank, had_start = tonumber(had_rank), tonumber(had_start)
+	if line.era ~= had_era then
+		set_line('era', had_era)
+		set_line('v', exact(math.max(number('v'), had_start)))
+		set_line('hold', whole(NOW + C.REDIS_HOLD_MS))
+	end
+	local seq = math.floor((had_rank - had_start - yields) * 2 ^ 32 + 0.5)
+	set_line('seq', whole(math.max(number('seq'), seq)))
+	local finish = had_start + 1 / weight
+	if finish > math.max(number('v'), tonumber(redis.call('ZSCORE', SHARES, as) or '') or 0) then
+		redis.call('ZADD', SHARES, exact(finish), as)
+	end
+	return had_rank, had_start
 end
-local rank = redis.call('ZRANK', WAIT, id)
-if rank then
+
+local came_back = 0
+
+-- Where it is, in the line or in a turn.
+local function answer()
+	local position, a = redis.call('ZRANK', WAIT, id), nil
+	if position then
+		renew_queue()
+		local r = record(id)
+		a = reply('waiting', position + holders)
+		a[5] = r and table.concat({ r.rank, r.S, line.era }, ' ') or ''
+	else
+		keep_turn(id, ttl)
+		a = reply('granted', start_in(id))
+		a[5] = ''
+	end
+	a[6] = came_back
+	return a
+end
+
+set_line('era', line.era or whole(NOW))
+set_line('turns', ARGV[7])
+set_line('interval', ARGV[8])
+set_line('ttl', whole(math.max(number('ttl'), ttl)))
+notice_absence()
+if redis.call('ZSCORE', WAIT, id) then
 	renew_lease(id)
-	renew_queue()
-	return reply('waiting', rank + 1)
+end
+settle()
+serve()
+if redis.call('ZSCORE', WAIT, id) or holds(id) then
+	return answer()
 end
 if string.find(redis.call('HGET', WHO, id) or '', '^removed ') then
 	return reply('removed')
 end
 local waiting = redis.call('ZCARD', WAIT)
-if not holder and waiting == 0 and not paused() then
-	redis.call('SET', LOCK, id, 'PX', ttl)
-	note_who(id, joined .. start(delay))
-	return reply('granted')
-end
-if waiting >= max_waiting then
+local free = waiting == 0 and is_free() and not paused() and number('hold') <= NOW
+if not free and (waiting >= most or is_share_full(ARGV[11], most_of_share)) then
 	return reply('full')
 end
-local last = redis.call('ZREVRANGE', WAIT, 0, 0, 'WITHSCORES')[2]
-renew_lease(id)
-redis.call('ZADD', WAIT, tonumber(last or 0) + 1, id)
-note_who(id, joined .. '- ' .. delay)
-renew_queue()
-return reply('waiting', waiting + 1)
+
+local rank, start = take_kept(keep_key)
+if rank then
+	came_back = 1
+elseif had_rank then
+	rank, start = rejoin()
+else
+	rank, start = join(as, weight, yields)
+end
+local r = { joined = whole(NOW), client = ARGV[9], delay = ARGV[10], ttl = ttl, share = ARGV[11], mark = ARGV[12],
+	session = ARGV[13], rank = exact(rank), S = exact(start), weight = ARGV[15] }
+if free and number('hold') <= NOW then
+	take_seat(id, ttl, r)
+	begin(id, r)
+else
+	renew_lease(id)
+	redis.call('ZADD', WAIT, r.rank, id)
+	count_share(r.share, 1)
+	put_record(id, r)
+	serve() -- it may be before one in a grace
+end
+return answer()

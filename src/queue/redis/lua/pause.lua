@@ -3,10 +3,11 @@ local was = paused()
 
 if ARGV[3] == '1' then
 	if not was then
-		redis.call('SET', PAUSE, string.format('%.0f', NOW))
+		redis.call('SET', PAUSE, whole(NOW))
 	end
 	return reply('done')
 end
 redis.call('DEL', PAUSE)
-advance()
+settle()
+serve()
 return reply(was and 'done' or 'unknown')

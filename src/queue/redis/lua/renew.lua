@@ -1,18 +1,10 @@
--- Keeps a turn for another ttl, or confirms one that was handed over. ARGV: ..., ticket, ttl in ms.
--- Never takes one that was lost; but where Redis has lost its data (started anew, failed over) it
--- is taken again if it is free. WHO tells: it knows each ticket until it is given back, and
--- force.lua leaves a note there.
-local id, ttl = ARGV[3], ARGV[4]
-local holder = redis.call('GET', LOCK)
-local held = holder == id
-
-if held then
-	redis.call('PEXPIRE', LOCK, ttl)
-elseif not holder and redis.call('HEXISTS', WHO, id) == 0 and not redis.call('ZSCORE', WAIT, id) then
-	held = not redis.pcall('SET', LOCK, id, 'PX', ttl).err
-	if held then
-		note_who(id, string.format('%.0f - %.0f', NOW, NOW))
-	end
-end
-advance()
-return reply(held and 'renewed' or 'lost')
+-- Keeps a turn for another ttl, or confirms one that was handed over. ARGV: ..., ticket, ttl in ms, 1 if
+-- it is in use. Never takes one that was lost; but one in use that Redis has lost (started anew, failed
+-- over, evicted) is seated again. The number replied is in how many ms the turn begins; behind the common part, why it is
+-- lost, or what had happened to it, or ''.
+settle()
+local kept, why = keep_turn(ARGV[3], ARGV[4], ARGV[5] == '1')
+serve()
+local answer = reply(kept and 'renewed' or 'lost', kept and start_in(ARGV[3]) or 0)
+answer[5] = why or ''
+return answer

@@ -9,5 +9,5 @@ for i = 2, #ARGV do
 		redis.call('ZADD', KEYS[1], ends, ARGV[i])
 	end
 end
-redis.call('PEXPIRE', KEYS[1], 4 * ARGV[1])
-return { 'stayed', 0, '', 0, 0 }
+redis.call('PEXPIRE', KEYS[1], C.REDIS_PLACES_MS)
+return { 'stayed', 0, {}, 0 }

@@ -1,7 +1,7 @@
 -- All that operators see, in one call; changes nothing. KEYS: the index, the notes' index. ARGV:
 -- the key prefix, most accounts, most waiters and most turns of those watched, the accounts
 -- watched. The accounts' keys are made here, so it isn't for a cluster.
--- Replies how many accounts there are; a list of names, each followed by what look.lua replies;
+-- Replies how many accounts there are; a list of names, each followed by its view;
 -- and a list of notes, each behind its age in ms.
 local PREFIX = ARGV[1]
 local most_waiters, most_turns = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -25,26 +25,15 @@ for i = 5, #ARGV do
 	end
 end
 
--- An account that nobody uses costs no more than its part of an MGET, and a ZCARD.
-local function look(account, holder, last, pause)
-	local waiting = redis.call('ZCARD', key('wait', account))
-	local who, ttl, waiters, turns = '', -2, {}, {}
-	local most = watched[account] and most_waiters or 1
-
-	if holder then
-		ttl = redis.call('PTTL', key('lock', account))
-		who = redis.call('HGET', key('who', account), holder) or ''
+-- An account that nobody uses costs no more than its part of an MGET, and two small looks.
+local function look(account, lock, last, pause)
+	local keys = {}
+	for _, kind in ipairs({ 'lock', 'wait', 'seats', 'who', 'line', 'kept_at', 'times', 'count' }) do
+		keys[kind] = key(kind, account)
 	end
-	if waiting > 0 then
-		for _, id in ipairs(redis.call('ZRANGE', key('wait', account), 0, most - 1)) do
-			waiters[#waiters + 1] = id
-			waiters[#waiters + 1] = redis.call('HGET', key('who', account), id) or ''
-		end
-	end
-	if watched[account] then
-		turns = redis.call('LRANGE', key('times', account), 0, most_turns - 1)
-	end
-	return { holder or '', ttl, last or '', pause or '', waiting, who, NOW, waiters, turns }
+	local whole = watched[account]
+	return view(keys, lock or nil, last or nil, pause or nil, NOW, whole and most_waiters or 1,
+		whole and most_turns or 0)
 end
 
 local views = {}

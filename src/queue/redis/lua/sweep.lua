@@ -3,9 +3,10 @@
 -- `whose`: an instance, whose other boots are replied so that the caller can find out if they
 -- live; '*', to release everybody's but the caller's; or '', to leave it at that.
 -- Replies 1 if nothing is left, and behind the common part: locks without a lease, tickets
--- released, owners to find out about.
+-- released, the caller's tickets, owners to find out about. What of its tickets it doesn't know, a new
+-- master has copied, though it has ended meanwhile: the caller gives it back.
 local whose = ARGV[3]
-local dead, seen, owners = {}, {}, {}
+local dead, mine, seen, owners = {}, {}, {}, {}
 local orphans, released = 0, 0
 
 local function of_instance(o)
@@ -16,6 +17,7 @@ end
 local function is_left_over(id)
 	local o = owner(id)
 	if o == ME then
+		mine[#mine + 1] = id
 		return false
 	end
 	if dead[o] or whose == '*' then
@@ -32,37 +34,47 @@ end
 for i = 4, #ARGV do
 	dead[ARGV[i]] = true
 end
-local holder = redis.call('GET', LOCK)
-if holder and redis.call('PTTL', LOCK) == -1 then
+local lock = redis.call('GET', LOCK)
+if lock and redis.call('PTTL', LOCK) == -1 then
 	redis.call('DEL', LOCK)
-	orphans = 1
-elseif holder and is_left_over(holder) then
-	redis.call('DEL', LOCK)
+	orphans, lock = 1, nil
 end
-if whose ~= '' or #ARGV > 3 then
-	for _, id in ipairs(redis.call('ZRANGE', WAIT, 0, -1)) do
-		if is_left_over(id) then
-			forget_all(id)
-		end
+settle()
+local held = redis.call('ZRANGE', SEATS, 0, -1)
+if lock and not redis.call('ZSCORE', SEATS, lock) then
+	held[#held + 1] = lock
+end
+for _, id in ipairs(held) do
+	if is_left_over(id) then
+		end_seat(id)
+		forget(id)
 	end
 end
-advance()
+for _, id in ipairs(redis.call('ZRANGE', WAIT, 0, -1)) do
+	if is_left_over(id) then
+		forget(id)
+	end
+end
+serve()
 
--- Of holders that crashed, and of waiters removed whose process crashed as well.
-local now_holds = redis.call('GET', LOCK)
+-- Of holders that crashed, and of those who lost or were removed, and whose process crashed as well.
 for _, id in ipairs(redis.call('HKEYS', WHO)) do
-	if id ~= now_holds and not redis.call('ZSCORE', WAIT, id) then
-		local removed = string.match(redis.call('HGET', WHO, id), '^removed (%d+)')
-		if not removed or NOW - removed > 4 * LEASE_MS then
+	if not holds(id) and not redis.call('ZSCORE', WAIT, id) then
+		local ended = string.match(redis.call('HGET', WHO, id), '^%a+ (%d+)')
+		if not ended or NOW - ended > 4 * LEASE_MS then
 			redis.call('HDEL', WHO, id)
 		end
 	end
 end
+if redis.call('EXISTS', WAIT) == 1 then
+	count_shares()
+end
+drop_old_kept()
 
 -- While something is left it stays in the index, which bounds how much that is.
-local idle = redis.call('EXISTS', LOCK, WAIT, PAUSE, LAST, TIMES) == 0
+local idle = redis.call('EXISTS', LOCK, SEATS, WAIT, PAUSE, LAST, TIMES, KEPT) == 0
 local answer = reply('swept', idle and 1 or 0)
-answer[6], answer[7] = orphans, released
+answer[5], answer[6], answer[7] = orphans, released, mine
 for _, o in ipairs(owners) do
 	answer[#answer + 1] = o
 end

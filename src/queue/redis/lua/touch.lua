@@ -1,24 +1,38 @@
--- Renews the leases of waiters of one process. ARGV: ..., their tickets.
--- Replies which of them has the turn, and behind that those that neither wait nor hold.
-for i = 3, #ARGV do
+-- Renews the leases of one process in an account in which it has waiters. ARGV: ..., how many turns it
+-- has; each with its ttl in ms; its waiters.
+-- Replies, behind the common part, which waiters neither wait nor hold; and of each turn its ticket,
+-- "renewed" or "lost", and as renew.lua does, why.
+local turns = tonumber(ARGV[3])
+local first_waiter = 4 + 2 * turns
+
+notice_absence()
+for i = first_waiter, #ARGV do
 	if redis.call('ZSCORE', WAIT, ARGV[i]) then
 		renew_lease(ARGV[i])
 	end
 end
 renew_queue()
-advance()
+settle()
+local kept = {}
+for i = 4, first_waiter - 1, 2 do
+	local has, why = keep_turn(ARGV[i], ARGV[i + 1], true)
+	kept[#kept + 1] = ARGV[i]
+	kept[#kept + 1] = has and 'renewed' or 'lost'
+	kept[#kept + 1] = why or ''
+end
+serve()
 
-local holder = redis.call('GET', LOCK)
 local unknown = {}
-for i = 3, #ARGV do
-	if ARGV[i] == holder then
-		granted_here = holder
-	elseif not redis.call('ZSCORE', WAIT, ARGV[i]) then
-		unknown[#unknown + 1] = ARGV[i]
+granted_here = {} -- all that have a turn, also those of before
+for i = first_waiter, #ARGV do
+	local id = ARGV[i]
+	if holds(id) then
+		granted_here[#granted_here + 1] = id
+		granted_here[#granted_here + 1] = start_in(id)
+	elseif not redis.call('ZSCORE', WAIT, id) then
+		unknown[#unknown + 1] = id
 	end
 end
 local answer = reply('touched')
-for _, id in ipairs(unknown) do
-	answer[#answer + 1] = id
-end
+answer[5], answer[6] = unknown, kept
 return answer

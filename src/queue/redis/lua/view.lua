@@ -1,0 +1,44 @@
+-- In front of look.lua and survey.lua: what an operator sees of an account; changes nothing.
+-- `k`: its keys by kind; `lock`, `last`, `pause`: what these three have, or nil.
+-- A view: last completion, paused since, waiters, kept places, turns that it may have, now; of each
+-- holder its ticket, what is left of its lease as PTTL has it, who it is; of each of the first waiters
+-- its ticket and who it is; the latest turns, "<at> <wait> <hold> <share>" in ms; of each share how many
+-- wait. All lists are text.
+local function view_holders(k, lock, now)
+	local list, found = {}, {}
+	local seats = redis.call('ZRANGE', k.seats, 0, -1, 'WITHSCORES')
+	for i = 1, #seats, 2 do
+		found[seats[i]] = seats[i + 1] - now
+	end
+	if lock then
+		found[lock] = redis.call('PTTL', k.lock)
+	end
+	for id, left in pairs(found) do
+		list[#list + 1] = id
+		list[#list + 1] = string.format('%.0f', left)
+		list[#list + 1] = redis.call('HGET', k.who, id) or ''
+	end
+	return list
+end
+
+local function view(k, lock, last, pause, now, most_waiters, most_turns)
+	local waiters, waiting, kept = {}, redis.call('ZCARD', k.wait), 0
+	local holders = view_holders(k, lock, now)
+	local turns, samples, shares = 0, {}, {}
+
+	if waiting > 0 then
+		for _, id in ipairs(redis.call('ZRANGE', k.wait, 0, most_waiters - 1)) do
+			waiters[#waiters + 1] = id
+			waiters[#waiters + 1] = redis.call('HGET', k.who, id) or ''
+		end
+	end
+	if waiting > 0 or #holders > 0 or most_turns > 0 then
+		turns = tonumber(redis.call('HGET', k.line, 'turns') or 0)
+		kept = redis.call('ZCOUNT', k.kept_at, '(' .. now, '+inf')
+	end
+	if most_turns > 0 then
+		samples = redis.call('LRANGE', k.times, 0, most_turns - 1)
+		shares = redis.call('HGETALL', k.count)
+	end
+	return { last or '', pause or '', waiting, kept, turns, now, holders, waiters, samples, shares }
+end

@@ -1,0 +1,134 @@
+/*
+ * test_lock_losses.c - a turn that Redis has lost, or given to another program, is found out, counted and
+ * logged once: whoever comes first, renewal, touch or give-back.
+ */
+#include <signal.h>
+
+#include "redis_fixture.h"
+
+static const struct lock_terms brief = { 0, 1000, 60000, 10 };
+
+static void test_stolen_turn_is_lost(struct fixture *f)
+{
+	struct guest a = { .t.terms = brief };
+	int64_t before = lost(f->b[0]), start;
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "SET t_lock:a somebody PX 5000");
+	start = clock_ms();
+	UNTIL(f, a.lost);
+	CHECK(clock_ms() - start < 500 + LATE_MS);
+	CHECK_INT(lost(f->b[0]), before + 1);
+	guest_leave(&a, true);
+	redis_ask(&f->server, "DEL t_lock:a");
+	/* A turn stolen and given back before anybody looks is counted as well. */
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "SET t_lock:a somebody PX 500");
+	guest_leave(&a, true);
+	UNTIL(f, lost(f->b[0]) == before + 2);
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_lock:a"), 1);
+	redis_ask(&f->server, "DEL t_lock:a");
+}
+
+/* Evicted, deleted by hand, or by a relay that cleans up: the turn goes on, and it is counted once. */
+static void test_deleted_lock_is_set_again(struct fixture *f)
+{
+	struct guest a = { .t.terms = brief }, b = { 0 };
+	int64_t before = lost(f->b[0]), start;
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "DEL t_lock:a");
+	start = clock_ms();
+	UNTIL(f, lost(f->b[0]) == before + 1);
+	CHECK(clock_ms() - start < 500 + LATE_MS);
+	CHECK_INT(redis_ask(&f->server, "EXISTS t_lock:a"), 1);
+	guest_enter(&b, f->b[1], "a");
+	UNTIL(f, b.waiting);
+	redis_ask(&f->server, "DEL t_lock:a");
+	pass(f, 1200);
+	CHECK_INT(a.lost + b.granted, 0);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	guest_leave(&b, true);
+	CHECK_INT(lost(f->b[0]), before + 1);
+}
+
+/* Who waits looks every second, and so finds out what happened to the turn of another process. */
+static void test_waiters_find_losses(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t before = lost(f->b[0]), start;
+
+	a.t.terms = (struct lock_terms){ 0, 120000, 600000, 10 };
+	hold_and_wait(f, &a, &b);
+	redis_ask(&f->server, "DEL t_lock:a");
+	start = clock_ms();
+	UNTIL(f, lost(f->b[0]) == before + 1);
+	CHECK(clock_ms() - start < 1000 + LATE_MS);
+	CHECK_INT(a.lost + b.granted, 0);
+	redis_ask(&f->server, "SET t_lock:a somebody PX 2500");
+	UNTIL(f, a.lost);
+	CHECK_INT(lost(f->b[0]), before + 1); /* one turn, one loss */
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	guest_leave(&b, true);
+}
+
+/* Nothing of it is left, and nobody looks before it is given back. */
+static void test_flushed_turn_is_counted(struct fixture *f)
+{
+	struct guest a = { 0 };
+	int64_t before = lost(f->b[0]);
+
+	a.t.terms = (struct lock_terms){ 0, 120000, 600000, 10 };
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "FLUSHALL");
+	guest_leave(&a, true);
+	UNTIL(f, lost(f->b[0]) == before + 1);
+	/* What was never used is no loss. */
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "FLUSHALL");
+	guest_leave(&a, false);
+	pass(f, 200);
+	CHECK_INT(lost(f->b[0]), before + 1);
+}
+static void test_free_turn_is_taken_again(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	int64_t before = lost(f->b[0]);
+
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "FLUSHALL"); /* as a failover that comes before replication */
+	redis_ask(&f->server, "CLIENT KILL TYPE normal SKIPME yes");
+	UNTIL(f, redis_ask(&f->server, "EXISTS t_lock:a"));
+	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
+	guest_enter(&b, f->b[1], "a");
+	UNTIL(f, b.waiting);
+	CHECK_INT(b.granted, 0);
+	CHECK_INT(a.lost, 0);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	guest_leave(&b, true);
+	CHECK_INT(lost(f->b[0]), before + 1); /* somebody may have had one beside it */
+}
+
+int main(void)
+{
+	static const struct redis_case cases[] = {
+		{ "stolen turn is lost", test_stolen_turn_is_lost },
+		{ "deleted lock is set again", test_deleted_lock_is_set_again },
+		{ "waiters find losses", test_waiters_find_losses },
+		{ "flushed turn is counted", test_flushed_turn_is_counted },
+		{ "free turn is taken again", test_free_turn_is_taken_again },
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	run_redis_cases(cases, ARRAY_SIZE(cases), NULL);
+	return check_done();
+}
