@@ -4,11 +4,14 @@
 -- In front of it run.py puts: SCRIPTS, a table of functions (KEYS, ARGV), which see the `redis`
 -- below; and BUGS, what is broken on purpose.
 
-local LEASE_MS, CONFIRM_MS, TOUCH_MS = 3000, 2000, 1000
-local ACCOUNT_KEYS = { 'm_lock', 'm_last', 'm_wait', 'm_alive', 'm_pause', 'm_who', 'm_times' }
-local LOCK, WAIT, ALIVE = ACCOUNT_KEYS[1], ACCOUNT_KEYS[3], ACCOUNT_KEYS[4]
+local LEASE_MS, CONFIRM_MS, TOUCH_MS, HOLD_MS, STEPS_MIN = 3000, 2000, 1000, 1500, 64
+local KEPT_OF_SHARE_MAX = 2 -- as in run.py
+local ACCOUNT_KEYS = { 'm_lock', 'm_last', 'm_wait', 'm_alive', 'm_pause', 'm_who', 'm_times', 'm_seats', 'm_line',
+	'm_shares', 'm_count', 'm_kept', 'm_kept_at' }
+local LOCK, WAIT, ALIVE, PAUSE, WHO, SEATS, LINE = 'm_lock', 'm_wait', 'm_alive', 'm_pause', 'm_who', 'm_seats', 'm_line'
 
-local now, expiry, world, line, sequence, trace
+-- `now` is what processes go by, which nobody sets; Redis' clock is off from it by `skew`.
+local now, skew, expiry, world, line, sequence, trace
 
 local function note(...)
 	if trace then
@@ -22,7 +25,7 @@ local function violated(what)
 end
 
 local real_call = real_redis.call
-local published
+local published, seated -- by a call: messages; who got a seat, in this order
 
 -- While nothing breaks no turn runs out: whoever gets one hears of it, and renews it.
 local function check_expiry(id)
@@ -41,7 +44,7 @@ end
 
 local function expire_keys()
 	for key, at in pairs(expiry) do
-		if now >= at then
+		if now + skew >= at then
 			if key == LOCK then
 				check_expiry(real_call('GET', LOCK))
 			end
@@ -51,30 +54,59 @@ local function expire_keys()
 	end
 end
 
+-- What is there now, to be put back later: a master that lags behind takes over.
+local function snapshot()
+	local copy = { keys = {}, expiry = {} }
+	for _, key in ipairs(ACCOUNT_KEYS) do
+		copy.keys[key] = real_call('DUMP', key) or nil
+		copy.expiry[key] = expiry[key]
+	end
+	return copy
+end
+
+local function put_back(copy)
+	real_call('DEL', unpack(ACCOUNT_KEYS))
+	expiry = {}
+	for key, bytes in pairs(copy.keys) do
+		real_call('RESTORE', key, 0, bytes)
+		expiry[key] = copy.expiry[key]
+	end
+	expire_keys()
+end
+
 local special = {
 	TIME = function()
-		return { tostring(math.floor(now / 1000)), tostring(now % 1000 * 1000) }
+		local wall = now + skew
+		return { tostring(math.floor(wall / 1000)), tostring(wall % 1000 * 1000) }
 	end,
 	SET = function(key, value, unit, n)
-		expiry[key] = unit and now + n * (unit == 'EX' and 1000 or 1) or nil
+		expiry[key] = unit and now + skew + n * (unit == 'EX' and 1000 or 1) or nil
 		return real_call('SET', key, value)
 	end,
 	PEXPIRE = function(key, ms)
 		if real_call('EXISTS', key) == 0 then
 			return 0
 		end
-		expiry[key] = now + ms
+		expiry[key] = now + skew + ms
 		return 1
 	end,
 	PTTL = function(key)
 		if real_call('EXISTS', key) == 0 then
 			return -2
 		end
-		return expiry[key] and expiry[key] - now or -1
+		return expiry[key] and expiry[key] - now - skew or -1
 	end,
-	DEL = function(key)
-		expiry[key] = nil
-		return real_call('DEL', key)
+	DEL = function(...)
+		for _, key in ipairs({ ... }) do
+			expiry[key] = nil
+		end
+		return real_call('DEL', ...)
+	end,
+	ZADD = function(key, score, id)
+		if key == SEATS then
+			seated[#seated + 1] = id
+		end
+		return real_call('ZADD', key, score, id)
 	end,
 	PUBLISH = function(channel, text)
 		published[#published + 1] = { channel, text }

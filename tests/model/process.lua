@@ -30,69 +30,87 @@ local function renewal_interval()
 	return math.max(math.floor(world.ttl / 3), RENEW_MIN_MS)
 end
 
--- --- giving back --------------------------------------------------------------------------------
-
-local function send_give_back(p, id, used, ttl)
-	send(p, 'cmd', { script = 'give_back', id = id, until_ms = now + math.max(ttl, LEASE_MS),
-		args = { id, used and 1 or 0, 60, 0, 0 } })
+-- A turn is lost, or others may have had one beside it: counted and logged, once.
+local function count_loss(t, why)
+	if not t.counted then
+		note('     ', t.id, 'is counted:', why)
+		t.counted = why
+	end
 end
 
-local function give_back(p, t, used)
+-- --- giving back --------------------------------------------------------------------------------
+
+local function send_give_back(p, t, how, ttl)
+	send(p, 'cmd', { script = 'give_back', id = t.id, ticket = t, how = how, until_ms = now + math.max(ttl, LEASE_MS),
+		args = { t.id, how, 60, 0, 0, world.keep_ms, t.key or '-', world.max_waiting } })
+end
+
+local function give_back(p, t, how)
 	if t.state ~= 'none' then
-		send_give_back(p, t.id, used and t.state == 'held', world.ttl)
+		send_give_back(p, t, how == 'used' and t.state ~= 'held' and 'unused' or how, world.ttl)
 		world.moved = p
 	end
-	t.kept, t.state = nil, 'gone'
+	t.kept, t.state, t.left = nil, 'gone', how
 end
 
 local function give_back_stray(p, id)
 	if not BUGS.strays then
-		send_give_back(p, id, false, LEASE_MS)
+		send_give_back(p, { id = id }, 'unused', LEASE_MS)
 	end
 end
 
 -- --- turns --------------------------------------------------------------------------------------
 
 local function send_enter(p, t)
-	send(p, 'cmd', { script = 'enter', id = t.id, args = { t.id, world.ttl, world.max_waiting, 'c', 0 } })
+	local place = not BUGS.rank_is_forgotten and t.place or '-'
+	send(p, 'cmd', { script = 'enter', id = t.id, ticket = t, args = { t.id, world.ttl, world.max_waiting,
+		world.most_of_share, world.turns, world.interval, 'c', world.delay, t.share, '-', '-',
+		t.yields > 0 and t.share .. '~' or t.share, t.weight, t.yields, t.place and '-' or t.key or '-', place } })
 end
 
-local function hold(p, t, sent, lease_ms, renew_in_ms)
+local function hold(p, t, sent, lease_ms, renew_in_ms, start_in)
 	note('     ', t.id, 'has the turn until', sent + lease_ms)
-	t.state, t.kept, t.using = 'held', 'turn', false
+	t.state, t.kept, t.using, t.start_at = 'held', 'turn', false, now + start_in
 	t.lease_until, t.renew_at = sent + lease_ms, sent + renew_in_ms
 	world.moved = p
 end
 
 local function confirm(p, t)
 	t.state, t.doubted, t.kept = 'confirming', false, t.kept or 'wait'
-	send(p, 'cmd', { script = 'renew', id = t.id, args = { t.id, world.ttl } })
+	send(p, 'cmd', { script = 'renew', id = t.id, args = { t.id, world.ttl, 0 } })
 end
 
-local function grant(p, t, sent)
+local function grant(p, t, sent, start_in)
 	if t.doubted or now >= sent + world.ttl then
 		confirm(p, t)
 	else
-		hold(p, t, sent, world.ttl, renewal_interval())
+		hold(p, t, sent, world.ttl, renewal_interval(), start_in)
 	end
 end
 
-local function lose(t)
+local function lose(t, why)
 	if t.state == 'held' or not BUGS.undoubted then
 		t.doubted = true
 	end
 	if t.state == 'held' then
-		if world.calm_at and now > world.calm_at and not t.forced then
+		if world.calm_at and now > world.calm_at and not t.forced and not t.hurt then
 			violated('lost without a cause: ' .. t.id)
 		end
+		count_loss(t, why)
 		t.state, t.kept = 'unsure', nil
 	end
 end
 
+local function lock_was_broken(t, why)
+	if t and t.state == 'held' and why ~= '' and not BUGS.broken_is_nothing then
+		count_loss(t, why)
+	end
+end
+
 -- While the slot is on its way to another node of a cluster: a turn, and the places of waiters.
-local function is_open(p, script, id)
+local function is_open(p, script, id, key)
 	for _, call in ipairs(p.cmd.out) do
-		if call.script == script and call.id == id then
+		if call.script == script and call.id == id and (not key or call.key == key) then
 			return true
 		end
 	end
@@ -100,8 +118,10 @@ local function is_open(p, script, id)
 end
 
 local function extend(p, t)
-	if not is_open(p, 'extend', t.id) then
-		send(p, 'cmd', { script = 'extend', key = LOCK, id = t.id, args = { t.id, world.ttl } })
+	for kind, key in pairs({ lock = LOCK, seats = SEATS }) do
+		if not is_open(p, 'extend', t.id, key) then
+			send(p, 'cmd', { script = 'extend', key = key, id = t.id, args = { t.id, world.ttl, kind } })
+		end
 	end
 end
 
@@ -120,24 +140,24 @@ local function stay(p)
 	end
 end
 
+-- A turn that is confirmed where its key is begins after the whole delay and interval, as the last
+-- completion is in another key.
 local function extended(p, t, call, what)
-	if what == 'lost' then
-		lose(t)
-	elseif what == 'renewed' and t.kept == 'turn' then
+	if what == 'renewed' and t.kept == 'turn' then
 		if call.sent + world.ttl > t.lease_until then
 			t.lease_until = call.sent + world.ttl
 			t.renew_at = call.sent + renewal_interval()
 		end
 	elseif what == 'renewed' and t.state == 'confirming' then
 		t.state = 'waiting'
-		grant(p, t, call.sent)
+		grant(p, t, call.sent, world.delay + world.interval)
 	end
 end
 
 local function handed_over(p, t)
 	if t and (t.state == 'entering' or t.state == 'waiting') then
 		if BUGS.unconfirmed then
-			hold(p, t, now, world.ttl, renewal_interval())
+			hold(p, t, now, world.ttl, renewal_interval(), 0)
 		else
 			confirm(p, t)
 		end
@@ -145,15 +165,15 @@ local function handed_over(p, t)
 end
 
 -- The answer to a give-back: a turn that it hands on is used at once, if that is safe.
-local function handed_on(p, call, id)
+local function handed_on(p, call, id, start_in)
 	local t = find(p, id)
 	local fresh = t and not t.doubted and not call.again and now < call.sent + FRESH_MS
 	if BUGS.any_age then
 		fresh = t and true
 	end
-	if fresh and t.state == 'waiting' and world.delay == 0 then
+	if fresh and t.state == 'waiting' and start_in == 0 then
 		hold(p, t, BUGS.lease_from_answer and now or call.sent, BUGS.whole_lease and world.ttl or CONFIRM_MS,
-			BUGS.confirmed_late and renewal_interval() or CONFIRM_SOON_MS)
+			BUGS.confirmed_late and renewal_interval() or CONFIRM_SOON_MS, 0)
 		if t.lease_until - now < KEEPER_IO_MS then
 			violated('begun with too little of its lease left: ' .. t.id)
 		end
@@ -169,12 +189,15 @@ end
 
 -- --- what the loop hears --------------------------------------------------------------------------
 
-local function take_place(p, t, call, what)
-	local joins = t.state == 'entering'
+local function take_place(p, t, call, answer)
+	local what, joins = answer[1], t.state == 'entering'
 	if what == 'granted' and (joins or t.state == 'waiting') then
-		grant(p, t, call.sent)
-	elseif what == 'waiting' and joins then
-		t.state, t.kept = 'waiting', t.kept or 'wait'
+		grant(p, t, call.sent, answer[2])
+	elseif what == 'waiting' then
+		t.place = answer[5] ~= '' and answer[5] or nil
+		if joins then
+			t.state, t.kept = 'waiting', t.kept or 'wait'
+		end
 	elseif what == 'removed' then
 		remove(t)
 	elseif what == 'full' and joins then
@@ -184,31 +207,52 @@ local function take_place(p, t, call, what)
 	end
 end
 
+-- A turn that was used: had it the turn to its end? What was sent twice may have been done the first time.
+local function given_back(call, answer)
+	local t = call.ticket
+	if call.how == 'used' and not call.again and answer[5] ~= '' and not BUGS.give_back_is_blind then
+		count_loss(t, answer[5])
+	end
+	if call.how == 'used' and not call.again then
+		check_counted(t)
+	end
+end
+
 local function take_answer(p)
 	local m = table.remove(p.cmd.in_, 1)
 	local call, what, granted = m.call, m.answer[1], m.answer[3]
 	local t = call.id and find(p, call.id)
 	if call.script == 'enter' and t then
-		take_place(p, t, call, what)
+		take_place(p, t, call, m.answer)
 	elseif call.script == 'extend' and t then
 		extended(p, t, call, what)
 	elseif call.script == 'renew' and t and t.state == 'confirming' then
 		t.state = 'waiting'
 		if what == 'renewed' then
-			grant(p, t, call.sent)
+			grant(p, t, call.sent, m.answer[2])
 		else
 			send_enter(p, t)
 		end
+	elseif call.script == 'give_back' and what == 'done' then
+		given_back(call, m.answer)
+	elseif call.script == 'sweep' and what == 'swept' then
+		for _, id in ipairs(m.answer[7]) do
+			if not find(p, id) then
+				send_give_back(p, { id = id }, 'unused', LEASE_MS)
+			end
+		end
 	end
-	if call.script == 'give_back' and granted ~= '' then
-		handed_on(p, call, granted)
-	else
-		handed_over(p, granted ~= '' and find(p, granted))
+	for i = 1, #granted, 2 do
+		if call.script == 'give_back' then
+			handed_on(p, call, granted[i], granted[i + 1])
+		else
+			handed_over(p, find(p, granted[i]))
+		end
 	end
 end
 
 local function take_message(p)
-	local id, what = string.match(table.remove(p.sub, 1), '^(.*) (%a+)$')
+	local id, what, why = string.match(table.remove(p.sub, 1), '^(%S+) (%a+) ?(.*)$')
 	local t = find(p, id)
 	if not t then
 		return
@@ -216,7 +260,9 @@ local function take_message(p)
 		t.owed_news = nil -- if it is being confirmed, it will ask again
 		remove(t)
 	elseif what == 'lost' then
-		lose(t)
+		lose(t, why ~= '' and why or 'ended')
+	elseif what == 'broken' then
+		lock_was_broken(t, why)
 	else
 		handed_over(p, t)
 	end
@@ -232,9 +278,11 @@ local function take_mail(p)
 	elseif news.kind == 'adrift' and not news.id then
 		stay(p)
 	elseif news.kind == 'lost' and t then
-		lose(t)
+		lose(t, news.why)
+	elseif news.kind == 'broken' then
+		lock_was_broken(t, news.why)
 	elseif news.kind == 'has' and t and t.state == 'waiting' and BUGS.touch_at_once then
-		hold(p, t, news.sent, CONFIRM_MS, CONFIRM_SOON_MS)
+		hold(p, t, news.sent, CONFIRM_MS, CONFIRM_SOON_MS, 0)
 	elseif news.kind == 'has' then
 		handed_over(p, t)
 	elseif news.kind == 'unknown' and t and t.state == 'waiting' then
@@ -244,55 +292,96 @@ end
 
 -- --- the keeper -----------------------------------------------------------------------------------
 
-local function mail(p, kind, id, sent)
-	p.mail[#p.mail + 1] = { kind = kind, id = id, sent = sent }
+local function mail(p, kind, id, news)
+	news = news or {}
+	news.kind, news.id = kind, id
+	p.mail[#p.mail + 1] = news
 end
 
 local function report_lost(p)
 	for _, t in ipairs(p.tickets) do
 		if t.kept == 'turn' and now >= t.lease_until then
-			t.kept = nil
-			mail(p, 'lost', t.id)
+			t.kept, t.may_be_over = nil, true
+			mail(p, 'lost', t.id, { why = 'over' })
 		end
 	end
 end
 
-local function renewed(p, call, ours)
-	local t = find(p, call.id)
+local function renewed(p, call, id, ours, why)
+	local t = find(p, id)
 	if not t or not t.kept then
 		if ours then
-			mail(p, 'stray', call.id)
+			mail(p, 'stray', id)
 		end
 	elseif t.kept == 'turn' and ours then
 		t.lease_until = call.sent + world.ttl
 		t.renew_at = call.sent + renewal_interval()
+		if why ~= '' then
+			mail(p, 'broken', id, { why = why })
+		end
 	elseif t.kept == 'turn' then
 		t.kept = nil
-		mail(p, 'lost', t.id)
+		mail(p, 'lost', id, { why = why })
+	end
+end
+
+local function touched(p, call, answer)
+	for i = 1, #answer[6], 3 do
+		renewed(p, call, answer[6][i], answer[6][i + 1] == 'renewed', answer[6][i + 2])
+	end
+	for _, id in ipairs(answer[5]) do
+		mail(p, 'unknown', id)
 	end
 end
 
 local function keeper_takes(p)
 	local m = table.remove(p.keeper.in_, 1)
-	if m.answer[3] ~= '' then
-		mail(p, 'has', m.answer[3], m.call.sent)
+	for i = 1, #m.answer[3], 2 do
+		mail(p, 'has', m.answer[3][i], { sent = m.call.sent })
 	end
-	local t = m.call.id and find(p, m.call.id)
-	if m.answer[1] == 'adrift' and m.call.script == 'renew' and not (t and t.kept) then
-		mail(p, 'stray', m.call.id) -- sent twice, it may have been heard before
-	elseif m.answer[1] == 'adrift' then
-		mail(p, 'adrift', m.call.id)
-		p.touch_at = math.min(p.touch_at, now + RETRY_MS)
-	elseif m.call.script == 'renew' then
-		renewed(p, m.call, m.answer[1] == 'renewed')
-	else
-		for i = 6, #m.answer do
-			mail(p, 'unknown', m.answer[i])
+	local adrift = m.answer[1] == 'adrift'
+	for _, id in ipairs(m.call.turns or {}) do
+		local t = find(p, id)
+		if adrift and not (t and t.kept) then
+			mail(p, 'stray', id) -- sent twice, it may have been heard before
+		elseif adrift then
+			mail(p, 'adrift', id)
 		end
+	end
+	if adrift and m.call.script == 'touch' then
+		mail(p, 'adrift')
+		p.touch_at = math.min(p.touch_at, now + RETRY_MS)
+	elseif m.call.script == 'renew' and not adrift then
+		renewed(p, m.call, m.call.turns[1], m.answer[1] == 'renewed', m.answer[5])
+	elseif not adrift then
+		touched(p, m.call, m.answer)
 	end
 	if #p.keeper.out + #p.keeper.in_ == 0 then
 		report_lost(p)
 	end
+end
+
+local function send_touch(p)
+	local ids, turns, args = {}, {}, {}
+	for _, t in ipairs(p.tickets) do
+		if t.kept == 'wait' then
+			ids[#ids + 1] = t.id
+		elseif t.kept == 'turn' then
+			turns[#turns + 1] = t.id
+			args[#args + 1] = t.id
+			args[#args + 1] = world.ttl
+		end
+	end
+	if #ids == 0 then
+		return
+	end
+	if BUGS.touches_see_no_turns then
+		turns, args = {}, {}
+	end
+	for _, id in ipairs(ids) do
+		args[#args + 1] = id
+	end
+	send(p, 'keeper', { script = 'touch', ids = ids, turns = turns, args = { #turns, unpack(args) } })
 end
 
 -- The keeper's round, if one is due and the last one has come back.
@@ -301,20 +390,15 @@ local function keep(p)
 		return
 	end
 	report_lost(p)
-	local ids = {}
 	for _, t in ipairs(p.tickets) do
 		if t.kept == 'turn' and now >= t.renew_at then
 			t.renew_at = now + RETRY_MS
-			send(p, 'keeper', { script = 'renew', id = t.id, args = { t.id, world.ttl } })
-		elseif t.kept == 'wait' then
-			ids[#ids + 1] = t.id
+			send(p, 'keeper', { script = 'renew', turns = { t.id }, args = { t.id, world.ttl, 1 } })
 		end
 	end
 	if now >= p.touch_at then
 		p.touch_at = now + TOUCH_MS
-		if #ids > 0 then
-			send(p, 'keeper', { script = 'touch', ids = ids, args = ids })
-		end
+		send_touch(p)
 	end
 end
 
@@ -350,13 +434,13 @@ local function cut_sub(p)
 	refresh(p)
 end
 
--- Enters fail, give-backs are owed and sent again, the rest is found out by touches.
+-- Enters fail, give-backs are sent again, the rest is found out by touches.
 local function unanswered(p, call)
 	local t = call.id and find(p, call.id)
 	if call.script == 'give_back' and not BUGS.unpaid then
 		if now < call.until_ms then
-			call = { script = 'give_back', id = call.id, until_ms = call.until_ms, args = call.args,
-				sent = call.sent, again = true }
+			call = { script = 'give_back', id = call.id, ticket = call.ticket, how = call.how, until_ms = call.until_ms,
+				args = call.args, sent = call.sent, again = true }
 			send(p, 'cmd', call)
 		else
 			for _, u in ipairs(p.tickets) do
@@ -364,11 +448,18 @@ local function unanswered(p, call)
 			end
 		end
 	elseif call.script == 'enter' and t and t.state == 'entering' then
-		give_back(p, t, false)
+		give_back(p, t, 'unused')
 	elseif call.script == 'renew' and t and t.state == 'confirming' then
 		t.state = 'waiting'
-	elseif call.script == 'sweep' then
+	elseif call.script == 'sweep' and not call.mine then
 		send(p, 'cmd', { script = 'sweep', args = call.args })
+	end
+end
+
+-- A new master may have copied what has ended meanwhile: see sweep.lua.
+local function reconcile(p)
+	if not BUGS.copies_stay then
+		send(p, 'cmd', { script = 'sweep', mine = true, args = { '' } })
 	end
 end
 
@@ -376,6 +467,7 @@ local function cut_cmd(p)
 	for _, call in ipairs(take_unanswered(p, 'cmd')) do
 		unanswered(p, call)
 	end
+	reconcile(p)
 	cut_sub(p)
 end
 
@@ -384,13 +476,18 @@ end
 local function cut_keeper(p)
 	local lost, again = take_unanswered(p, 'keeper'), math.random(2) == 1
 	for _, call in ipairs(lost) do
-		local t = call.id and find(p, call.id)
 		if again then
-			send(p, 'keeper', { script = call.script, id = call.id, ids = call.ids, args = call.args })
-		elseif call.script == 'touch' then
-			p.touch_at = math.min(p.touch_at, now + RETRY_MS)
-		elseif not (t and t.kept) and not BUGS.unheard then
-			mail(p, 'stray', call.id)
+			send(p, 'keeper', { script = call.script, turns = call.turns, ids = call.ids, args = call.args })
+		else
+			if call.script == 'touch' then
+				p.touch_at = math.min(p.touch_at, now + RETRY_MS)
+			end
+			for _, id in ipairs(call.turns) do
+				local t = find(p, id)
+				if not (t and t.kept) and not BUGS.unheard then
+					mail(p, 'stray', id)
+				end
+			end
 		end
 	end
 	if not again then

@@ -1,9 +1,15 @@
 -- rules.lua - what must hold, whatever breaks, and the execution of a call, after which it is checked.
 --
---   exclusion    at most one ticket believes with reason, by its own clock, that it has the turn;
---                but for one whose turn an operator has ended, which is to be told
---   order        turns go to the living in the order in which they joined
---   no lost      while somebody waits, somebody has the turn; and in calm times no turn runs out
+--   exclusion    at most `turns` tickets believe with reason, by their own clocks, that they have a
+--                turn; but for those whose turns an operator has ended, or whose data Redis has lost
+--   no loss      is hidden: a turn that was used while something had happened to it is counted, once;
+--                no other is
+--   order        turns go to the living by rank, and within a share in the order in which they joined.
+--                A rank is what design and order.h say, computed here once more; who comes back to a
+--                kept place, or has lost its place, has the rank that it had
+--   pace         a turn begins `delay` after a completion and `interval` after the last start
+--   no lost      while somebody waits, no turn is free; and in calm times none runs out
+--   no death     by absence: who lives isn't dropped because Redis couldn't be reached
 --   no leak      what Redis keeps, a process knows; or it is over within a lease
 --   an operator's order is for good: whom it ended isn't served, and its process is told
 
@@ -11,61 +17,263 @@ local function owner_of(id)
 	return string.match(id, '^(.*):')
 end
 
--- `line` is what the model itself knows of the waiters, by order of joining: id, end of the lease.
-local function line_index(id)
+local function set_of(list, step)
+	local set = {}
+	for i = 1, #list, step or 1 do
+		set[list[i]] = true
+	end
+	return set
+end
+
+-- `line` is what the model itself knows of the waiters: id, rank, number, as, when it was last heard.
+local function find_waiter(id)
 	for i, w in ipairs(line) do
 		if w.id == id then
-			return i
+			return w, i
 		end
 	end
 end
 
 local function leave_line(id)
-	local i = line_index(id)
+	local _, i = find_waiter(id)
 	if i then
 		table.remove(line, i)
 	end
 end
 
--- Who has the turn now was first in line when it got it, among those that were alive.
-local function check_promotion(before, asker)
-	local holder = real_call('GET', LOCK)
-	if not holder or holder == before or holder == asker then
-		return holder
-	end
-	local i = line_index(holder)
-	if real_call('EXISTS', 'm_pause') == 1 then
-		violated('turn in a pause: ' .. holder)
-	elseif not i then
-		violated('turn of one that is dead or never joined: ' .. holder)
-	elseif i > 1 then
-		violated('order: ' .. holder .. ' before ' .. line[1].id)
-	end
-	table.remove(line, 1)
-	return holder
-end
-
-local function check_waiters(holder)
-	if not holder and real_call('EXISTS', 'm_pause') == 0 then
-		local first = real_call('ZRANGE', WAIT, 0, 0)[1]
-		if first then
-			violated('nobody has the turn, though ' .. first .. ' waits')
-		end
-	end
-end
-
-local function check_exclusion()
-	local holder
+local function tickets_of(id)
+	local found = {}
 	for _, p in ipairs(world) do
 		for _, t in ipairs(p.tickets) do
-			if t.state == 'held' and now < t.lease_until and not t.forced then
-				if holder then
-					violated('exclusion: ' .. holder .. ' and ' .. t.id)
-				end
-				holder = t.id
+			if t.id == id then
+				found[#found + 1] = t
 			end
 		end
 	end
+	return found
+end
+
+local function holders_now()
+	local list, lock = real_call('ZRANGE', SEATS, 0, -1), real_call('GET', LOCK)
+	local set = set_of(list)
+	if lock then
+		set[lock] = true
+	end
+	return set
+end
+
+-- Something happened to its turn, of which its process has to know in the end.
+local function hurts(t, why)
+	if not t.finished then
+		t.hurt = t.hurt or why
+	end
+end
+
+local function count(set)
+	local n = 0
+	for _ in pairs(set) do
+		n = n + 1
+	end
+	return n
+end
+
+-- The start that WHO has of a ticket.
+local function start_of(id)
+	return tonumber(string.match(real_call('HGET', WHO, id) or '', '^2 %S+ %S+ %S+ (%d+) ') or nil)
+end
+
+-- A turn has ended that had begun.
+local function count_start(id)
+	local start = world.starts[id]
+	if start and start <= now + skew then
+		world.begun_at = math.max(world.begun_at or 0, start)
+	end
+end
+
+-- The rank that WHO has of it.
+local function rank_of(id)
+	return tonumber(string.match(real_call('HGET', WHO, id) or '', '^2' .. string.rep(' %S+', 9) .. ' (%S+)') or nil)
+end
+
+-- --- the rank, once more ---------------------------------------------------------------------------
+
+local function model_join(call)
+	local o, args = world.order, call.args
+	local as, weight, yields = args[12], args[13], args[14]
+	local start = math.max(o.v, o.F[as] or 0)
+	o.F[as] = start + 1 / weight
+	o.seq = o.seq + 1
+	return start + yields + o.seq * 2 ^ -32, start
+end
+
+-- Never so many wait here that the step depends on it.
+local function model_turn(w)
+	local o = world.order
+	o.v = math.max(o.v + math.min(1, 1 / w.weight) / STEPS_MIN, w.S)
+	for as, finish in pairs(o.F) do
+		if finish <= o.v then
+			o.F[as] = nil
+		end
+	end
+end
+
+-- --- kept places -----------------------------------------------------------------------------------
+
+local function find_kept(key)
+	for i, k in ipairs(world.kept) do
+		if k.key == key then
+			return k, i
+		end
+	end
+end
+
+local function model_keep(call, w)
+	local k = { key = call.args[7], rank = w.rank, S = w.S, number = w.number, share = w.share,
+		until_ms = now + skew + world.keep_ms }
+	if k.key == '-' or world.keep_ms == 0 then
+		return
+	end
+	local other, i = find_kept(k.key)
+	if other then
+		table.remove(world.kept, i)
+		if other.rank < k.rank and other.until_ms > now + skew then
+			k.rank, k.S, k.number = other.rank, other.S, other.number
+		end
+	end
+	world.kept[#world.kept + 1] = k
+	local of_share, oldest = 0, nil
+	for j, each in ipairs(world.kept) do
+		if each.share == k.share then
+			of_share = of_share + 1
+			oldest = oldest or j
+		end
+	end
+	if of_share > KEPT_OF_SHARE_MAX then
+		table.remove(world.kept, oldest)
+	end
+	for j = #world.kept, 1, -1 do
+		if world.kept[j].until_ms <= now + skew then
+			table.remove(world.kept, j)
+		end
+	end
+	while #world.kept > world.max_waiting do
+		table.remove(world.kept, 1)
+	end
+end
+
+-- --- who holds ------------------------------------------------------------------------------------
+
+-- By its own clock it has a turn, and nothing has happened that it needn't know.
+local function believes(t)
+	return t.state == 'held' and now < t.lease_until - 10 and not t.forced and not t.excused
+end
+
+local function check_exclusion()
+	local believers = {}
+	for _, p in ipairs(world) do
+		for _, t in ipairs(p.tickets) do
+			if believes(t) then
+				believers[#believers + 1] = t.id
+			end
+		end
+	end
+	if #believers > world.most_turns then
+		violated('exclusion: ' .. table.concat(believers, ' and '))
+	end
+end
+
+-- Of what happened to a turn that was used its process knows, when it has been given back.
+local function check_counted(t)
+	if t.no_witness then
+		return
+	elseif t.hurt and not t.counted then
+		violated('a hidden loss: ' .. t.id .. ', ' .. t.hurt)
+	elseif t.counted and not t.hurt and not t.may_be_over and not t.late then
+		violated('counted without a cause: ' .. t.id .. ', ' .. t.counted)
+	end
+end
+
+local function check_pace(id)
+	local start = start_of(id)
+	if not start or world.lossy or now - world.set_back_at < 60000 then
+		return
+	end
+	if world.done_at and start < world.done_at + world.delay then
+		violated('pace: ' .. id .. ' begins too soon after a completion')
+	end
+	if world.begun_at and start < world.begun_at + world.interval then
+		violated('pace: ' .. id .. ' begins too soon after another')
+	end
+	for other in pairs(holders_now()) do
+		local before = start_of(other)
+		if other ~= id and before and start < before + world.interval and
+			(world.granted[other] or math.huge) < world.granted[id] then
+			violated('pace: ' .. id .. ' begins too soon after ' .. other)
+		end
+	end
+end
+
+local function is_given(id, w)
+	world.grants = world.grants + 1
+	world.granted[id], world.turn_of[id] = world.grants, w
+	for _, t in ipairs(tickets_of(id)) do
+		t.hurt, t.counted, t.excused, t.no_witness = nil, nil, nil, nil
+	end
+end
+
+-- Who gets a turn is first in line, among those that live.
+local function check_promotion(w, id)
+	if real_call('EXISTS', PAUSE) == 1 then
+		violated('turn in a pause: ' .. id)
+	elseif not w and not world.lossy then
+		violated('turn of one that is dead or never joined: ' .. id)
+	elseif not world.lossy and now - w.heard >= LEASE_MS and w.heard > world.set_back_at then
+		violated('turn of one that is dead: ' .. id)
+	end
+end
+
+local function check_order(w, after)
+	for _, other in ipairs(line) do
+		local waits = real_call('ZSCORE', WAIT, other.id) or after[other.id]
+		local older = other.as == w.as and other.number < w.number and not other.returned and not w.returned
+		if other ~= w and waits and (other.rank < w.rank or older and not world.lossy) then
+			violated('order: ' .. w.id .. ' before ' .. other.id)
+		end
+	end
+end
+
+-- Who was taken for dead, has not been heard for a lease; and it isn't Redis that was away.
+local function check_dropped(was_waiting, gone)
+	for _, id in ipairs(was_waiting) do
+		local w = find_waiter(id)
+		if w and not gone[id] and not real_call('ZSCORE', WAIT, id) then
+			if now - w.heard < LEASE_MS and not world.lossy then
+				violated('dropped, though it lives: ' .. id)
+			elseif world.away_from and w.heard >= world.away_from - TOUCH_MS and
+				now < world.away_until + CONFIRM_MS then
+				violated('death by absence: ' .. id)
+			end
+			leave_line(id)
+		end
+	end
+end
+
+local function check_waiters(after)
+	if real_call('EXISTS', PAUSE) == 1 or count(after) >= world.turns_in_force then
+		return
+	end
+	local id = real_call('ZRANGE', WAIT, 0, 0)[1]
+	if not id then
+		return
+	end
+	local grace = real_call('HGET', LINE, 'grace')
+	local hold = tonumber(real_call('HGET', LINE, 'hold') or 0)
+	if grace and grace == real_call('ZSCORE', ALIVE, id) and tonumber(grace) <= now + skew + CONFIRM_MS then
+		return
+	elseif hold > now + skew and hold <= now + skew + HOLD_MS then
+		return
+	end
+	violated('a turn is free, though ' .. id .. ' waits')
 end
 
 -- Once it has read all its messages a process acts on what operators did.
@@ -81,72 +289,135 @@ end
 -- What Redis keeps for living processes is known to them, when all has been said on all ways. But not
 -- where a call came after its connection had been given up, or could be repeated until it was pointless.
 local function check_known(id)
-	for _, p in ipairs(world) do
-		for _, t in ipairs(p.tickets) do
-			if t.id == id and not t.late and not t.unpaid and
-				(t.state == 'gone' or t.state == 'none') then
-				violated('leak: Redis keeps ' .. id .. ', its process doesn\'t')
-			end
+	for _, t in ipairs(tickets_of(id)) do
+		if not t.late and not t.unpaid and (t.state == 'gone' or t.state == 'none') then
+			violated('leak: Redis keeps ' .. id .. ', its process doesn\'t')
 		end
 	end
 end
 
 -- --- calls --------------------------------------------------------------------------------------
 
--- sweep.lua lets notes of ended tickets go after a while, in case that their processes have crashed. One
--- that asks again only then joins anew, and the order is of the past.
+-- sweep.lua lets what is left of ended tickets go after a while, in case that their processes have crashed.
+-- One that asks again only then joins anew, and the order is of the past.
 local function check_ended(call)
 	local at = world.ended[call.id]
-	if not at or call.late then
+	if not at or call.late or world.lossy then
 		return
 	elseif now - at <= 4 * LEASE_MS then
 		violated('back, though an operator has ended it: ' .. call.id)
 	end
-	for _, p in ipairs(world) do
-		for _, t in ipairs(p.tickets) do
-			if t.id == call.id then
-				t.owed_news, t.forced = nil, nil
+	for _, t in ipairs(tickets_of(call.id)) do
+		t.owed_news, t.forced = nil, nil
+	end
+end
+
+local function share_count(share)
+	local n = 0
+	for _, id in ipairs(real_call('ZRANGE', WAIT, 0, -1)) do
+		local w = find_waiter(id)
+		n = n + (w and w.share == share and 1 or 0)
+	end
+	return n
+end
+
+local function check_full(call)
+	local waiting = real_call('ZCARD', WAIT)
+	if waiting < world.max_waiting and not world.lossy and
+		(world.most_of_share == 0 or share_count(call.args[9]) < world.most_of_share) then
+		violated('full, though there is room: ' .. call.id)
+	end
+end
+
+-- It has joined: at which rank?
+local function joins(call)
+	local t, args = call.ticket, call.args
+	local w = { id = call.id, as = args[12], share = args[9], weight = args[13], heard = now }
+	local kept, i = find_kept(args[15])
+	if kept then
+		table.remove(world.kept, i)
+	end
+	if kept and kept.until_ms > now + skew and not world.lossy then
+		w.rank, w.S, w.number, w.returned = kept.rank, kept.S, kept.number, true
+	elseif args[16] ~= '-' then
+		local rank, start = string.match(args[16], '^(%S+) (%S+)')
+		w.rank, w.S, w.number, w.returned = tonumber(rank), tonumber(start), t.number, true
+		world.order.F[w.as] = math.max(world.order.F[w.as] or 0, w.S + 1 / w.weight)
+		if world.order.F[w.as] <= world.order.v then
+			world.order.F[w.as] = nil
+		end
+	else
+		w.rank, w.S = model_join(call)
+		world.joined = world.joined + 1
+		w.number = world.joined
+	end
+	t.number = w.number
+	local real = rank_of(call.id)
+	if real and real ~= w.rank and world.lossy and args[16] == '-' then
+		w.rank = real
+	elseif real and real ~= w.rank then
+		violated(string.format('rank: %s has %.17g, not %.17g', call.id, real, w.rank))
+	end
+	return w
+end
+
+local function joins_line(call)
+	leave_line(call.id)
+	if #line == 0 then
+		world.order.F = {}
+	end
+	local w = joins(call)
+	line[#line + 1] = w
+	return w
+end
+
+local function entered(call, what, waited)
+	if what == 'waiting' or what == 'granted' then
+		check_ended(call)
+	end
+	if what == 'full' then
+		check_full(call)
+		leave_line(call.id)
+	elseif what == 'waiting' and not (waited and find_waiter(call.id)) then
+		local w = joins_line(call)
+		if real_call('ZCARD', WAIT) > world.max_waiting or not world.lossy and
+			world.most_of_share > 0 and share_count(w.share) > world.most_of_share then
+			violated('joined, though it is full: ' .. call.id)
+		end
+	end
+end
+
+-- Those that a call has given turns, in this order. One that enters has joined before it got one.
+local function check_given(call, state, after, again)
+	local given = {}
+	for _, id in ipairs(seated) do
+		if after[id] and not state.holders[id] and not again[id] and not given[id] then
+			local enters = id == call.id and call.script == 'enter' and not state.waited
+			local w = enters and joins_line(call) or find_waiter(id)
+			given[id] = true
+			check_promotion(w, id)
+			if w then
+				check_order(w, after)
+				leave_line(id)
+				model_turn(w)
+				is_given(id, w)
 			end
 		end
 	end
-end
-
-local function update_line(call, what, before)
-	if call.script == 'enter' and (what == 'waiting' or what == 'granted') then
-		check_ended(call)
+	for id in pairs(given) do
+		check_pace(id)
 	end
-	if call.script == 'enter' and what == 'waiting' then
-		local i = line_index(call.id)
-		if i then
-			line[i].lease = now + LEASE_MS
-		else
-			line[#line + 1] = { id = call.id, lease = now + LEASE_MS }
-		end
-	elseif call.script == 'enter' and what == 'granted' and before ~= call.id then
-		local was_first = line_index(call.id) == 1 -- asked again while it waited
-		leave_line(call.id)
-		if line[1] and not was_first then
-			violated('order: ' .. call.id .. ' did not join behind ' .. line[1].id)
-		end
+	if count(given) > 0 and count(after) > math.max(world.turns_in_force, count(state.holders)) then
+		violated('more turns than there are')
 	end
 end
 
--- What a call says of the line, before it is executed: every script but a pause drops the dead.
-local function expect(call)
-	if call.script == 'give_back' then
-		leave_line(call.id)
-	end
-	for _, id in ipairs(call.ids or {}) do
-		local i = line_index(id)
-		if i and real_call('ZSCORE', call.key or WAIT, id) then
-			line[i].lease = now + LEASE_MS
-		end
-	end
-	local drops = not call.key and (call.script ~= 'pause' or call.args[1] == 0)
-	for i = #line, 1, -1 do
-		if line[i].lease <= now and drops or
-			call.script == 'sweep' and owner_of(line[i].id) == call.args[2] then
-			table.remove(line, i)
+-- A call says that a process lives.
+local function hear(call)
+	for _, id in ipairs(call.ids or call.script == 'enter' and { call.id } or {}) do
+		local w = find_waiter(id)
+		if w and real_call('ZSCORE', call.key or WAIT, id) then
+			w.heard = now
 		end
 	end
 end
@@ -154,18 +425,38 @@ end
 -- An operator has ended a turn ("lost") or a place ("removed").
 local function note_end(id, news)
 	world.ended[id] = now
-	for _, p in ipairs(world) do
-		for _, t in ipairs(p.tickets) do
-			if t.id == id then
-				t.forced = news == 'lost'
-				t.owed_news = not world.drops and news
-			end
+	for _, t in ipairs(tickets_of(id)) do
+		t.forced = news == 'lost'
+		t.owed_news = not world.drops and not world.lossy and news
+		if news == 'lost' then
+			hurts(t, 'ended')
 		end
 	end
 end
 
-local function deliver()
+-- What the scripts themselves have found out is right: a lease was over, or something is amiss.
+local function check_found(id, why)
+	for _, t in ipairs(tickets_of(id)) do
+		if why == 'over' and believes(t) and t.lease_until - now >= 10 then
+			violated('over, though its lease isn\'t: ' .. id)
+		end
+		if world.calm_at and now > world.calm_at and t.state == 'held' and not t.hurt then
+			violated('not renewed: the turn of ' .. id .. ' ran out')
+		elseif world.calm_at and now > world.calm_at and t.state == 'waiting' then
+			violated('lost wake-up: the turn of ' .. id .. ' ran out unnoticed')
+		end
+		hurts(t, why)
+	end
+	count_start(id)
+end
+
+local function deliver(before)
 	for _, m in ipairs(published) do
+		local id, what, why = string.match(m[2], '^(%S+) (%a+) ?(.*)$')
+		if what == 'lost' and why ~= '' then
+			check_found(id, why)
+			before[id] = nil -- it may have another one by now
+		end
 		for _, p in ipairs(world) do
 			if m[1] == 'm:' .. p.owner and p.state ~= 'dead' and
 				not (world.drops and math.random() < 0.3) then
@@ -175,33 +466,137 @@ local function deliver()
 	end
 end
 
+-- Who left the line by this call for a good reason.
+local function good_leavers(call, what, before_list, after)
+	local gone = {}
+	for id in pairs(after) do
+		gone[id] = true
+	end
+	if call.script == 'give_back' then
+		gone[call.id] = true
+	elseif call.script == 'remove' and what == 'done' then
+		gone[call.target] = true
+	elseif call.script == 'sweep' then
+		for _, id in ipairs(before_list) do
+			gone[id] = gone[id] or owner_of(id) == call.args[2] or nil
+		end
+	end
+	return gone
+end
+
+-- A turn that Redis had lost has a seat again. That of a ticket that has ended is a renewal that came late.
+local function seated_again(call, before, after)
+	local again = {}
+	for _, id in ipairs(call.turns or call.script == 'renew' and { call.id } or {}) do
+		again[id] = after[id] and not before[id] or nil
+		for _, t in ipairs(again[id] and tickets_of(id) or {}) do
+			if world.lossy then
+				t.excused = true
+				hurts(t, 'gone')
+			end
+			if believes(t) and not world.lossy then
+				violated('seated again, though nothing was lost: ' .. id)
+			end
+		end
+	end
+	return again
+end
+
+local function without(set, others)
+	local left = {}
+	for id in pairs(set) do
+		left[id] = not others[id] or nil
+	end
+	return left
+end
+
+local function ordered(call, answer, before)
+	local what = answer[1]
+	if call.script == 'force' and what == 'done' then
+		for id in pairs(before) do
+			if string.find(real_call('HGET', WHO, id) or '', '^removed ') then
+				note_end(id, 'lost')
+				count_start(id)
+			end
+		end
+	elseif call.script == 'remove' and what == 'done' then
+		leave_line(call.target)
+		note_end(call.target, 'removed')
+	elseif call.script == 'give_back' and what == 'done' and answer[2] == 1 then
+		call.ticket.finished = true
+	elseif call.script == 'give_back' and call.ticket.lease_until and now >= call.ticket.lease_until - 10 then
+		call.ticket.may_be_over = true
+	end
+	if call.script == 'give_back' and what == 'done' and call.how == 'used' and answer[2] == 1 then
+		world.done_at = now + skew
+		count_start(call.id)
+	end
+end
+
+local function check_call(call, answer, state)
+	local before, what, after = state.holders, answer[1], holders_now()
+	ordered(call, answer, before)
+	deliver(before)
+	-- a turn that was over, or a waiter that was dead, has no place any more
+	local left = answer[2] == 1 or state.waited and (answer[4] == 0 or real_call('HEXISTS', 'm_kept', call.args[7]) == 1)
+	if call.script == 'give_back' and call.how == 'keep' and state.leaver and left then
+		model_keep(call, state.leaver)
+	end
+	local gone = good_leavers(call, what, state.list, after)
+	check_dropped(state.list, gone)
+	for id in pairs(without(gone, after)) do
+		leave_line(id)
+	end
+	local again = seated_again(call, before, after)
+	check_given(call, state, after, again)
+	if call.script == 'enter' and not before[call.id] then
+		entered(call, what, state.waited)
+	end
+	if real_call('EXISTS', WAIT) == 0 then
+		world.order.F = {}
+	end
+	check_waiters(after)
+end
+
+-- What is of interest before a call.
+local function state_before(call)
+	local state = { holders = holders_now(), list = real_call('ZRANGE', WAIT, 0, -1) }
+	for id in pairs(state.holders) do
+		world.starts[id] = start_of(id)
+	end
+	state.waited = call.id and real_call('ZSCORE', WAIT, call.id)
+	if call.script == 'give_back' and string.find(real_call('HGET', WHO, call.id) or '', '^2 ') and
+		(state.waited or state.holders[call.id]) then
+		state.leaver = find_waiter(call.id) or world.turn_of[call.id]
+	end
+	return state
+end
+
 local function execute(call)
 	local keys = call.key and { call.key } or ACCOUNT_KEYS
 	local argv = call.key and {} or { 'm', call.owner }
 	for _, a in ipairs(call.args) do
-		argv[#argv + 1] = tostring(a)
+		argv[#argv + 1] = type(a) == 'number' and string.format('%.17g', a) or a
 	end
 	expire_keys()
-	expect(call)
-	local before = real_call('GET', LOCK)
-	published = {}
+	if call.script == 'enter' or call.script == 'retune' then
+		world.turns_in_force = call.args[call.script == 'enter' and 5 or 1]
+	end
+	local state = state_before(call)
+	hear(call)
+	published, seated = {}, {}
 	local answer = SCRIPTS[call.script](keys, argv)
-	local what = answer[1]
-	if what == 'done' and call.script == 'force' then
-		note_end(before, 'lost')
-	elseif what == 'done' and call.script == 'remove' then
-		leave_line(call.target)
-		note_end(call.target, 'removed')
+	if trace then
+		note(call.owner, call.late and 'late' or '', call.script, call.id or call.target or '', '->', answer[1],
+			'turns:', table.concat(real_call('ZRANGE', SEATS, 0, -1), ' '), 'lock:', real_call('GET', LOCK) or '-',
+			'line:', table.concat(real_call('ZRANGE', WAIT, 0, -1), ' '), 'v:', real_call('HGET', LINE, 'v') or '-')
 	end
-	note(call.owner, call.script, call.id or call.target or '', '->', what, 'turn:',
-		real_call('GET', LOCK) or '-')
-	local joined = call.script == 'enter' and what == 'granted' and call.id
-	local renewed = call.script == 'renew' and what == 'renewed' and call.id
-	local holder = check_promotion(before, joined or renewed)
-	update_line(call, what, before)
 	if not call.key then
-		check_waiters(holder)
+		check_call(call, answer, state)
+	elseif call.script == 'extend' then
+		for _, t in ipairs(tickets_of(call.id)) do
+			t.no_witness = true -- its lock may end before its seat, or the other way round
+		end
 	end
-	deliver()
 	return answer
 end

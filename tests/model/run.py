@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the scripts of src/queue/redis/lua under random schedules, within a real redis-server.
 
-usage: run.py LUA_DIRECTORY [--schedules N] [--first N] [--bug NAME] [--trace] [--no-bugs]
+usage: run.py [--schedules N] [--first N] [--bug NAME] [--trace] [--no-bugs]
 
 Without --bug: N schedules of the scripts as they are must pass; then every bug of BUGS below, planted
 in a copy, must be found. world.lua says what is simulated, rules.lua what must hold.
@@ -16,57 +16,115 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../../src/queue/redis/lua"))
+import embed  # noqa: E402
+
+# What is smaller here than in the program, so that it is reached.
+NUMBERS = {"LOCK_KEPT_PER_SHARE_MAX": 2}
 SCRIPTS = ["enter", "give_back", "renew", "touch", "sweep", "pause", "force", "remove",
-           "extend", "stay"]
+           "extend", "stay", "retune"]
 WORLD = ["clock", "rules", "process", "world"]
 BATCH = 50          # schedules in one call: some 100 ms
 BUG_SCHEDULES = 10000   # within which a planted bug must be found
 
 # What is planted: a list of (file, what it says, what it is to say instead); or flags of process.lua.
 BUGS = {
-    "release without owner check": [
-        ("give_back", "local held = redis.call('GET', LOCK) == id", "local held = true")],
-    "renewal without owner check": [
-        ("renew", "local held = holder == id", "local held = holder and true")],
-    "renewal takes what was lost": [
-        ("renew", "not holder and", "true and"), ("renew", "redis.call('HEXISTS', WHO, id)", "0")],
-    "dead waiters are kept": [("prelude", "\tdrop_dead()\n", "\n")],
-    "the served stay in line": [("prelude", "\tforget(id)\n\tlocal joined", "\tlocal joined")],
-    "newcomers overtake": [
-        ("enter", "advance()\n", "drop_dead()\n"),
-        ("enter", "not holder and waiting == 0", "not holder")],
-    "last come, first served": [
-        ("prelude", "local id = redis.call('ZRANGE', WAIT, 0, 0)[1]\n\twhile",
-         "local id = redis.call('ZRANGE', WAIT, -1, -1)[1]\n\twhile")],
-    "places without a lease": [
-        ("enter", "renew_lease(id)\nredis.call('ZADD', WAIT", "redis.call('ZADD', WAIT")],
-    "nobody hands on": [("give_back", "forget_all(id)\nadvance()", "forget_all(id)")],
-    "a pause is overlooked": [
-        ("prelude", "redis.call('EXISTS', LOCK) == 1 or paused()", "redis.call('EXISTS', LOCK) == 1")],
-    "a touch tells nothing": [("touch", "granted_here = holder", "local _ = holder")],
-    "a hand-over without a lease": [
-        ("prelude", "redis.pcall('SET', LOCK, id, 'PX', CONFIRM_MS)", "redis.pcall('SET', LOCK, id)")],
+    # turns and seats
+    "the lock of another is released": [
+        ("prelude", "local lock, seat = redis.call('GET', LOCK) == id,", "local lock, seat = true,")],
+    "a renewal takes what was lost": [("prelude", "if not seated and text and not r then", "if false then")],
+    "a confirmation takes what was lost": [("prelude", "elseif not seated and not in_use then", "elseif false then")],
+    "one turn too many": [("prelude", "return holders < math.max", "return holders <= math.max")],
+    "other seats don't count": [("prelude", "\t\t\tcount = count + 1\n", "\n")],
+    "a seat outlives its lease": [("prelude", "elseif ends <= NOW or in_lock and", "elseif in_lock and")],
+    "nobody hands on": [("give_back", "forget(id)\nserve()", "forget(id)")],
+    "more turns wait until somebody joins": [("retune", "settle()\nserve()\n", "\n")],
+    "a pause is overlooked": [("prelude", "if not paused() and number", "if number")],
+    "a hand-over without a lease": [("prelude", "take_seat(id, CONFIRM_MS, r)", "take_seat(id, 1e9, r)")],
     "a hand-over is used unconfirmed": "unconfirmed",
     "a fresh hand-over is taken for a whole lease": "whole_lease",
     "a fresh hand-over is confirmed late": "confirmed_late",
     "what a touch tells is used at once": "touch_at_once",
+    "a touch tells nothing": [("touch", "if holds(id) then", "if false then")],
     "no freshness check": "any_age",
     "late answers are taken for new ones": "any_age lease_from_answer",
     "bad news count only for holders": "undoubted",
     "strays are left": "strays",
     "strays that may have been heard are left": "unheard",
-    "debts aren't paid": "unpaid",
+    "give-backs aren't sent again": "unpaid",
+    "copies of what has ended stay": "copies_stay",
     "a slot on its way, and places aren't kept": [
         ("stay", "if redis.call('ZSCORE', KEYS[1], ARGV[i])", "if false")],
+    # losses
+    "a deleted lock is forgotten": [("prelude", "\t\trestore(id, ends)\n\t\treturn true", "\t\tend_seat(id)")],
+    "a deleted lock is set again in silence": [
+        ("prelude", "\t\tr.broken = 'gone'\n\t\tput_record(id, r)\n\tend\n\ttell(id, 'broken gone')", "\tend")],
+    "a turn that was lost is seated again in silence": [
+        ("prelude", "\t\tr.broken = 'gone'\n\t\tin_lock = ", "\t\tin_lock = ")],
+    "a lost turn leaves no trace": [("prelude", "put_end(id, 'lost', why)", "redis.call('HDEL', WHO, id)")],
+    "a give-back finds nothing": "give_back_is_blind",
+    "a renewal finds nothing": "broken_is_nothing",
+    # places
+    "dead waiters are kept": [("prelude", "\tnotice_absence()\n\tdrop_dead()\n", "\tnotice_absence()\n")],
+    "the served stay in line": [("prelude", "\tleave_line(id, r)\n\tturn(", "\tturn(")],
+    "places without a lease": [
+        ("enter", "\trenew_lease(id)\n\tredis.call('ZADD', WAIT", "\tredis.call('ZADD', WAIT")],
+    "absence is death": [
+        ("prelude", "\tnotice_absence()\n\tdrop_dead()", "\tdrop_dead()"),
+        ("touch", "notice_absence()\n", "\n"), ("enter", "notice_absence()\n", "\n")],
+    "a grace without end": [("prelude", " and last ~= line.grace then", " then")],
+    "a turn within the grace": [("prelude", "return lease ~= line.grace and id or nil", "return id")],
     "who finds the line full again gives nothing back": "full_is_all",
+    # order
+    "newcomers overtake": [("enter", "local free = waiting == 0 and", "local free =")],
+    "last come, first served": [
+        ("prelude", "local id = redis.call('ZRANGE', WAIT, 0, 0)[1]\n\tlocal lease",
+         "local id = redis.call('ZRANGE', WAIT, -1, -1)[1]\n\tlocal lease")],
+    "shares aren't remembered": [("prelude", "redis.call('ZADD', SHARES, exact(start + 1 / weight), as)", "")],
+    "weights are overlooked": [("prelude", "exact(start + 1 / weight), as", "exact(start + 1), as")],
+    "the virtual time stands still": [("prelude", "number('v') + step, start", "number('v'), start")],
+    "the virtual time doesn't follow": [
+        ("prelude", "exact(math.max(number('v') + step, start))", "exact(number('v') + step)")],
+    "yielding is overlooked": [("prelude", "return start + yields +", "return start +")],
+    "equal starts aren't told apart": [("prelude", " + number('seq') * 2 ^ -32", "")],
+    "an empty line remembers its shares": [
+        ("prelude", "\telse\n\t\tredis.call('DEL', SHARES, COUNT)\n\tend", "\tend"),
+        ("prelude", "SHARES, COUNT) > 0 then\n\t\tredis.call('DEL', SHARES, COUNT)", "SHARES, COUNT) > 0 then")],
+    "a lost place is joined anew": "rank_is_forgotten",
+    "who comes back isn't remembered": [("enter", "redis.call('ZADD', SHARES, exact(finish), as)", "")],
+    "a share has no bound": [("prelude", "return most > 0 and full()", "return false")],
+    "who has left still counts": [("prelude", "count_share(r and r.share, -1)", "")],
+    # kept places
+    "a kept place is for everybody": [
+        ("prelude", "\tdrop_kept(key)\n\tif tonumber(until_ms)", "\tif tonumber(until_ms)")],
+    "a kept place is for ever": [("prelude", "if tonumber(until_ms) <= NOW then", "if false then")],
+    "a share's kept places have no bound": [("prelude", "if n > C.LOCK_KEPT_PER_SHARE_MAX then", "if false then")],
+    "kept places have no bound": [
+        ("prelude", "most and redis.call('ZRANGE', KEPT_AT, 0, -most - 1) or {}", "{}")],
+    "who is kept twice has the higher rank": [("prelude", "rank > tonumber(r.rank)", "rank < tonumber(r.rank)")],
+    "a full line takes who had a place": [
+        ("enter", "if not free and (waiting >= most", "if not free and keep_key == '-' and (waiting >= most")],
+    # pace
+    "the delay is overlooked": [("prelude", "math.max(math.min(last, NOW) + delay, NOW)", "NOW")],
+    "the interval is overlooked": [("prelude", "\t\tat = math.max(at, begun + interval)\n", "\n")],
+    "starts of those who hold are overlooked": [
+        ("prelude", "begun = math.max(begun, r and r.start and begins(r) or 0)", "")],
+    "starts of what is over are overlooked": [
+        ("prelude", "if r and r.start and tonumber(r.start) <= NOW then", "if false then")],
+    # the clock is set back
+    "a waiter's lease from before": [
+        ("prelude", "\t\trenew_lease(id)\n\tend\nend\n\n-- The first waiter", "\tend\nend\n\n-- The first waiter")],
+    "a seat's lease from before": [("prelude", "if ends > NOW + math.max(number('ttl')", "if false and (number('ttl')")],
+    "a start from before": [("prelude", "math.min(tonumber(r.start), NOW + r.start - r.given)", "tonumber(r.start)")],
+    # operators
     "an operator's order counts once": [
         ("enter", "\treturn reply('removed')", "\tredis.call('HDEL', WHO, id)\n\treturn reply('removed')")],
-    "force doesn't tell": [("force", "tell(holder, 'lost')\n", "\n")],
-    "force hands nothing on": [("force", "tell(holder, 'lost')\nadvance()", "tell(holder, 'lost')")],
-    "who was forced may join again": [("force", "note_who(holder,", "local _ = (")],
-    "remove leaves its place": [("remove", "forget(id)\n", "\n")],
+    "force doesn't tell": [("force", "\ttell(id, 'lost')\n", "\n")],
+    "force hands nothing on": [("force", "serve()\nreturn reply(ended", "return reply(ended")],
+    "who was forced may join again": [("force", "put_end(id, 'removed')", "")],
+    "remove leaves its place": [("remove", "leave_line(id)\n", "\n")],
     "remove doesn't tell": [("remove", "tell(id, 'removed')\n", "\n")],
-    "who was removed may join again": [("remove", "note_who(id,", "local _ = (")],
+    "who was removed may join again": [("remove", "put_end(id, 'removed')", "")],
 }
 
 
@@ -117,29 +175,35 @@ class Redis:
         return rest.decode()
 
 
-def compose(directory, bug):
-    """One Lua text: the scripts as functions, and the world around them."""
-    texts = {name: open(os.path.join(directory, name + ".lua"), encoding="ascii").read()
-             for name in ["prelude"] + SCRIPTS}
+def scripts(bug):
+    """Functions of (KEYS, ARGV) in a table: what is in the directory, with the bug."""
+    known = dict(embed.numbers(os.path.join(HERE, "../../src")), **NUMBERS)
+    texts = {name: embed.read(name) for name in ["prelude"] + SCRIPTS}
     planted = BUGS.get(bug, [])
     for file, old, new in planted if isinstance(planted, list) else []:
         if texts[file].count(old) != 1:
             sys.exit("the bug \"%s\" can't be planted: %s.lua has changed" % (bug, file))
         texts[file] = texts[file].replace(old, new)
+    for name in SCRIPTS:
+        text = embed.with_numbers(known, embed.compact(embed.with_prelude(texts["prelude"], texts[name])))
+        yield "SCRIPTS['%s'] = function(KEYS, ARGV)\n%s\nend\n" % (name, text)
+
+
+def compose(bug):
+    """One Lua text: the scripts as functions, and the world around them."""
+    planted = BUGS.get(bug, [])
     parts = ["local real_redis, shim = redis, {}\nlocal redis = shim\nlocal SCRIPTS, BUGS = {}, {}\n"]
     if isinstance(planted, str):
         parts += ["BUGS.%s = true\n" % flag for flag in planted.split()]
-    for name in SCRIPTS:
-        parts.append("SCRIPTS['%s'] = function(KEYS, ARGV)\n%s\n%s\nend\n"
-                     % (name, "" if "KEYS[" in texts[name] else texts["prelude"], texts[name]))
+    parts += scripts(bug)
     for name in WORLD:
         parts.append(open(os.path.join(HERE, name + ".lua"), encoding="utf-8").read())
     return "".join(parts)
 
 
-def run(redis, directory, bug, first, schedules, trace):
+def run(redis, bug, first, schedules, trace):
     """The first schedule that fails: [number, why, trace], or None."""
-    sha = redis.call("SCRIPT", "LOAD", compose(directory, bug))
+    sha = redis.call("SCRIPT", "LOAD", compose(bug))
     for start in range(first, first + schedules, BATCH):
         count = min(BATCH, first + schedules - start)
         failure = redis.call("EVALSHA", sha, 0, start, count, 0)
@@ -152,7 +216,7 @@ def run(redis, directory, bug, first, schedules, trace):
 
 def check_scripts(redis, args):
     start = time.monotonic()
-    failure = run(redis, args.lua, None, args.first, args.schedules, True)
+    failure = run(redis, None, args.first, args.schedules, True)
     if failure:
         print("\n".join(failure[2]))
         print("not ok: schedule %d: %s" % (failure[0], failure[1]))
@@ -164,7 +228,7 @@ def check_scripts(redis, args):
 def check_bugs(redis, args):
     good = True
     for bug in BUGS:
-        failure = run(redis, args.lua, bug, args.first, BUG_SCHEDULES, False)
+        failure = run(redis, bug, args.first, BUG_SCHEDULES, False)
         if failure:
             print("ok: found \"%s\" in schedule %d: %s" % (bug, failure[0], failure[1]))
         else:
@@ -176,7 +240,6 @@ def check_bugs(redis, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("lua")
     parser.add_argument("--schedules", type=int, default=10000)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--bug", choices=sorted(BUGS))
@@ -187,7 +250,7 @@ def main():
     redis = Redis()
     try:
         if args.bug:
-            failure = run(redis, args.lua, args.bug, args.first, args.schedules, args.trace)
+            failure = run(redis, args.bug, args.first, args.schedules, args.trace)
             print("\n".join((failure or [0, "nothing found", []])[2]))
             print(failure[:2] if failure else "nothing found")
             good = bool(failure)

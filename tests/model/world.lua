@@ -27,9 +27,14 @@ local function boot(p)
 	end
 end
 
+-- A request of somebody; now and then one that has left is sent again, and has a place that is kept.
 local function arrive(p)
 	sequence = sequence + 1
 	local t = { id = p.owner .. ':' .. sequence, state = 'entering', use_ms = 0 }
+	local share = math.random(#world.shares)
+	t.share, t.weight = 's' .. share, world.shares[share]
+	t.yields = world.yields and math.random(3) == 1 and 3 or 0
+	t.key = string.format('%016x', math.random(6) + 16 * share)
 	if math.random(8) == 1 then
 		t.use_ms = math.random(2 * world.ttl)
 	end
@@ -37,21 +42,28 @@ local function arrive(p)
 	send_enter(p, t)
 end
 
+local function is_away()
+	return world.away_until and now < world.away_until
+end
+
 local function serve(p, wire)
 	local out, i = p[wire].out, 1
+	if is_away() then
+		return
+	end
 	while world.adrift and wire == 'cmd' and out[i] and not out[i].key do
 		i = i + 1 -- the loop tries these again and again, while others overtake them
 	end
 	if out[i] then
 		local call = table.remove(out, i)
 		local put_off = world.adrift and not call.key
-		local answer = put_off and { 'adrift', 0, '', 0, 0 } or execute(call)
+		local answer = put_off and { 'adrift', 0, {}, 0 } or execute(call)
 		p[wire].in_[#p[wire].in_ + 1] = { call = call, answer = answer }
 	end
 end
 
 local function serve_late(p)
-	if #p.late > 0 and (not world.adrift or p.late[1].key) then
+	if #p.late > 0 and not is_away() and (not world.adrift or p.late[1].key) then
 		execute(table.remove(p.late, 1))
 	end
 end
@@ -59,7 +71,8 @@ end
 -- A turn that may be of no use any more isn't begun: queue.c, start_turn().
 local function begin(t)
 	if t.kept ~= 'turn' or now >= t.lease_until then
-		lose(t)
+		t.may_be_over = true
+		lose(t, 'over')
 		return
 	end
 	t.using = true
@@ -68,12 +81,14 @@ end
 
 -- A ticket goes on, if it can: its turn begins or ends, or it hears that it has none.
 local function go_on(p, t)
-	if t.state == 'held' and not t.using then
+	if t.state == 'held' and not t.using and now < t.start_at then
+		return false
+	elseif t.state == 'held' and not t.using then
 		begin(t)
 	elseif t.state == 'held' then
-		give_back(p, t, true)
+		give_back(p, t, 'used')
 	elseif t.state == 'unsure' or t.state == 'none' then
-		give_back(p, t, false)
+		give_back(p, t, 'unused')
 	else
 		return false
 	end
@@ -90,7 +105,7 @@ local function act(p)
 	end
 	local t = live[math.random(math.max(#live, 1))]
 	if t and not go_on(p, t) and math.random() < 0.1 then
-		give_back(p, t, false)
+		give_back(p, t, math.random(2) == 1 and 'keep' or 'unused')
 	end
 end
 
@@ -142,7 +157,7 @@ local function hear_later(p, wire)
 		end
 		p.late[#p.late + 1] = c
 		for _, t in ipairs(p.tickets) do
-			t.late = t.late or t.id == call.id
+			t.late = t.late or t.id == call.id or set_of(call.turns or {})[t.id]
 		end
 	end
 end
@@ -185,6 +200,118 @@ local faults = {
 	end,
 }
 
+-- A process that is stopped finds out when it goes on.
+local function cut_all()
+	for _, p in ipairs(world) do
+		p.is_cut = p.state == 'stopped'
+		faults[3](p)
+		faults[4](p)
+	end
+end
+
+-- Redis can't be reached, or is frozen, for so long that connections to it are given up.
+local function go_away()
+	world.away_from, world.away_until = now, now + 2500 + math.random(15000)
+	note('Redis is away until', world.away_until)
+end
+
+local function come_back()
+	now = math.max(now, world.away_until)
+	note('Redis is back')
+	cut_all()
+end
+
+-- --- what Redis loses -----------------------------------------------------------------------------
+
+local function for_all(f)
+	for _, p in ipairs(world) do
+		for _, t in ipairs(p.tickets) do
+			f(t)
+			-- what was known of them may be lost with it
+			t.no_witness = t.no_witness or t.hurt and not t.counted
+		end
+	end
+end
+
+local function hurt_those_without_seat(before)
+	local after = holders_now()
+	for_all(function(t)
+		if before[t.id] and not after[t.id] then
+			hurts(t, 'gone')
+			t.excused = true
+		end
+	end)
+end
+
+-- A key is evicted, deleted by hand, or by another program that cleans up.
+local function evict(key)
+	local before, first = holders_now(), real_call('HGET', LINE, 'first')
+	note('lost:', key)
+	expire_keys()
+	shim.call('DEL', key)
+	if key == LINE then
+		world.turns_in_force = 1
+	end
+	hurt_those_without_seat(before)
+	for_all(function(t)
+		if key == LOCK and t.id == first and real_call('ZSCORE', SEATS, t.id) then
+			hurts(t, 'gone')
+		end
+	end)
+end
+
+local function lose_all()
+	local before = holders_now()
+	note('FLUSHALL')
+	shim.call('DEL', unpack(ACCOUNT_KEYS))
+	world.turns_in_force = 1
+	hurt_those_without_seat(before)
+end
+
+-- A replica takes over, which lags behind.
+local function fail_over()
+	local before = holders_now()
+	note('a replica takes over')
+	put_back(world.replica)
+	world.turns_in_force = tonumber(real_call('HGET', LINE, 'turns') or 1)
+	hurt_those_without_seat(before)
+	for_all(function(t)
+		local ends = before[t.id] and tonumber(real_call('ZSCORE', SEATS, t.id) or nil)
+		if ends and t.lease_until and ends < t.lease_until + skew then
+			t.excused, t.no_witness = true, true -- a renewal is lost
+		end
+	end)
+	cut_all()
+end
+
+local function lose_data()
+	local dice = math.random(8)
+	if dice == 1 then
+		lose_all()
+	elseif dice == 2 and world.replica then
+		fail_over()
+	elseif dice <= 4 then
+		evict(LOCK)
+	else
+		evict(ACCOUNT_KEYS[math.random(#ACCOUNT_KEYS)])
+	end
+	world.replica = math.random(2) == 1 and snapshot() or world.replica
+end
+
+local function set_clock_back()
+	for i = #world.kept, 1, -1 do
+		if world.kept[i].until_ms <= now + skew then
+			table.remove(world.kept, i)
+		end
+	end
+	skew = skew - 300000
+	world.set_back_at = now
+	note('the clock of Redis is set back')
+	for_all(function(t)
+		t.no_witness = true -- a lock that is over by the old clock, and a seat that isn't by the new one
+	end)
+end
+
 local function order(p)
 	local dice = math.random(8)
 	if dice <= 2 then
@@ -192,7 +319,7 @@ local function order(p)
 	elseif not world.operated then
 		return
 	elseif dice <= 4 then
-		send(p, 'cmd', { script = 'force', args = {} })
+		send(p, 'cmd', { script = 'force', args = { math.random(2) == 1 and real_call('GET', LOCK) or '' } })
 	elseif #line > 0 then
 		local id = line[math.random(#line)].id
 		send(p, 'cmd', { script = 'remove', target = id, args = { id } })
@@ -205,6 +332,11 @@ local function recover(p)
 	elseif p.state == 'stopped' then
 		p.state = 'runs'
 		note(p.owner, 'goes on')
+		if p.is_cut then
+			faults[3](p)
+			faults[4](p)
+		end
+		p.is_cut = false
 	end
 end
 
@@ -230,9 +362,32 @@ local function hurt()
 	faults[4](p)
 end
 
+local function retune(p)
+	world.turns = math.random(world.most_turns)
+	send(p, 'cmd', { script = 'retune', args = { world.turns, world.interval } })
+end
+
+-- What befalls Redis itself.
+local function befall()
+	if world.away_until and now >= world.away_until and not world.is_back then
+		world.is_back = true
+		come_back()
+	elseif world.goes_away and not is_away() and math.random(50) == 1 then
+		world.is_back = false
+		go_away()
+	elseif world.lossy and math.random(40) == 1 then
+		lose_data()
+	elseif world.lossy and math.random(10) == 1 then
+		world.replica = snapshot()
+	elseif world.sets_back and math.random(100) == 1 then
+		set_clock_back()
+	end
+end
+
 local function step()
 	local p = world[math.random(#world)]
 	local dice = math.random(100)
+	befall()
 	if world.adrifts and math.random(25) == 1 then
 		world.adrift = not world.adrift
 		note(world.adrift and 'the slot leaves' or 'the slot has arrived')
@@ -256,6 +411,8 @@ local function step()
 	elseif dice <= 55 then
 		if math.random(2) == 1 then
 			order(p)
+		elseif world.retunes then
+			retune(p)
 		end
 	elseif dice <= 62 then
 		if #p.tickets < 12 then
@@ -332,7 +489,7 @@ end
 
 -- How long all that is left to do may take.
 local function patience_ms()
-	local ms = world.ttl + CONFIRM_MS + 2 * LEASE_MS + sequence * 2 * TOUCH_MS
+	local ms = world.ttl + 2 * CONFIRM_MS + 2 * LEASE_MS + sequence * (2 * TOUCH_MS + world.delay + world.interval)
 	for _, p in ipairs(world) do
 		for _, t in ipairs(p.tickets) do
 			ms = ms + (t.state ~= 'gone' and t.use_ms + 250 or 0)
@@ -345,6 +502,9 @@ end
 local function finish()
 	note('no more faults')
 	world.adrift = false
+	if is_away() then
+		come_back()
+	end
 	for _, p in ipairs(world) do
 		while #p.late > 0 do
 			serve_late(p)
@@ -354,11 +514,14 @@ local function finish()
 	settle_all()
 	check_exclusion()
 	expire_keys()
-	for _, id in ipairs({ real_call('GET', LOCK) or 'nobody:', unpack(real_call('ZRANGE', WAIT, 0, -1)) }) do
+	for id in pairs(holders_now()) do
+		check_known(id)
+	end
+	for _, id in ipairs(real_call('ZRANGE', WAIT, 0, -1)) do
 		check_known(id)
 	end
 	send(world[1], 'cmd', { script = 'pause', args = { 0 } })
-	world.calm_at = now + CONFIRM_MS + world.ttl
+	world.calm_at = now + 2 * CONFIRM_MS + world.ttl
 	local limit = now + patience_ms()
 	while now < limit do
 		local busy
@@ -382,16 +545,21 @@ end
 
 -- When all leases are over nothing is left, and a newcomer is served at once.
 local function check_clean()
-	now = now + world.ttl + CONFIRM_MS + LEASE_MS
-	line = {}
 	local owner = world[1].owner
-	local id = owner .. ':last'
-	local probe = execute({ script = 'enter', owner = owner, id = id, args = { id, 1000, 10, 'c', 0 } })
+	now = now + world.ttl + CONFIRM_MS + LEASE_MS
+	execute({ script = 'sweep', owner = owner, args = { '' } }) -- it gives a grace, if somebody is left
+	now = now + LEASE_MS
+	line = {}
+	local t = { id = owner .. ':last', share = 's1', weight = 1, yields = 0 }
+	local args = { t.id, 1000, 10, 0, 1, 0, 'c', 0, 's1', '-', '-', 's1', 1, 0, '-', '-' }
+	world.most_of_share = 0
+	local probe = execute({ script = 'enter', owner = owner, id = t.id, ticket = t, args = args })
 	if probe[1] ~= 'granted' then
 		violated('leak: a newcomer is told ' .. probe[1])
 	end
-	execute({ script = 'give_back', owner = owner, id = id, args = { id, 0, 60, 0, 0 } })
-	for _, key in ipairs({ LOCK, WAIT, ALIVE }) do
+	execute({ script = 'give_back', owner = owner, id = t.id, ticket = t, how = 'unused',
+		args = { t.id, 'unused', 60, 0, 0, 0, '-', 10 } })
+	for _, key in ipairs({ LOCK, SEATS, WAIT, ALIVE, 'm_shares', 'm_count' }) do
 		if real_call('EXISTS', key) == 1 then
 			violated('leak: ' .. key)
 		end
@@ -403,19 +571,39 @@ local function check_clean()
 	end
 end
 
+local function one_of(...)
+	return select(math.random(select('#', ...)), ...)
+end
+
+local function new_world()
+	return { ended = {}, kept = {}, granted = {}, turn_of = {}, starts = {}, grants = 0, joined = 0,
+		order = { v = 0, seq = 0, F = {} }, set_back_at = -1e9, turns_in_force = 1 }
+end
+
 local function run(seed)
 	math.randomseed(seed)
-	now, expiry, world, line, sequence = 1000000, {}, { ended = {} }, {}, 0
+	now, skew, expiry, world, line, sequence = 100000000, 0, {}, new_world(), {}, 0
 	real_call('DEL', unpack(ACCOUNT_KEYS))
-	world.ttl = ({ 2000, 5000, 9000 })[math.random(3)]
-	world.delay = math.random(0, 1)
-	world.max_waiting = math.random(4) == 1 and 2 or 100
+	world.ttl = one_of(2000, 5000, 9000)
+	world.delay = one_of(0, 0, 300)
+	world.interval = one_of(0, 0, 0, 700)
+	world.most_turns = one_of(1, 1, 2, 3)
+	world.turns = world.most_turns
+	world.retunes = math.random(3) == 1
+	world.shares = ({ { 1 }, { 1, 1 }, { 1, 3, 1 / 3 } })[math.random(3)]
+	world.yields = math.random(2) == 1
+	world.keep_ms = one_of(0, 3000, 20000)
+	world.max_waiting = one_of(2, 100, 100, 100)
+	world.most_of_share = one_of(0, 0, 2)
 	world.drops = math.random(2) == 1
 	world.stops = math.random(3) == 1 -- nothing but long stops
 	world.operated = math.random(2) == 1
 	world.brisk = math.random(2) == 1
 	world.adrifts = math.random(3) == 1
-	for i = 1, ({ 2, 2, 2, 3, 4 })[math.random(5)] do
+	world.lossy = math.random(4) == 1
+	world.goes_away = not world.lossy and not world.adrifts and math.random(4) == 1
+	world.sets_back = not world.lossy and not world.goes_away and math.random(6) == 1
+	for i = 1, one_of(2, 2, 2, 3, 4) do
 		world[i] = { instance = 'i' .. i, boots = 0 }
 		boot(world[i])
 	end
