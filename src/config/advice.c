@@ -172,13 +172,6 @@ static void about_redis(const struct config *c, struct buf *to)
 			   "redis.instance is \"%s\", which isn't a lasting name of one process of "
 			   "the fleet: give each its own\n",
 			   c->redis.instance);
-	if (c->redis.url[0] &&
-	    (c->queue.turns > 1 || c->queue.interval_ms > 0 || c->queue.max_waiting_per_share > 0))
-		buf_puts(
-			to,
-			"queue.turns, queue.interval_ms and queue.max_waiting_per_share count "
-			"without Redis only, so far: a fleet's accounts have one turn at a time, in "
-			"order of arrival\n");
 }
 
 void config_advise(const struct config *c, const struct config_sources *sources, struct buf *to)
