@@ -8,6 +8,8 @@
 #
 # $MINE is what the names of our images, containers and networks begin with.
 
+source tests/chroot/debian.bash
+
 # Why no engine of our own can run here; nothing if one can.
 why_no_engine() {
 	[[ $(id -u) == 0 ]] || { echo "not root, and no Docker engine answers"; return; }
@@ -40,16 +42,6 @@ engine_stop() {
 	left=$(grep -F " $WORK/" /proc/self/mounts || true)
 	[[ -z $left ]] || { echo "mounts are left: $left" >&2; umount -l $(cut -d' ' -f2 <<<"$left"); return 1; }
 	wait_for "! pgrep -f -- '$WORK/(engine|run)'"
-}
-
-# What apt of this machine needs to reach its mirror holds inside as well.
-apt_settings() {
-	apt-config dump | grep -E '^Acquire::(http|https|Check-)[^ ]* ".+";$' || true
-}
-
-mirror() {
-	apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
-		grep -m 1 '/debian/*$' || echo http://deb.debian.org/debian
 }
 
 # The official image is made like this: minbase, without documents (licences stay), manuals, languages,
