@@ -32,6 +32,7 @@ on_terminal() {
 
 # without_terminal ARGUMENT...: the same, ended by SIGTERM.
 without_terminal() {
+	rm -f told
 	with_ports "$TREE/config/quickstart" "$@" >told 2>&1 </dev/null 3>&- &
 	QUICKSTART=$!
 	PROCESSES+=($QUICKSTART)
