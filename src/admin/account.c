@@ -134,7 +134,56 @@ static cJSON *hold_json(const struct lock_view_hold *h)
 	return object;
 }
 
-cJSON *account_brief(const struct lock_view *v)
+static cJSON *window_json(const struct limit_window *w)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "window", w->name);
+	if (w->utilisation >= 0)
+		cJSON_AddNumberToObject(object, "used", w->utilisation);
+	else
+		cJSON_AddNullToObject(object, "used");
+	json_add_text(object, "status", limit_status_names[w->status]);
+	json_add_time(object, "resets", w->reset_ms);
+	json_add_time(object, "readAt", w->at_ms);
+	return object;
+}
+
+/* What the upstream says of its limits; null: it has said nothing that still counts. */
+static cJSON *quota_json(const struct limit_reading *r)
+{
+	cJSON *object, *list;
+
+	if (!r->count)
+		return cJSON_CreateNull();
+	object = cJSON_CreateObject();
+	json_add_text(object, "status", limit_status_names[r->status]);
+	json_add_text(object, "claim", r->claim);
+	cJSON_AddBoolToObject(object, "onCredits", r->on_credits);
+	list = cJSON_AddArrayToObject(object, "windows");
+	for (size_t i = 0; i < r->count; i++)
+		cJSON_AddItemToArray(list, window_json(&r->windows[i]));
+	return object;
+}
+
+static void add_quota(const struct quotas *quotas, const char *account, cJSON *document)
+{
+	static const char *const names[] = {
+#define X(name, word, json) json,
+		QUOTA_ANSWERS(X)
+#undef X
+	};
+	cJSON *answers;
+	struct quota q;
+
+	quotas_get(quotas, account, clock_wall_ms(), &q);
+	cJSON_AddItemToObject(document, "quota", quota_json(&q.reading));
+	answers = cJSON_AddObjectToObject(document, "answersLast24Hours");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		json_add(answers, names[i], q.answers[i]);
+}
+
+cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas)
 {
 	const struct lock_holder *lock = lock_view_first(v);
 	cJSON *document = cJSON_CreateObject();
@@ -150,6 +199,7 @@ cJSON *account_brief(const struct lock_view *v)
 	cJSON_AddBoolToObject(document, "paused", v->paused_at_ms != 0);
 	json_add_time(document, "pausedAt", v->paused_at_ms);
 	cJSON_AddItemToObject(document, "held", hold_json(&v->hold));
+	add_quota(quotas, v->account, document);
 	json_add_known(document, "turns", v->turns, v->turns);
 	json_add(document, "kept", v->kept);
 	add_holders(v, document);
@@ -202,9 +252,9 @@ static void add_recent(const struct lock_view *v, cJSON *document)
 	add_shares(v, object);
 }
 
-cJSON *account_whole(const struct lock_view *v)
+cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas)
 {
-	cJSON *document = account_brief(v);
+	cJSON *document = account_brief(v, quotas);
 
 	add_waiters(v, document);
 	add_recent(v, document);

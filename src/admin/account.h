@@ -5,13 +5,14 @@
 
 #include <cjson/cJSON.h>
 
+#include "proxy/quota.h"
 #include "queue/query.h"
 
-/* For a list: who holds, how many wait. */
-cJSON *account_brief(const struct lock_view *v) MUST_USE;
+/* For a list: who holds, how many wait; of `quotas`, what the upstream said of it. */
+cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas) MUST_USE;
 
 /* The same with its waiters and what its latest turns took. */
-cJSON *account_whole(const struct lock_view *v) MUST_USE;
+cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas) MUST_USE;
 
 /* Whether anybody uses it, or did lately. */
 bool account_is_of_interest(const struct lock_view *v);

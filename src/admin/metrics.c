@@ -138,6 +138,13 @@
 	     "How long user messages waited in sum, by account.", put_account_wait)                \
 	MANY("turnstile_account_hold_seconds_total", "counter",                                    \
 	     "How long turns were held in sum, by account.", put_account_hold)                     \
+	MANY("turnstile_account_answers_total", "counter",                                         \
+	     "Answers of the upstream, by account and kind.", put_account_answers)                 \
+	MANY("turnstile_account_quota_used_ratio", "gauge",                                        \
+	     "How much of a window the account has used, as the upstream told last.",              \
+	     put_account_used)                                                                     \
+	MANY("turnstile_account_quota_reset_timestamp_seconds", "gauge",                           \
+	     "When that window ends, in seconds since 1970.", put_account_resets)                  \
 	ONE("process_cpu_seconds_total", "counter", "User and system CPU time.", p->cpu_seconds)   \
 	ONE("process_resident_memory_bytes", "gauge", "Resident memory.", p->resident_bytes)       \
 	ONE("process_virtual_memory_bytes", "gauge", "Virtual memory.", p->virtual_bytes)          \
@@ -322,6 +329,69 @@ ACCOUNT_COLUMN(put_account_turns, turns, 1)
 ACCOUNT_COLUMN(put_account_refused, refused, 1)
 ACCOUNT_COLUMN(put_account_wait, wait_us, 1e-6)
 ACCOUNT_COLUMN(put_account_hold, hold_us, 1e-6)
+
+static void put_answers_of(void *arg, const struct tally_row *row)
+{
+	static const char *const words[] = {
+#define X(name, word, json) word,
+		QUOTA_ANSWERS(X)
+#undef X
+	};
+	const struct account_column *c = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (row->answers[i])
+			buf_printf(c->to, "%s{account=\"%s\",kind=\"%s\"} %" PRId64 "\n", c->name,
+				   row->account, words[i], row->answers[i]);
+	}
+}
+
+static void put_account_answers(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	struct account_column c = { .to = to, .name = name };
+
+	tally_each(proxy_tally(s->proxy), put_answers_of, &c);
+}
+
+struct quota_column {
+	struct buf *to;
+	const char *name;
+	const struct quotas *quotas;
+	bool resets;
+};
+
+static void put_quota_of(void *arg, const struct tally_row *row)
+{
+	const struct quota_column *c = arg;
+	struct quota q;
+
+	quotas_get(c->quotas, row->account, clock_wall_ms(), &q);
+	for (size_t i = 0; i < q.reading.count; i++) {
+		const struct limit_window *w = &q.reading.windows[i];
+
+		if (c->resets ? w->reset_ms > 0 : w->utilisation >= 0)
+			buf_printf(c->to, "%s{account=\"%s\",window=\"%s\"} %.17g\n", c->name,
+				   row->account, w->name,
+				   c->resets ? SECONDS(w->reset_ms) : w->utilisation);
+	}
+}
+
+static void put_quota(struct buf *to, const char *name, const struct metrics_source *s, bool resets)
+{
+	struct quota_column c = { to, name, proxy_quotas(s->proxy), resets };
+
+	tally_each(proxy_tally(s->proxy), put_quota_of, &c);
+}
+
+static void put_account_used(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_quota(to, name, s, false);
+}
+
+static void put_account_resets(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_quota(to, name, s, true);
+}
 
 static void put_head(struct buf *to, const char *name, const char *type, const char *help)
 {

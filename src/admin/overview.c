@@ -104,13 +104,13 @@ static struct watched *find_watched(struct overview *o, const char *account)
 	return NULL;
 }
 
-static char *whole(const struct row *row, const struct lock_view *v, int64_t now_ms)
+static char *whole(const struct overview *o, const struct row *row, const struct lock_view *v)
 {
-	cJSON *document = account_whole(v);
+	cJSON *document = account_whole(v, proxy_quotas(o->parts.proxy));
 	char *text;
 
 	row_add_state(row, document);
-	add_timeline(v, now_ms, document);
+	add_timeline(v, o->made_wall_ms, document);
 	text = cJSON_PrintUnformatted(document);
 	must(text);
 	cJSON_Delete(document);
@@ -124,7 +124,7 @@ static void read_account(struct overview *o, const struct lock_view *v, const cJ
 
 	row_read(v, fleet_is_stalled(beacons, v->account), &row);
 	if (w && w->asked && !w->whole)
-		w->whole = whole(&row, v, o->made_wall_ms);
+		w->whole = whole(o, &row, v);
 	if (account_is_of_interest(v))
 		o->rows[o->row_count++] = row;
 	else
@@ -306,7 +306,7 @@ static void add_rows(const struct overview *o, struct page *p, cJSON *document)
 	}
 	qsort_r(found, (size_t)count, sizeof *found, row_compare, &p->order);
 	for (int64_t i = p->offset; i < MIN(count, p->offset + p->limit); i++) {
-		cJSON *row = account_brief(&found[i]->view);
+		cJSON *row = account_brief(&found[i]->view, proxy_quotas(o->parts.proxy));
 
 		row_add_state(found[i], row);
 		cJSON_AddItemToArray(list, row);
@@ -337,7 +337,7 @@ static void add_account(struct overview *o, const struct page *p, cJSON *documen
 	}
 	snprintf(nobody.account, sizeof nobody.account, "%s", p->account);
 	row_read(&nobody, false, &row);
-	idle = whole(&row, &row.view, o->made_wall_ms);
+	idle = whole(o, &row, &row.view);
 	cJSON_AddRawToObject(document, "account", idle);
 	cJSON_free(idle);
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/typo.h"
 #include "config/accounts.h"
+#include "proxy/stats.h"
 
 enum { PAGE = 100 };
 
@@ -22,7 +23,9 @@ static void listed(struct call *c, const struct lock_answer *answer)
 
 	for (size_t i = 0; i < answer->count; i++) {
 		if (account_is_of_interest(&answer->views[i]))
-			cJSON_AddItemToArray(list, account_brief(&answer->views[i]));
+			cJSON_AddItemToArray(list,
+					     account_brief(&answer->views[i],
+							   proxy_quotas(c->admin->parts.proxy)));
 	}
 	json_add_known(document, "nextOffset", answer->next, answer->next);
 	call_reply(c, 200, document);
@@ -43,7 +46,7 @@ void serve_queues(struct call *c)
 
 static void looked(struct call *c, const struct lock_answer *answer)
 {
-	call_reply(c, 200, account_whole(&answer->views[0]));
+	call_reply(c, 200, account_whole(&answer->views[0], proxy_quotas(c->admin->parts.proxy)));
 }
 
 void serve_queue(struct call *c)

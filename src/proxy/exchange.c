@@ -253,6 +253,7 @@ void exchange_finish(struct exchange *x, enum outcome outcome)
 		return;
 	x->outcome = outcome;
 	give_back(x);
+	limited_end(x);
 	if (x->transfer && transfer_error_text(x->transfer)[0]) {
 		free(x->error);
 		x->error = xstrdup(transfer_error_text(x->transfer));
@@ -457,7 +458,8 @@ static void advance_forwarding(struct exchange *x)
 		return;
 	limited_headers(x);
 	move(x, X_STREAMING);
-	if (x->terms.release_on == RELEASE_ON_HEADERS)
+	/* the body of a refusal says whether it is a limit */
+	if (x->terms.release_on == RELEASE_ON_HEADERS && x->upstream_status < 400)
 		give_back(x);
 	if (reply_with_response(x) < 0) {
 		x->error = xstrdup("neither events nor an error, behind heartbeats");

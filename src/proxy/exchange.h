@@ -84,6 +84,7 @@ struct proxy {
 	int64_t waiting_bytes; /* of those that are in line */
 	struct proxy_counters counters;
 	struct tally *tally;
+	struct quotas *quotas;
 	struct history *history;
 	struct refusals refusals;
 	int64_t relay_queue_quiet_until_ms; /* no warning of a queue in the relay before this */
@@ -137,6 +138,7 @@ struct exchange {
 	char *error;           /* what curl says went wrong, or NULL */
 	char *held_refusal;    /* with OUTCOME_ACCOUNT_LIMITED: see limited_read(); NULL: none */
 	int64_t held_until_ms; /* the same: clock_ms() */
+	bool was_counted;      /* what its upstream answered: in the quotas */
 	struct buf limit_body; /* of a refusal by the upstream: its beginning, see limited.h */
 	char peer_address[CLIENT_ADDRESS_MAX];
 	char client_address[CLIENT_ADDRESS_MAX]; /* the peer's, or what trusted proxies say */

@@ -198,6 +198,7 @@ bool forwarding_is_answered(struct exchange *x)
 		next = limited_next(x, true, &pause_ms);
 	x->upstream_status = transfer_status(x->transfer);
 	count_response(x);
+	limited_fields(x);
 	if (next == LIMITED_AGAIN)
 		park_refused(x, pause_ms);
 	return next == LIMITED_ANSWER;

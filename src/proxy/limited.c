@@ -87,9 +87,33 @@ static int status_of(const struct exchange *x)
 	return x->transfer ? transfer_status(x->transfer) : 0;
 }
 
+/* 402 and 403: relays make them of a 429 (limits.h). */
 static bool is_refusal(const struct exchange *x)
 {
-	return status_of(x) == 429 || status_of(x) >= 500;
+	int status = status_of(x);
+
+	return status == 402 || status == 403 || status == 429 || status >= 500;
+}
+
+static void tell(const struct exchange *x, const struct limit_window *w)
+{
+	enum log_level level = w->status == LIMIT_ALLOWED ? LOG_INFO : LOG_WARN;
+
+	log_at(level, "the upstream tells of a quota", LOG_STR("account", x->verdict.account),
+	       LOG_STR("window", w->name), LOG_STR("status", limit_status_names[w->status]),
+	       LOG_REAL("used", w->utilisation),
+	       LOG_INT("resets_in_s", w->reset_ms ? (w->reset_ms - w->at_ms) / 1000 : 0),
+	       LOG_STR("request_id", x->id));
+}
+
+void limited_fields(struct exchange *x)
+{
+	struct limit_window changed;
+
+	if (x->verdict.account[0] &&
+	    quotas_read(x->proxy->quotas, x->verdict.account, transfer_fields(x->transfer),
+			clock_wall_ms(), &changed))
+		tell(x, &changed);
 }
 
 void limited_headers(struct exchange *x)
@@ -135,15 +159,39 @@ static struct span readable_body(const struct exchange *x, const struct headers 
 	return buf_span(&x->limit_body);
 }
 
+/* Marks of requests that have models, and so limits, of their own (marks.h). */
+static bool is_auxiliary(const struct exchange *x)
+{
+	static const char *const marks[] = { "title", "probe", "classifier", "auxiliary" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		if (!strcmp(x->verdict.mark, marks[i]))
+			return true;
+	}
+	return false;
+}
+
+static void count(struct exchange *x, enum limit_kind kind)
+{
+	enum quota_answer answer = quota_answer_of(status_of(x), kind);
+	const char *account = x->verdict.account;
+
+	if (!account[0])
+		return;
+	quotas_count(x->proxy->quotas, account, answer, clock_wall_ms());
+	tally_answer(x->proxy->tally, account, answer);
+}
+
 static bool judge(const struct exchange *x, struct limit_verdict *ret)
 {
 	const struct headers *fields = x->transfer ? transfer_fields(x->transfer) : NULL;
 
-	if (!x->place.turn_ms || !fields || !is_refusal(x))
+	if (!fields || !is_refusal(x))
 		return false;
 	limits_judge(&(struct limit_answer){ .status = status_of(x),
 					     .fields = *fields,
 					     .body = readable_body(x, fields),
+					     .auxiliary = is_auxiliary(x),
 					     .now_ms = clock_wall_ms() },
 		     ret);
 	return true;
@@ -171,9 +219,15 @@ static void act(struct exchange *x, const struct limit_verdict *v, int64_t again
 
 void limited_end(struct exchange *x)
 {
-	struct limit_verdict v;
+	struct limit_verdict v = { 0 };
+	bool judged;
 
-	if (judge(x, &v))
+	if (x->was_counted || !status_of(x))
+		return;
+	x->was_counted = true;
+	judged = judge(x, &v);
+	count(x, v.kind);
+	if (judged && x->place.turn_ms)
 		act(x, &v, 0);
 }
 
@@ -249,6 +303,7 @@ enum limited_next limited_next(struct exchange *x, bool whole, int64_t *ret_paus
 	ms = pause_ms(x, &v);
 	if (!has_time_for(x, ms) || (kind_to_hold(x, &v) && is_asked_about(x)))
 		return LIMITED_ANSWER;
+	count(x, v.kind);
 	act(x, &v, ms);
 	*ret_pause_ms = ms;
 	return LIMITED_AGAIN;

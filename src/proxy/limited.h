@@ -3,7 +3,8 @@
  * to proxy/.
  *
  *      body    ──> limited_body()      the beginning of a refusal is kept
- *      headers ──> limited_next()      to be sent again (queue.retry)? Then judged, counted, logged; held
+ *      headers ──> limited_fields()    the quota in view
+ *                  limited_next()      to be sent again (queue.retry)? Then judged, counted, logged; held
  *      answer  ──> limited_headers()   a hold that it was to ask about is over
  *      the turn's end ──> limited_end()    judged (request/limits.h), counted, logged; held
  *
@@ -26,13 +27,16 @@ enum limited_next {
  */
 enum limited_next limited_next(struct exchange *x, bool whole, int64_t *ret_pause_ms);
 
+/* The upstream's status is there: its rate fields are kept for operators (quota.h). */
+void limited_fields(struct exchange *x);
+
 /* The response goes to the client. */
 void limited_headers(struct exchange *x);
 
 /* Bytes of its body. */
 void limited_body(struct exchange *x, const char *data, size_t len);
 
-/* The turn ends. Once; before queue_leave(). */
+/* The turn ends, or the exchange of one without a turn; before queue_leave(). Only the first counts. */
 void limited_end(struct exchange *x);
 
 /*

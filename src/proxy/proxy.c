@@ -104,6 +104,11 @@ const struct history *proxy_history(const struct proxy *p)
 	return p->history;
 }
 
+const struct quotas *proxy_quotas(const struct proxy *p)
+{
+	return p->quotas;
+}
+
 const struct tally *proxy_tally(const struct proxy *p)
 {
 	return p->tally;
@@ -244,6 +249,7 @@ int proxy_new(struct loop *loop, const struct config *config, struct queue *queu
 	p->check_idle.run = check_idle;
 	p->counters.wait.scale = p->counters.hold.scale = &histogram_waits;
 	p->tally = tally_new(config->admin.metrics_accounts);
+	p->quotas = quotas_new();
 	p->history = history_new();
 	must(getrandom(&p->id_of_boot, sizeof p->id_of_boot, 0) == sizeof p->id_of_boot);
 	p->id_of_boot >>= 16; /* 12 hex digits */
@@ -275,6 +281,7 @@ void proxy_free(struct proxy *p)
 	discard_free(p->discard);
 	bodies_free(p->bodies);
 	tally_free(p->tally);
+	quotas_free(p->quotas);
 	history_free(p->history);
 	buf_clear(&p->too_many);
 	free(p);

@@ -13,6 +13,7 @@
 #include "http/http_server.h"
 #include "proxy/history.h"
 #include "proxy/outcome.h"
+#include "proxy/quota.h"
 #include "proxy/refusals.h"
 #include "proxy/tally.h"
 #include "queue/shadow.h"
@@ -65,6 +66,9 @@ int64_t proxy_shadows(const struct proxy *p);
 
 /* The latest requests that were answered with an error of ours. Lives as long as the proxy. */
 const struct refusals *proxy_refusals(const struct proxy *p);
+
+/* By account: what the upstream has said of it, to this process. Lives as long as the proxy. */
+const struct quotas *proxy_quotas(const struct proxy *p);
 
 /* By account, as far as admin.metrics_accounts allows. Lives as long as the proxy. */
 const struct tally *proxy_tally(const struct proxy *p);

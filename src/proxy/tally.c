@@ -66,6 +66,12 @@ void tally_add(struct tally *t, const char *account, int64_t wait_us, int64_t ho
 	r->hold_us += hold_us;
 }
 
+void tally_answer(struct tally *t, const char *account, enum quota_answer answer)
+{
+	if (t->cap)
+		row(t, account)->answers[answer]++;
+}
+
 void tally_each(const struct tally *t, void (*fn)(void *arg, const struct tally_row *row),
 		void *arg)
 {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
+#include "proxy/quota.h"
 
 #define TALLY_OTHER "other" /* the row of those beyond the cap */
 
@@ -16,8 +17,9 @@ struct tally;
 
 struct tally_row {
 	const char *account;
-	int64_t turns, refused;   /* gated requests that had a turn; that had none */
-	int64_t wait_us, hold_us; /* sums */
+	int64_t turns, refused;              /* gated requests that had a turn; that had none */
+	int64_t wait_us, hold_us;            /* sums */
+	int64_t answers[QUOTA_ANSWER_COUNT]; /* of the upstream */
 };
 
 /* With a `cap` of 0 nothing is counted. */
@@ -26,6 +28,9 @@ void tally_free(struct tally *t); /* takes NULL */
 
 /* A gated request has ended; `hold_us` less than 0: it never had a turn. */
 void tally_add(struct tally *t, const char *account, int64_t wait_us, int64_t hold_us);
+
+/* The upstream has answered a request of that account, gated or not. */
+void tally_answer(struct tally *t, const char *account, enum quota_answer answer);
 
 /* Calls `fn` for each row, in order of appearance. */
 void tally_each(const struct tally *t, void (*fn)(void *arg, const struct tally_row *row),

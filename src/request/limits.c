@@ -21,6 +21,13 @@ const char *const limit_kind_names[LIMIT_KIND_COUNT] = {
 #undef X
 };
 
+const char *const limit_status_names[] = {
+	[LIMIT_UNSAID] = "",
+	[LIMIT_ALLOWED] = "allowed",
+	[LIMIT_WARNING] = "allowed_warning",
+	[LIMIT_REJECTED] = "rejected",
+};
+
 /* --- the fields ------------------------------------------------------------------------------- */
 
 #define UNIFIED "anthropic-ratelimit-unified-"
@@ -79,6 +86,17 @@ static void copy_word(struct span text, char *to, size_t size)
 	}
 }
 
+/* Names go to logs, metrics and pages. */
+static bool is_window_name(struct span name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (!isalnum((unsigned char)name.ptr[i]) && name.ptr[i] != '_' &&
+		    name.ptr[i] != '-')
+			return false;
+	}
+	return name.len;
+}
+
 static struct limit_window *window_get(struct limit_reading *r, struct span name)
 {
 	struct limit_window *w;
@@ -87,10 +105,10 @@ static struct limit_window *window_get(struct limit_reading *r, struct span name
 		if (span_ieq(span_of(r->windows[i].name), name))
 			return &r->windows[i];
 	}
-	if (r->count == LIMIT_WINDOWS || name.len >= LIMIT_NAME)
+	if (r->count == LIMIT_WINDOWS || name.len >= LIMIT_NAME || !is_window_name(name))
 		return NULL;
 	w = &r->windows[r->count++];
-	*w = (struct limit_window){ .utilisation = -1 };
+	*w = (struct limit_window){ .utilisation = -1, .at_ms = r->at_ms };
 	copy_word(name, w->name, sizeof w->name);
 	return w;
 }
@@ -164,11 +182,35 @@ bool limits_drop_past(struct limit_reading *r, int64_t now_ms)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < r->count; i++) {
-		if (!r->windows[i].reset_ms || r->windows[i].reset_ms > now_ms)
-			r->windows[kept++] = r->windows[i];
+		const struct limit_window *w = &r->windows[i];
+
+		if (w->reset_ms ? w->reset_ms > now_ms : now_ms - w->at_ms < LIMIT_STALE_MS)
+			r->windows[kept++] = *w;
 	}
 	r->count = kept;
 	return kept > 0;
+}
+
+void limits_merge(struct limit_reading *r, const struct limit_reading *newer)
+{
+	struct limit_reading all = *newer;
+
+	if (!newer->status && !newer->reset_ms && !newer->claim[0]) { /* of buckets only */
+		all.status = r->status;
+		all.reset_ms = r->reset_ms;
+		all.on_credits = r->on_credits;
+		all.no_credits = r->no_credits;
+		memcpy(all.claim, r->claim, sizeof all.claim);
+	}
+	for (size_t i = 0; i < r->count; i++) {
+		struct span name = span_of(r->windows[i].name);
+		size_t known = all.count;
+		struct limit_window *w = window_get(&all, name);
+
+		if (w && all.count > known)
+			*w = r->windows[i];
+	}
+	*r = all;
 }
 
 bool limit_is_of_account(struct span name)
@@ -239,19 +281,47 @@ static int64_t date_ms(struct span text)
 	return t > 0 ? (int64_t)t * 1000 : 0;
 }
 
-static void find_empty_bucket(struct facts *f)
+static const char *const buckets[] = { "requests", "tokens", "input-tokens", "output-tokens" };
+
+static struct span bucket_field(const struct headers *fields, const char *bucket, const char *what)
 {
-	static const char *const buckets[] = { "requests", "tokens", "input-tokens",
-					       "output-tokens" };
 	char name[64];
 
+	snprintf(name, sizeof name, "anthropic-ratelimit-%s-%s", bucket, what);
+	return span_trim(headers_get(fields, span_of(name)));
+}
+
+static void find_empty_bucket(struct facts *f)
+{
+	const struct headers *fields = &f->answer->fields;
+
 	for (size_t i = 0; i < ARRAY_SIZE(buckets); i++) {
-		snprintf(name, sizeof name, "anthropic-ratelimit-%s-remaining", buckets[i]);
-		if (whole(field(f, name)) != 0)
-			continue;
-		snprintf(name, sizeof name, "anthropic-ratelimit-%s-reset", buckets[i]);
-		f->bucket_reset_ms = MAX(f->bucket_reset_ms, date_ms(field(f, name)));
+		if (whole(bucket_field(fields, buckets[i], "remaining")) == 0)
+			f->bucket_reset_ms =
+				MAX(f->bucket_reset_ms,
+				    date_ms(bucket_field(fields, buckets[i], "reset")));
 	}
+}
+
+bool limits_read_buckets(const struct headers *fields, int64_t now_ms, struct limit_reading *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(buckets); i++) {
+		int64_t limit = whole(bucket_field(fields, buckets[i], "limit"));
+		int64_t remaining = whole(bucket_field(fields, buckets[i], "remaining"));
+		struct limit_window *w = limit > 0 && remaining >= 0 && remaining <= limit
+						 ? window_get(r, span_of(buckets[i]))
+						 : NULL;
+
+		if (!w)
+			continue;
+		any = true;
+		w->at_ms = now_ms;
+		w->utilisation = 1 - (double)remaining / (double)limit;
+		w->reset_ms = date_ms(bucket_field(fields, buckets[i], "reset"));
+	}
+	return any;
 }
 
 static bool has_rate_field(const struct headers *h)

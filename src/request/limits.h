@@ -24,18 +24,21 @@
 enum {
 	LIMIT_NAME = 24,
 	LIMIT_WHY = 160,
-	LIMIT_WINDOWS = 6,           /* of a response; further ones are left out */
+	LIMIT_WINDOWS = 10,          /* of a reading; further ones are left out */
 	LIMIT_BODY = 1024,           /* bytes of a body that are of interest */
 	LIMIT_AHEAD_MS = 86400000,   /* nothing is believed to last longer */
 	LIMIT_OVERLOADED_MS = 10000, /* nor an overload */
+	LIMIT_STALE_MS = 3600000,    /* a window of which no reset was said is forgotten */
 };
 
 enum limit_status { LIMIT_UNSAID, LIMIT_ALLOWED, LIMIT_WARNING, LIMIT_REJECTED };
+extern const char *const limit_status_names[]; /* as the API has them; "": not said */
 
 struct limit_window {
-	char name[LIMIT_NAME];
-	double utilisation; /* less than 0: not said */
-	int64_t reset_ms;   /* wall clock; 0: not said */
+	char name[LIMIT_NAME]; /* lower case: letters, digits, "_-" */
+	int64_t at_ms;         /* wall clock: when it was read */
+	double utilisation;    /* less than 0: not said */
+	int64_t reset_ms;      /* wall clock; 0: not said */
 	enum limit_status status;
 };
 
@@ -53,6 +56,15 @@ struct limit_reading {
 
 /* What the fields of a response say at this time. False: nothing about windows. */
 bool limits_read(const struct headers *fields, int64_t now_ms, struct limit_reading *ret);
+
+/*
+ * Adds the buckets of API keys (anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-*) as windows
+ * of these names. They decide nothing here: a bucket fills up by itself. False: there are none.
+ */
+bool limits_read_buckets(const struct headers *fields, int64_t now_ms, struct limit_reading *r);
+
+/* Takes over what a newer reading says; windows that it doesn't name stay, as far as there is room. */
+void limits_merge(struct limit_reading *r, const struct limit_reading *newer);
 
 /*
  * Takes out what is over: windows whose reset has passed are other windows now, and what was read of the

@@ -41,6 +41,20 @@ test('who holds and who waits is what the API says', async () => {
 	await shows('nobody', async () => (await figures(page, 'tiles')).Waiting.value === '0');
 });
 
+test('how much of its windows an account has used, and when they end', async () => {
+	const end = Math.floor(Date.now() / 1000) + 7200;
+	await ask(fleet[0], 'gamma', 'gamma-0', { 'x-relay-header': [
+		'anthropic-ratelimit-unified-status: allowed_warning', 'anthropic-ratelimit-unified-5h-utilization: 0.87',
+		'anthropic-ratelimit-unified-5h-status: allowed_warning', `anthropic-ratelimit-unified-5h-reset: ${end}`] }).ended;
+	await choose('gamma');
+	await shows('the windows', async () => (await rows(page, 'quota')).length > 0);
+	const row = (await rows(page, 'quota')).find((r) => r[0].text === '5h');
+	assert.deepEqual([row[1].text, row[2].text], ['87 %', 'allowed, warning']);
+	assert.ok(Number(row[3].value) > 7100e3 && Number(row[3].value) <= 7200e3, row[3].value);
+	assert.equal(await page.locator('#quota meter').first().evaluate((m) => m.value), 0.87);
+	assert.equal((await accountOf(fleet[0], 'gamma')).quota.windows[0].used, 0.87);
+});
+
 test('the timeline and its figures are of the whole fleet, and there for a page opened later', async () => {
 	for (let i = 0; i < 4; i++)
 		await ask(fleet[i % 3], 'alpha', `turn-${i}`, { 'x-relay-events': '2', 'x-relay-interval-ms': '20' }).ended;

@@ -111,3 +111,52 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 20'
 	served k1
 }
+
+@test "quota in view: windows as the responses tell, the answers by kind, and what changes in the log" {
+	local hour reset five=anthropic-ratelimit-unified-5h
+	start_all -o queue.delay_ms=0 -o queue.on_limit= -o admin.metrics_accounts=5
+	hour=$(($(date +%s) + 3600)) reset=$(($(date +%s) + 3))
+	equal "$(queue k1 .quota)" null
+	ask k1 -o /dev/null -H "X-Relay-Header: $five-utilization: 0.5" -H "X-Relay-Header: $five-reset: $hour" \
+		-H "X-Relay-Header: $five-status: allowed"
+	wait_for '[[ $(queue k1 ".quota.windows | map(.window) | join(\" \")") == "5h requests" ]]'
+	equal "$(queue k1 '.quota.windows[0] | [.used, .status]')" '[0.5,"allowed"]'
+	equal "$(queue k1 ".quota.windows[0].resets | sub(\"[.]000Z\"; \"Z\") | fromdate")" "$hour"
+	equal "$(admin /api/overview '.queues[0].quota.windows[0].used')" 0.5
+	equal "$(metric "turnstile_account_quota_used_ratio{account=\"$(key_account k1)\",window=\"5h\"}")" 0.5
+	equal "$(metric "turnstile_account_quota_reset_timestamp_seconds{account=\"$(key_account k1)\",window=\"5h\"}")" "$hour"
+	# another one, of requests that don't queue as well; the first stays
+	ask_tool k1 -o /dev/null -H 'X-Relay-Header: anthropic-ratelimit-unified-7d_opus-utilization: 1' \
+		-H "X-Relay-Header: anthropic-ratelimit-unified-7d_opus-reset: $reset" \
+		-H 'X-Relay-Header: anthropic-ratelimit-unified-7d_opus-status: rejected'
+	log_wait '.msg == "the upstream tells of a quota" and .window == "7d_opus" and .status == "rejected" and .level == "warn"'
+	equal "$(queue k1 '.quota.windows | map(.window) | sort | join(" ")')" '5h 7d_opus requests'
+	# what has rolled over is dropped
+	wait_for '[[ $(queue k1 ".quota.windows | map(.window) | sort | join(\" \")") == "5h requests" ]]'
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 5'
+	ask k1 -o /dev/null -H 'X-Relay-Status: 529'
+	ask_tool k1 -o /dev/null -H 'X-Relay-Status: 529'
+	ask k1 -o /dev/null -H 'X-Relay-Status: 500'
+	ask k1 -o /dev/null -H 'X-Relay-Status: 404'
+	wait_for '[[ $(queue k1 .answersLast24Hours.refused) == 1 ]]'
+	equal "$(queue k1 '.answersLast24Hours | [.ok, .throttle, .quota, .overloaded, .failed, .refused]')" '[2,1,0,2,1,1]'
+	equal "$(metric "turnstile_account_answers_total{account=\"$(key_account k1)\",kind=\"overloaded\"}")" 2
+}
+
+@test "a relay that makes a 403 of a spent window is believed by its fields; and no title holds anybody" {
+	start_all -o queue.delay_ms=0 -o queue.on_limit=throttle,quota
+	ask k1 -o /dev/null -H 'X-Relay-Status: 403' -H 'X-Relay-Header: retry-after: 50'
+	equal "$(queue k1 .held)" null
+	ask k1 -o /dev/null -H 'X-Relay-Status: 403' -H 'X-Relay-Bytes: 9' \
+		-H 'X-Relay-Header: anthropic-ratelimit-unified-5h-status: rejected' -H "X-Relay-Header: anthropic-ratelimit-unified-5h-reset: $(($(date +%s) + 7200))"
+	equal "$(queue k1 .held.reason)" quota
+	ask k2 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 50' -H 'x-claude-code-request-class: auxiliary'
+	equal "$(queue k2 .held)" null
+	served k2
+}
+
+@test "queue.release_on = headers: a refusal keeps its turn until its body says whether it is a limit" {
+	start_all -o queue.delay_ms=0 -o queue.release_on=headers
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429'
+	equal "$(queue k1 .held.reason)" throttle
+}

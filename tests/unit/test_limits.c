@@ -268,12 +268,14 @@ static void test_reading(void)
 	CHECK_INT(r.windows[2].reset_ms, 0);
 
 	/* What has rolled over says nothing of the window after it. */
-	CHECK(limits_drop_past(&r, NOW + 2 * HOUR_MS - 1));
+	CHECK(limits_drop_past(&r, NOW + HOUR_MS - 1));
 	CHECK_INT(r.count, 3);
-	CHECK(limits_drop_past(&r, NOW + 2 * HOUR_MS));
+	CHECK(limits_drop_past(&r, NOW + 2 * HOUR_MS -
+					   1)); /* one without an end isn't known for long */
 	CHECK_INT(r.count, 2);
+	CHECK(limits_drop_past(&r, NOW + 2 * HOUR_MS));
+	CHECK_INT(r.count, 1);
 	CHECK_STR(r.windows[0].name, "7d");
-	r.count = 1;
 	CHECK(!limits_drop_past(&r, NOW + 5 * 24 * HOUR_MS));
 	CHECK_INT(r.count, 0);
 }
@@ -304,7 +306,7 @@ static void test_hostile_fields(void)
 	buf_printf(&text, UNIFIED "5h_%c-status: rejected\n", 7);
 	fields.count = fields_of(buf_str(&text), list, 128);
 	CHECK(limits_read(&fields, NOW, &r));
-	CHECK_STR(r.windows[0].name, "5h_?");
+	CHECK_INT(r.count, 0);
 }
 
 static void test_names(void)

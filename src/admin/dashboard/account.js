@@ -30,10 +30,34 @@ function whyText(a) {
 		parts.push(`Stuck: ${a.stuckBecause}.`);
 	if (a.paused)
 		parts.push(`Paused ${duration(Date.now() - Date.parse(a.pausedAt))} ago: nobody gets a turn until it is resumed.`);
+	if (a.held)
+		parts.push(`Limited by the upstream (${a.held.reason}): nobody is sent for ${duration(Math.max(0, until(a.held.until)))}.`);
 	parts.push(holderSentence(a));
 	if (a.waiting)
 		parts.push(`${count(a.waiting)} in line, the first for ${duration(a.oldestWaitMs)}.`);
 	return parts.join(' ');
+}
+
+const until = (time) => time === null ? null : Date.parse(time) - Date.now();
+
+/* A window each; the bar is for the eye, the number beside it for everybody. */
+function showQuota(a) {
+	const windows = a.quota?.windows ?? [];
+	byId('quota').hidden = !windows.length;
+	keep(byId('quota').tBodies[0], windows, (w) => w.window,
+		() => h('tr', {}, h('th', { scope: 'row' }), h('td', { class: 'num' }, h('meter', { min: '0', max: '1', high: '0.8' }), h('span')),
+			h('td'), h('td', { class: 'num' })),
+		(row, w) => {
+			const [name, used, status, resets] = row.cells;
+			const [bar, text] = used.children;
+			setText(name, w.window);
+			bar.hidden = w.used === null;
+			bar.value = Math.min(w.used ?? 0, 1);
+			setAttribute(bar, 'aria-label', `used of ${w.window}`);
+			setText(text, w.used === null ? '–' : `${Math.round(w.used * 100)} %`);
+			setText(status, w.status?.replace('_', ', ') ?? '–');
+			setValue(resets, until(w.resets), w.resets === null ? '–' : duration(Math.max(0, until(w.resets))));
+		});
 }
 
 function showFigures(a) {
@@ -124,6 +148,7 @@ export function showAccount(a, chosen, error) {
 		swap(byId('resume'), byId('pause'));
 	byId('force').disabled = !a.isLocked;
 	setText(byId('force'), a.holders.length > 1 ? 'End turns' : 'End turn');
+	showQuota(a);
 	showFigures(a);
 	showShares(a);
 	showHolders(a, orders.end);
