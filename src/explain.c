@@ -124,6 +124,15 @@ static void put_standing(struct buf *b, const struct request_verdict *v)
 	put_string(b, "keep_key", v->keep_key[0] ? v->keep_key : NULL);
 }
 
+/* That of its account, where it has one. */
+static enum queue_mode mode_of(const struct config *config, const struct request_verdict *v)
+{
+	struct account_terms terms;
+
+	account_terms_of(config, v->account, &terms);
+	return terms.mode;
+}
+
 /* What becomes of it, in a sentence. */
 static void put_would(struct buf *b, const struct config *config, const struct request_verdict *v)
 {
@@ -140,8 +149,8 @@ static void put_would(struct buf *b, const struct config *config, const struct r
 			buf_printf(&text, ", and lets others go first for %" PRId64 " rounds",
 				   config->queue.yield_rounds);
 	}
-	if (v->gated && config_queue_mode(config) == QUEUE_MODE_OBSERVE)
-		buf_puts(&text, "; but as all is only observed, it passes");
+	if (v->gated && mode_of(config, v) == QUEUE_MODE_OBSERVE)
+		buf_puts(&text, "; but as this is only observed, it passes");
 	put_string(b, "would", buf_str(&text));
 }
 
@@ -169,7 +178,7 @@ static void put_verdict(struct buf *b, const struct config *config, const struct
 	bool known = v->account[0];
 
 	buf_printf(b, "{\"gated\":%s", v->gated ? "true" : "false");
-	put_string(b, "mode", config_queue_mode_name(config));
+	put_string(b, "mode", queue_mode_name(mode_of(config, v)));
 	put_string(b, "kind", request_kind_name(v->kind));
 	put_string(b, "reason", v->reason);
 	put_string(b, "meaning", request_reason_meaning(v->reason));

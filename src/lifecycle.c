@@ -212,6 +212,22 @@ static const char *status_after(const struct process *p, int reloaded)
 	return reloaded < 0 ? "serving; not reloaded, see the log" : "serving";
 }
 
+/* Else who has changed the file looks for what he has done wrong. */
+static void log_overruled(const struct process *p)
+{
+	CLEANUP(buf_clear) struct buf names = { 0 };
+	struct span rest, line;
+
+	config_overruled(&p->sources, p->config, &names);
+	rest = buf_span(&names);
+	while (span_next(&rest, '\n', &line)) {
+		if (line.len)
+			log_warn("the file's value doesn't count: -o, the environment or what was "
+				 "set at run time wins",
+				 LOG_SPAN("option", line));
+	}
+}
+
 static void on_hang_up(uv_signal_t *handle, int signum)
 {
 	struct process *p = handle->data;
@@ -231,6 +247,7 @@ static void on_hang_up(uv_signal_t *handle, int signum)
 		queue_reconfigured(p->queue);
 		log_setup(p->config->log.level, p->config->log.format);
 		log_info("reloaded", LOG_STR("config", p->sources.file));
+		log_overruled(p);
 	}
 	disk_look(p->disk);
 	if (told)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/call.h"
 #include "base/log.h"
@@ -33,8 +34,10 @@ static void add_value(cJSON *object, enum runtime_field field, const char *text)
 {
 	const struct runtime_field_info *info = &runtime_field_info[field];
 
-	if (info->is_number)
+	if (info->kind == RUNTIME_NUMBER)
 		json_add(object, info->name, strtoll(text, NULL, 10));
+	else if (info->kind == RUNTIME_WORD)
+		cJSON_AddStringToObject(object, info->name, text);
 	else
 		cJSON_AddBoolToObject(object, info->name, !strcmp(text, "true"));
 }
@@ -198,7 +201,13 @@ static int value_text(const cJSON *value, enum runtime_field field, char ret[24]
 {
 	double number = cJSON_GetNumberValue(value);
 
-	if (!runtime_field_info[field].is_number) {
+	if (runtime_field_info[field].kind == RUNTIME_WORD) {
+		if (!cJSON_IsString(value) || strlen(value->valuestring) >= 24)
+			return -EINVAL;
+		strcpy(ret, value->valuestring);
+		return 0;
+	}
+	if (runtime_field_info[field].kind == RUNTIME_BOOLEAN) {
 		if (!cJSON_IsBool(value))
 			return -EINVAL;
 		snprintf(ret, 24, "%s", cJSON_IsTrue(value) ? "true" : "false");
@@ -230,9 +239,8 @@ static int take_field(struct call *c, struct storing *o, const cJSON *member)
 	char text[24];
 
 	if (field < 0)
-		return fail_field(
-			c, member->string,
-			"there is no such field; allowed: enabled, delayMs, timeoutMs, turns");
+		return fail_field(c, member->string,
+				  "there is no such field; allowed: " RUNTIME_FIELD_NAMES);
 	if (o->given[field])
 		return fail_field(c, member->string, "is given twice");
 	o->given[field] = true;
@@ -263,7 +271,7 @@ static void put_config(struct call *c, const char *account)
 		r = take_field(c, o, member);
 	cJSON_Delete(body);
 	if (!r && !c->query.setting_count)
-		r = fail_field(c, "body", "give any of enabled, delayMs, timeoutMs, turns");
+		r = fail_field(c, "body", "give any of " RUNTIME_FIELD_NAMES);
 	if (!r)
 		call_order(c, stored);
 }

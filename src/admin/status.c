@@ -103,7 +103,7 @@ static bool may_hear_names(struct call *c)
 /* Whether user messages are served although the backend can't be asked. */
 static bool can_do_without(const struct config *config)
 {
-	return config_queue_mode(config) != QUEUE_MODE_ENFORCE ||
+	return !config_enforces(config) ||
 	       config->queue.on_backend_error != ON_BACKEND_ERROR_REJECT;
 }
 

@@ -32,16 +32,17 @@ static const struct {
 	const char *key, *option;
 	size_t in_terms, in_config, size; /* where the value is, and how large */
 } overrides[] = {
-	OVERRIDE(enabled),
-	OVERRIDE(delay_ms),
-	OVERRIDE(timeout_ms),
-	OVERRIDE(turns),
-	OVERRIDE(interval_ms),
-	OVERRIDE(max_waiting),
-	OVERRIDE(max_waiting_per_share),
-	OVERRIDE(release_on),
-	OVERRIDE(on_limit),
+	OVERRIDE(enabled),     OVERRIDE(mode),
+	OVERRIDE(delay_ms),    OVERRIDE(timeout_ms),
+	OVERRIDE(turns),       OVERRIDE(interval_ms),
+	OVERRIDE(max_waiting), OVERRIDE(max_waiting_per_share),
+	OVERRIDE(release_on),  OVERRIDE(on_limit),
 	OVERRIDE(retry),
+};
+
+struct enforced {
+	const struct config *config;
+	bool any;
 };
 
 struct account_section {
@@ -87,7 +88,29 @@ void account_terms_of(const struct config *c, const char *account, struct accoun
 		       overrides[i].size);
 	}
 	runtime_apply(c->runtime, account, ret);
-	ret->enabled = ret->enabled && c->queue.enabled;
+	if (!ret->enabled || config_queue_mode(c) == QUEUE_MODE_OFF)
+		ret->mode = QUEUE_MODE_OFF;
+	ret->enabled = ret->mode != QUEUE_MODE_OFF;
+}
+
+static void see_if_enforced(void *arg, const char *account)
+{
+	struct enforced *e = arg;
+	struct account_terms terms;
+
+	account_terms_of(e->config, account, &terms);
+	e->any = e->any || terms.mode == QUEUE_MODE_ENFORCE;
+}
+
+bool config_enforces(const struct config *c)
+{
+	struct enforced e = { c, config_queue_mode(c) == QUEUE_MODE_ENFORCE };
+
+	for (struct account_section **s = c->account.sections; s && *s && !e.any; s++)
+		see_if_enforced(&e, (*s)->name);
+	if (c->runtime && !e.any)
+		runtime_each_account(c->runtime, see_if_enforced, &e);
+	return e.any;
 }
 
 bool account_has_section(const struct config *c, struct span name)

@@ -18,7 +18,8 @@
 
 /* How an account is queued. Each is also the name of an option of [queue], with its range. */
 struct account_terms {
-	bool enabled; /* false: its requests pass */
+	bool enabled;         /* false: its requests pass */
+	enum queue_mode mode; /* QUEUE_MODE_OFF where it isn't enabled, and only there */
 	int64_t delay_ms, timeout_ms, max_waiting, max_waiting_per_share;
 	int64_t turns, interval_ms;
 	enum release_on release_on;
@@ -42,7 +43,7 @@ bool account_has_section(const struct config *c, struct span name);
 /* Whether the configuration itself names it: a section, static:NAME, or settings made at run time. */
 bool account_is_configured(const struct config *c, const char *account);
 
-/* Whether nothing waits (queue.enabled = false says so as well), all is only observed, or not. */
+/* What counts for accounts that say nothing else; queue.enabled = false says "off" for all. */
 static inline enum queue_mode config_queue_mode(const struct config *c)
 {
 	return c->queue.enabled ? c->queue.mode : QUEUE_MODE_OFF;
@@ -50,6 +51,12 @@ static inline enum queue_mode config_queue_mode(const struct config *c)
 
 /* That as it is written in the configuration: "enforce", "observe", "off". */
 const char *config_queue_mode_name(const struct config *c);
+
+/* An account's mode, as account_terms_of() has it, in the same words. */
+const char *queue_mode_name(enum queue_mode mode);
+
+/* Whether anybody may have to wait: all, or accounts that are enforced while all else is observed. */
+bool config_enforces(const struct config *c);
 
 /* Whether what this client says in a header counts, see account.trusted_proxies. */
 bool config_trusts(const struct config *c, const char *client_address);

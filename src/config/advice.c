@@ -180,7 +180,7 @@ void config_advise(const struct config *c, const struct config_sources *sources,
 		advise_environment(sources->environment, to);
 	about_upstream(c, to);
 	about_accounts(c, to);
-	if (config_queue_mode(c) == QUEUE_MODE_ENFORCE)
+	if (config_enforces(c))
 		about_waiting(c, to);
 	about_redis(c, to);
 }

@@ -285,6 +285,25 @@ int config_reload(struct config *live, struct config *fresh, struct buf *errors)
 	return refused ? -EINVAL : 0;
 }
 
+void config_overruled(const struct config_sources *sources, const struct config *live,
+		      struct buf *to)
+{
+	CLEANUP(config_freep) struct config *file = xcalloc(1, sizeof *file);
+	CLEANUP(freep) bool *given = xcalloc(options_count, sizeof *given);
+	CLEANUP(freep) bool *wrong = xcalloc(options_count, sizeof *wrong);
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	struct load l = { .config = file, .errors = &errors, .given = given, .wrong = wrong };
+
+	load_presets(&l);
+	memset(given, 0, options_count * sizeof *given); /* so that it tells of the file alone */
+	if (!sources->file || load_file(&l, sources->file) < 0 || l.failed)
+		return;
+	for (size_t i = 0; i < options_count; i++) {
+		if (given[i] && differs(&options[i], file, live))
+			buf_printf(to, "%s.%s\n", options[i].section, options[i].key);
+	}
+}
+
 uint64_t config_digest(struct span text)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);

@@ -195,6 +195,13 @@ bool config_is_given(const struct config_sources *sources, const char *option);
  */
 int config_reload(struct config *live, struct config *fresh, struct buf *errors) MUST_USE;
 
+/*
+ * Appends the options, a line each, whose value in the file isn't the one that counts in `live`: -o,
+ * the environment, or what was set at run time wins. Reads the file; nothing if it has errors.
+ */
+void config_overruled(const struct config_sources *sources, const struct config *live,
+		      struct buf *to);
+
 /* Tells two files apart: FNV-1a of 64 bits (www.isthe.com/chongo/tech/comp/fnv), never 0. */
 uint64_t config_digest(struct span text);
 

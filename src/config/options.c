@@ -27,9 +27,14 @@ static const char *const mode_words[] = {
 	[QUEUE_MODE_OFF] = "off",
 };
 
+const char *queue_mode_name(enum queue_mode mode)
+{
+	return mode_words[mode];
+}
+
 const char *config_queue_mode_name(const struct config *c)
 {
-	return mode_words[config_queue_mode(c)];
+	return queue_mode_name(config_queue_mode(c));
 }
 
 static const char *const order_words[] = {

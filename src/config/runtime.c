@@ -23,9 +23,9 @@ struct runtime {
 };
 
 const struct runtime_field_info runtime_field_info[RUNTIME_COUNT] = {
-#define X(name_, field, member, is_number)                                                     \
+#define X(name_, field, member, kind)                                                          \
 	[RUNTIME_##name_] = { field, "queue." #member, offsetof(struct account_terms, member), \
-			      is_number },
+			      RUNTIME_##kind },
 	RUNTIME_FIELDS(X)
 #undef X
 };
@@ -52,9 +52,10 @@ static const struct option *option_of(enum runtime_field field)
 	return option_find(OPTION_DOTTED, span_of(runtime_field_info[field].option));
 }
 
-/* All fields are booleans or numbers: no slot needs to be freed. */
+/* Booleans, numbers, one of some words: no slot needs to be freed. */
 union slot {
 	bool boolean;
+	unsigned word;
 	int64_t number;
 };
 

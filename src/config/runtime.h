@@ -14,12 +14,16 @@
 #include "config/accounts.h"
 #include "config/config.h"
 
-/* X(enum name, name of the field, its option in [queue] and in struct account_terms, is a number) */
-#define RUNTIME_FIELDS(X)                         \
-	X(ENABLED, "enabled", enabled, false)     \
-	X(DELAY, "delayMs", delay_ms, true)       \
-	X(TIMEOUT, "timeoutMs", timeout_ms, true) \
-	X(TURNS, "turns", turns, true)
+/* X(enum name, name of the field, its option in [queue] and in struct account_terms, its kind) */
+#define RUNTIME_FIELDS(X)                           \
+	X(ENABLED, "enabled", enabled, BOOLEAN)     \
+	X(MODE, "mode", mode, WORD)                 \
+	X(DELAY, "delayMs", delay_ms, NUMBER)       \
+	X(TIMEOUT, "timeoutMs", timeout_ms, NUMBER) \
+	X(TURNS, "turns", turns, NUMBER)
+
+/* For errors: all of them. */
+#define RUNTIME_FIELD_NAMES "enabled, mode, delayMs, timeoutMs, turns"
 
 enum runtime_field {
 #define X(name, ...) RUNTIME_##name,
@@ -33,7 +37,7 @@ enum { RUNTIME_NAME_MAX = 160 }; /* "ACCOUNT/FIELD" with its NUL */
 struct runtime_field_info {
 	const char *name, *option;
 	size_t in_terms; /* where it is in struct account_terms */
-	bool is_number;  /* else a boolean */
+	enum { RUNTIME_BOOLEAN, RUNTIME_NUMBER, RUNTIME_WORD } kind; /* in JSON a string */
 };
 extern const struct runtime_field_info runtime_field_info[RUNTIME_COUNT];
 

@@ -338,9 +338,8 @@ static void join(struct exchange *x)
 
 	set_standing(&x->verdict, &x->place.standing);
 	request_terms(p->config, http_request_headers(x->request), x->verdict.account,
-		      x->verdict.stream && config_queue_mode(p->config) == QUEUE_MODE_ENFORCE,
-		      clock_ms() - x->started_ms, &x->terms);
-	if (config_queue_mode(p->config) == QUEUE_MODE_OBSERVE) {
+		      x->verdict.stream, clock_ms() - x->started_ms, &x->terms);
+	if (x->terms.mode == QUEUE_MODE_OBSERVE) {
 		x->shadow = shadow_join(p->shadows, x->verdict.account, &x->terms,
 					&x->place.standing, x->id);
 		return;

@@ -76,7 +76,7 @@ static void decide_way(struct exchange *x)
 					http_request_target(x->request))) {
 		if (length <= c->listen.max_body_bytes)
 			x->look = look_new(h);
-		else if (config_queue_mode(c) == QUEUE_MODE_OBSERVE)
+		else if (!config_enforces(c))
 			exchange_stream_up(x); /* who only observes is in nobody's way */
 		else
 			exchange_finish(x, OUTCOME_BODY_TOO_LARGE);
@@ -111,7 +111,7 @@ static void make_room(struct exchange *x, size_t n)
 /* A body that can't be kept. Who only observes, or needn't look, is in nobody's way. */
 static void cant_keep(struct exchange *x, enum outcome outcome, const char *why)
 {
-	if (x->look && config_queue_mode(x->proxy->config) != QUEUE_MODE_OBSERVE) {
+	if (x->look && config_enforces(x->proxy->config)) {
 		x->error = why ? xstrdup(why) : NULL;
 		exchange_finish(x, outcome);
 		return;

@@ -197,9 +197,11 @@ void request_terms(const struct config *config, const struct headers *headers, c
 	int64_t patience = config->queue.client_budget ? patience_ms(headers) : -1;
 	int64_t margin = MIN(patience / MARGIN_SHARE, MARGIN_MAX_MS);
 	int64_t left = patience < 0 ? INT64_MAX : patience - margin - elapsed_ms;
-	int64_t heard_ms = streams ? config->queue.heartbeat_after_ms : 0;
+	int64_t heard_ms = 0;
 
 	account_terms_of(config, account, ret);
+	if (streams && ret->mode == QUEUE_MODE_ENFORCE)
+		heard_ms = config->queue.heartbeat_after_ms;
 	if (heard_ms && heard_ms < left)
 		return;
 	ret->timeout_ms = MAX(1, MIN(MIN(ret->timeout_ms, CONFIG_QUIET_MAX_MS), left));

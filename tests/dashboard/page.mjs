@@ -251,7 +251,7 @@ test('settings: refused with the API’s words, in effect on every instance, dro
 
 	await choose('alpha');
 	await page.locator('#account-settings').click();
-	await page.selectOption('#edit-enabled', 'false');
+	await page.selectOption('#edit-mode', 'off');
 	await click('Save');
 	await said('Saved.');
 	await until('web3 has it', async () => (await json(`${fleet[2].admin}/api/queues/alpha/config`)).enabled === false);

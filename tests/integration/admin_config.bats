@@ -84,10 +84,12 @@ config() { admin /api/config "${1:-.}"; }
 		{"timeoutMs":300001}|timeoutMs|in silence
 		{"enabled":1}|enabled|true or false
 		{"enabled":"true"}|enabled|true or false
-		{"delayMs":5,"nonsense":1}|nonsense|enabled, delayMs, timeoutMs
+		{"delayMs":5,"nonsense":1}|nonsense|enabled, mode, delayMs, timeoutMs
+		{"mode":"watch"}|mode|enforce, observe, off
+		{"mode":true}|mode|enforce, observe, off
 		{"delayMs":5,"timeoutMs":1}|timeoutMs|1000 to 86400000
 		{"delayMs":5,"delayMs":6}|delayMs|twice
-		{"DelayMs":5}|DelayMs|enabled, delayMs, timeoutMs
+		{"DelayMs":5}|DelayMs|enabled, mode, delayMs, timeoutMs
 		{}|body|enabled
 		[]|body|object
 		"x"|body|object
@@ -108,6 +110,47 @@ config() { admin /api/config "${1:-.}"; }
 	wait_for "[[ \$(config '[.enabled, .timeoutMs]') == '[false,6000]' ]]"
 	equal "$(order DELETE /api/config)" 200
 	wait_for "[[ \$(config '[.enabled, .timeoutMs]') == '[true,6000]' ]]"
+}
+
+@test "a reload says which of the file's values don't count" {
+	printf '[queue]\ntimeout_ms = 5000\ndelay_ms = 1\nmode = enforce\n' >t.ini
+	start_all -c t.ini # which has delay_ms as -o
+	equal "$(order PUT /api/config '{"timeoutMs":7000}')" 200
+	wait_for "[[ \$(config .timeoutMs) == 7000 ]]"
+	kill -HUP "$TURNSTILE_PID"
+	log_wait '.msg == "reloaded"'
+	equal "$(log_lines 'select(.msg | test("file.s value")) | .option' | sort | tr '\n' ' ')" 'queue.delay_ms queue.timeout_ms '
+}
+
+@test "from observing to waiting without a restart: one account, then all but one" {
+	start_all -o queue.mode=observe
+	turn a k1
+	served k1 # beside it
+	equal "$(order PUT "/api/queues/$K/config" '{"mode":"enforce"}')" 200
+	wait_for "[[ \$(admin /api/queues/$K/config .mode) == enforce ]]"
+	hang_up a
+	turn b k1
+	ask_later c k1
+	waiting k1 1
+	turn d k2
+	served k2
+	equal "$(order PUT /api/config '{"mode":"enforce"}')" 200
+	equal "$(order PUT "/api/queues/$K/config" '{"mode":"observe"}')" 200
+	wait_for "[[ \$(admin /api/status .mode) == enforce ]]"
+	served k1
+	hang_up d
+	turn e k2
+	ask_later f k2
+	waiting k2 1
+	equal "$(order PUT "/api/queues/$K/config" '{"mode":"off"}')" 200
+	wait_for "[[ \$(admin /api/queues/$K/config .enabled) == false ]]"
+	equal "$(order PUT /api/config '{"mode":"off"}')" 200
+	wait_for "[[ \$(admin /api/status .mode) == off ]]"
+	served k2
+	equal "$(admin /api/changes '[.changes[] | select(.setting == "mode")][0] | [.before, .after]')" '["enforce","off"]'
+	hang_up b
+	hang_up e
+	await c f
 }
 
 @test "a change is seen by every instance within a second, and after a restart" {

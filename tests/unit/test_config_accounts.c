@@ -168,7 +168,7 @@ static const struct {
 	{ "[account \"a\"]\nrelease_on = now\n",
 	  PLACE "release_on: \"now\" is none of them; allowed: end, headers\n" },
 	{ "[account \"a\"]\nkey = " KEY_1 "\n",
-	  PLACE "key: there is no such option; allowed: keys, enabled, delay_ms, timeout_ms, "
+	  PLACE "key: there is no such option; allowed: keys, enabled, mode, delay_ms, timeout_ms, "
 		"turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit, "
 		"retry\n" },
 	{ "[account \"\"]\n", "t.ini:1: " BAD_NAME },
@@ -185,7 +185,7 @@ static const struct {
 	  "t.ini:1: [account a]: there is no such section; did you mean [account \"a\"]?\n" },
 	{ "[accounts \"a\"]\nx = 1\n",
 	  "t.ini:1: [accounts \"a\"]: there is no such section; did you mean [account \"a\"]?\n"
-	  "t.ini:2: [account \"a\"] x: there is no such option; allowed: keys, enabled, delay_ms, "
+	  "t.ini:2: [account \"a\"] x: there is no such option; allowed: keys, enabled, mode, delay_ms, "
 	  "timeout_ms, turns, interval_ms, max_waiting, max_waiting_per_share, release_on, on_limit, "
 	  "retry\n" },
 	{ "[account \"a\"]\nkeys = " KEY_1 "\n[account \"b\"]\nkeys = " KEY_2 ", " KEY_1 "\n",

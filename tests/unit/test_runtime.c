@@ -35,21 +35,22 @@ static void test_layers(void)
 		{ "team/enabled", "false" }, { "team/turns", "64" },
 	};
 
-	check_effective(r, NULL, "true 300 280000 1");
+	check_effective(r, NULL, "true enforce 300 280000 1");
 	CHECK_INT(runtime_replace(r, some, ARRAY_SIZE(some)), 0);
-	check_effective(r, NULL, "true 5 8000 1");
-	check_effective(r, "other", "true 5 8000 1");
-	check_effective(r, "a@b:c", "true 7 8000 1");
-	check_effective(r, "team", "false 5 9000 64"); /* its section is more special than "all" */
+	check_effective(r, NULL, "true enforce 5 8000 1");
+	check_effective(r, "other", "true enforce 5 8000 1");
+	check_effective(r, "a@b:c", "true enforce 7 8000 1");
+	check_effective(r, "team",
+			"false off 5 9000 64"); /* its section is more special than "all" */
 	CHECK_INT(run.config->queue.delay_ms, 5);
 	CHECK_STR(runtime_get(r, "a@b:c", RUNTIME_DELAY), "7");
 	CHECK(!runtime_get(r, "a@b:c", RUNTIME_TIMEOUT));
 
 	CHECK_INT(runtime_replace(r, some + 1, 1), 0);
-	check_effective(r, "a@b:c", "true 300 8000 1");
+	check_effective(r, "a@b:c", "true enforce 300 8000 1");
 	CHECK_INT(runtime_replace(r, NULL, 0), 0);
-	check_effective(r, "team", "true 300 9000 1");
-	check_effective(r, NULL, "true 300 280000 1");
+	check_effective(r, "team", "true enforce 300 9000 1");
+	check_effective(r, NULL, "true enforce 300 280000 1");
 	runtime_free(r);
 	end(&run);
 }
@@ -62,8 +63,35 @@ static void test_enabled(void)
 	const struct runtime_setting some[] = { { "enabled", "false" }, { "a/enabled", "true" } };
 
 	CHECK_INT(runtime_replace(r, some, 2), 0);
-	check_effective(r, NULL, "false 200 280000 1");
-	check_effective(r, "a", "false 200 280000 1");
+	check_effective(r, NULL, "false off 200 280000 1");
+	check_effective(r, "a", "false off 200 280000 1");
+	runtime_free(r);
+	end(&run);
+}
+
+/* Some accounts are enforced while all else is observed, or the other way round. */
+static void test_mode(void)
+{
+	struct run run =
+		load("[queue]\nmode = observe\n[account \"team\"]\nmode = off\n", NULL, NULL);
+	struct runtime *r = runtime_new(run.config);
+	const struct runtime_setting one[] = { { "a/mode", "enforce" } },
+				     all[] = { { "mode", "enforce" }, { "a/mode", "observe" } },
+				     none[] = { { "mode", "off" }, { "a/mode", "enforce" } };
+
+	CHECK(!config_enforces(run.config));
+	check_effective(r, NULL, "true observe 200 280000 1");
+	check_effective(r, "team", "false off 200 280000 1");
+	CHECK_INT(runtime_replace(r, one, 1), 0);
+	CHECK(config_enforces(run.config));
+	check_effective(r, "a", "true enforce 200 280000 1");
+	check_effective(r, "b", "true observe 200 280000 1");
+	CHECK_INT(runtime_replace(r, all, 2), 0);
+	check_effective(r, "a", "true observe 200 280000 1");
+	check_effective(r, "b", "true enforce 200 280000 1");
+	CHECK_INT(runtime_replace(r, none, 2), 0);
+	check_effective(r, "a", "false off 200 280000 1");
+	CHECK(!config_enforces(run.config));
 	runtime_free(r);
 	end(&run);
 }
@@ -80,9 +108,9 @@ static void test_reload(void)
 	CHECK_INT(config_reload(run.config, fresh.config, &errors), 0);
 	fresh.config = NULL;
 	runtime_reloaded(r);
-	check_effective(r, NULL, "true 400 5000 1");
+	check_effective(r, NULL, "true enforce 400 5000 1");
 	CHECK_INT(runtime_replace(r, NULL, 0), 0);
-	check_effective(r, NULL, "true 400 280000 1");
+	check_effective(r, NULL, "true enforce 400 280000 1");
 	runtime_free(r);
 	end(&run);
 	end(&fresh);
@@ -101,8 +129,8 @@ static void test_strange(void)
 	};
 
 	CHECK_INT(runtime_replace(r, some, ARRAY_SIZE(some)), ARRAY_SIZE(some) - 1);
-	check_effective(r, NULL, "true 200 280000 1");
-	check_effective(r, "a", "false 200 280000 1");
+	check_effective(r, NULL, "true enforce 200 280000 1");
+	check_effective(r, "a", "false off 200 280000 1");
 	CHECK_STR(runtime_get(r, "a", RUNTIME_ENABLED), "false");
 	runtime_free(r);
 	end(&run);
@@ -140,6 +168,7 @@ int main(void)
 {
 	test_layers();
 	test_enabled();
+	test_mode();
 	test_reload();
 	test_strange();
 	test_check();

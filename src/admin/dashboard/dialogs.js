@@ -4,7 +4,7 @@
 import { accountPath, ApiError, request } from './api.js';
 import { byId, setText } from './dom.js';
 
-const FIELDS = ['enabled', 'delayMs', 'timeoutMs', 'turns'];
+const FIELDS = ['mode', 'delayMs', 'timeoutMs', 'turns'];
 const SOURCES = {
 	configuration: 'as configured',
 	runtime: 'set at run time, for all accounts',
@@ -69,8 +69,11 @@ function changes(config) {
 		const text = byId(`edit-${name}`).value.trim();
 		if (text === String(config[name]))
 			continue;
-		changed[name] = name === 'enabled' ? text === 'true' : /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+		changed[name] = name === 'mode' ? text : /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 	}
+	/* That is the other way to say off, and it wins. */
+	if (changed.mode && changed.mode !== 'off' && !config.enabled)
+		changed.enabled = true;
 	return changed;
 }
 
