@@ -24,6 +24,7 @@
 #include "config/runtime.h"
 #include "net/takeover_client.h"
 #include "net/takeover_server.h"
+#include "proxy/descriptors.h"
 #include "proxy/proxy.h"
 #include "queue/queue.h"
 
@@ -34,6 +35,7 @@ struct process {
 	struct config *config;
 	struct config_sources sources;
 	char **arguments; /* as main() got them */
+	struct descriptor_plan descriptors;
 	struct queue *queue;
 	struct proxy *proxy;
 	struct beacon *beacon;

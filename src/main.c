@@ -19,8 +19,6 @@
 #include "config/advice.h"
 #include "explain.h"
 #include "health.h"
-#include "http/http_client.h"
-#include "http/server_shards.h"
 #include "lifecycle.h"
 #include "net/takeover_client.h"
 #include "request/account.h"
@@ -31,10 +29,6 @@ enum {
 	EXIT_CUT = 1,
 	RESOLVER_PATIENCE_MS = 500,
 	DISK_INTERVAL_MS = 5000,
-	DESCRIPTORS_PER_CONNECTION = 2,
-	DESCRIPTORS_OF_TLS = 2, /* more, each: tls.h */
-	DESCRIPTORS_OF_OUR_OWN = 64,
-	DESCRIPTORS_OF_ADMIN = 256, /* its connections */
 };
 
 struct arguments {
@@ -168,28 +162,23 @@ static void tune_allocator(void)
 }
 #endif
 
-/*
- * As many descriptors as we may have: each connection takes one here and one to the upstream, and
- * each shard of the server has an epoll descriptor, each of the client a pair.
- */
-static void raise_descriptor_limit(const struct config *c)
+/* As many descriptors as we may have, and no more connections than there are descriptors for. */
+static void plan_descriptors(struct process *p)
 {
-	struct rlimit limit;
-	int64_t each =
-		DESCRIPTORS_PER_CONNECTION + (c->listen.tls_cert[0] ? DESCRIPTORS_OF_TLS : 0);
-	int64_t need = each * c->listen.max_connections +
-		       c->listen.max_connections / SERVER_SHARD_MAX +
-		       2 * c->listen.max_connections / HTTP_CLIENT_SHARD_MAX +
-		       DESCRIPTORS_OF_OUR_OWN + (c->admin.address[0] ? DESCRIPTORS_OF_ADMIN : 0);
+	struct rlimit limit = { 0 };
 
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < (rlim_t)need)
-		log_warn("the limit of open files is too low for listen.max_connections: raise it "
-			 "(ulimit -n, LimitNOFILE=) or lower that",
-			 LOG_INT("limit", (int64_t)limit.rlim_max), LOG_INT("needed", need));
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	descriptors_plan(p->config, (int64_t)MIN(limit.rlim_max, INT32_MAX), &p->descriptors);
+	if (p->descriptors.connections < p->config->listen.max_connections)
+		log_warn(
+			"the limit of open files is too low for listen.max_connections: more than "
+			"these wait to be accepted; raise it (ulimit -n, LimitNOFILE=) or lower that",
+			LOG_INT("connections", p->descriptors.connections),
+			LOG_INT("limit", (int64_t)limit.rlim_max),
+			LOG_INT("needed", p->descriptors.needed));
 }
 
 /* Operators have set something at run time, here or in another process. */
@@ -241,6 +230,8 @@ static int start_parts(struct process *p, struct buf *errors)
 {
 	struct admin_parts parts = { .loop = &p->loop,
 				     .disk = p->disk,
+				     .max_connections = p->descriptors.admin,
+				     .max_clients = p->descriptors.connections,
 				     .config = p->config,
 				     .takeover = p->takeover_client };
 	int r = queue_new(&p->loop, p->config, errors, &p->queue);
@@ -248,7 +239,8 @@ static int start_parts(struct process *p, struct buf *errors)
 	if (r < 0)
 		return r;
 	queue_watch_settings(p->queue, on_settings, p);
-	r = proxy_new(&p->loop, p->config, p->queue, p->takeover_client, errors, &p->proxy);
+	r = proxy_new(&p->loop, p->config, p->descriptors.connections, p->queue, p->takeover_client,
+		      errors, &p->proxy);
 	if (r < 0)
 		return r;
 	parts.queue = p->queue;
@@ -331,7 +323,7 @@ static int run(struct process *p)
 	int r;
 
 	log_setup(p->config->log.level, p->config->log.format);
-	raise_descriptor_limit(p->config);
+	plan_descriptors(p);
 	tune_allocator();
 	log_advice(p);
 	loop_open(&p->loop);

@@ -22,7 +22,6 @@
 #include "http/strict.h"
 
 enum {
-	CONNECTIONS_MAX = 256,
 	HEADER_BYTES_MAX = 16 * 1024,
 	HEADERS_MAX = 100,
 	RESPONSE_HEAD_MAX = 16 * 1024,
@@ -465,7 +464,7 @@ int admin_new(const struct admin_parts *parts, struct buf *errors, struct admin 
 		.name = "admin.address",
 		.address = parts->config->admin.address,
 		.takeover = parts->takeover,
-		.max_connections = CONNECTIONS_MAX,
+		.max_connections = parts->max_connections,
 		.max_per_address = &no_limit,
 		.max_header_bytes = HEADER_BYTES_MAX,
 		.max_headers = HEADERS_MAX,

@@ -26,6 +26,8 @@ struct admin_parts {
 	struct proxy *proxy;
 	struct beacon *beacon;
 	struct webhook *webhook;
+	int64_t max_connections; /* of operators */
+	int64_t max_clients;     /* connections of the proxy */
 	const struct disk *disk;
 	struct takeover_client *takeover; /* outlives the admin; NULL: none */
 };

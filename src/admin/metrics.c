@@ -97,6 +97,9 @@
 	    proxy_counters(s->proxy)->displaced)                                                   \
 	ONE("turnstile_connections", "gauge", "Open connections of clients.",                      \
 	    s->gauges.listener.connections.acceptor.open)                                          \
+	ONE("turnstile_connections_max", "gauge",                                                  \
+	    "How many there are at most: listen.max_connections, or what descriptors allow.",      \
+	    s->max_clients)                                                                        \
 	ONE("turnstile_connections_total", "counter", "Connections of clients since start.",       \
 	    s->gauges.listener.connections.acceptor.accepted)                                      \
 	ONE("turnstile_connections_refused_total", "counter",                                      \

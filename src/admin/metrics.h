@@ -21,6 +21,7 @@ struct metrics_source {
 	const char *backend;
 	const struct webhook_counters *webhook;
 	const struct lag *lag;
+	int64_t max_clients; /* connections of the proxy */
 	int64_t started_wall_ms;
 };
 

@@ -199,7 +199,7 @@ static void add_backend(const struct admin *a, cJSON *document)
 	json_add(document, "forgottenAccounts", stats.forgotten);
 }
 
-static void add_exchanges(const struct proxy_gauges *gauges, cJSON *document)
+static void add_exchanges(const struct proxy_gauges *gauges, int64_t max_clients, cJSON *document)
 {
 	cJSON *states = cJSON_AddObjectToObject(document, "exchanges");
 
@@ -210,6 +210,7 @@ static void add_exchanges(const struct proxy_gauges *gauges, cJSON *document)
 	json_add(document, "oldestWaitMs", gauges->oldest_wait_ms);
 	json_add(document, "bufferedBytes", gauges->buffered_bytes);
 	json_add(document, "connections", gauges->listener.connections.acceptor.open);
+	json_add(document, "maxConnections", max_clients);
 	cJSON_AddBoolToObject(document, "draining", gauges->draining);
 }
 
@@ -231,7 +232,7 @@ void status_add(const struct admin *a, cJSON *document)
 	else
 		cJSON_AddNullToObject(document, "upstreamDownMs");
 	add_backend(a, document);
-	add_exchanges(&gauges, document);
+	add_exchanges(&gauges, a->parts.max_clients, document);
 	cJSON_AddNumberToObject(document, "loopLagMs", (double)lag_longest_us(a->lag) / 1000);
 }
 
@@ -250,6 +251,7 @@ void serve_metrics(struct call *c)
 		.proxy = c->admin->parts.proxy,
 		.backend = queue_backend_name(c->admin->parts.queue),
 		.lag = c->admin->lag,
+		.max_clients = c->admin->parts.max_clients,
 		.webhook = webhook_counters(c->admin->parts.webhook),
 		.started_wall_ms = c->admin->started_wall_ms,
 	};

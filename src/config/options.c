@@ -135,7 +135,8 @@ const struct option options[] = {
 	  .help = "Where a newly started turnstile takes over the sockets; empty: nowhere." },
 	{ "listen", "max_connections", NUMBER(listen.max_connections, 1, 1000000),
 	  .preset = "10000",
-	  .help = "Connections of clients at the same time; more wait to be accepted." },
+	  .help = "Connections of clients at the same time, or as many as the limit of open "
+		  "files has room for; more wait to be accepted." },
 	{ "listen", "max_connections_per_address",
 	  NUMBER(listen.max_connections_per_address, 0, 1000000), .preset = "0", RELOADABLE,
 	  .help = "Of these, from one address; more are answered 503. 0: no limit." },

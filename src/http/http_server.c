@@ -142,6 +142,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 		.stall_timeout_ms = options->stall_timeout_ms,
 		.identity = options->identity,
 		.closed = options->service->closed,
+		.make_room_after_ms = options->make_room_after_ms,
 		.make_room = options->service->make_room,
 		.arg = options->ctx,
 	};

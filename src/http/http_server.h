@@ -60,8 +60,7 @@ struct http_service {
 
 	/*
 	 * A client waits to be accepted, all connections are taken, and none is idle: may cut one;
-	 * returns whether it did. NULL: then idle ones aren't closed either, and the client waits
-	 * until one is closed.
+	 * returns whether it did. NULL: it waits until one is closed, or is idle.
 	 */
 	bool (*make_room)(void *ctx);
 };
@@ -75,6 +74,12 @@ struct http_server_options {
 	struct span refusal;                   /* of who is over it, see acceptor.h; outlives us */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
 	int64_t max_response_head_bytes;       /* likewise, with all that the service adds */
+
+	/*
+	 * When all connections are taken, the one that is idle for longest is closed in favour of a
+	 * new one, if it is idle for so long; -1: none is.
+	 */
+	int64_t make_room_after_ms;
 
 	/* From a connection's beginning to its first headers; from one request to the next's. */
 	const int64_t *header_timeout_ms, *idle_timeout_ms;

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/peer.h"
 
@@ -64,6 +65,14 @@ static struct idle_entry *longest_idle(const struct connections *c)
 	return !a || (b && b->since_ms < a->since_ms) ? b : a;
 }
 
+/* Has sent what the loop hasn't read yet: its request is on its way. */
+static bool has_sent(const struct idle_entry *entry)
+{
+	char c;
+
+	return recv(entry->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /*
  * It stays on its list until it is closed, so that it is the same one if this is called before.
  */
@@ -73,7 +82,9 @@ static bool on_make_room(void *arg)
 	struct idle_entry *entry = longest_idle(c);
 
 	if (!entry)
-		return c->options.make_room(c->options.arg);
+		return c->options.make_room && c->options.make_room(c->options.arg);
+	if (clock_ms() - entry->since_ms < c->options.make_room_after_ms || has_sent(entry))
+		return false;
 	shutdown(entry->fd, SHUT_RDWR);
 	return true;
 }
@@ -173,7 +184,7 @@ int connections_open(struct loop *loop, const struct connections_options *option
 	c->options = *options;
 	acceptor.prepare = on_prepare;
 	acceptor.accepted = on_accepted;
-	acceptor.make_room = options->make_room ? on_make_room : NULL;
+	acceptor.make_room = options->make_room_after_ms >= 0 ? on_make_room : NULL;
 	acceptor.arg = c;
 	if (options->identity)
 		acceptor.refusal = (struct span){ 0 }; /* before a handshake nothing can be said */

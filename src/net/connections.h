@@ -43,9 +43,12 @@ struct connections_options {
 	void (*closed)(void *arg);
 
 	/*
-	 * Not NULL: when all connections are taken, the one that is idle for longest is closed in
-	 * favour of a new one. If none is idle this is called; returns whether it cut one.
+	 * When all connections are taken, the one that is idle for longest is closed in favour of a
+	 * new one, if it is idle for so long and nothing of a request has come on it; -1: none is.
 	 */
+	int64_t make_room_after_ms;
+
+	/* Then, if none is idle, this is called; returns whether it cut one. NULL: none is cut. */
 	bool (*make_room)(void *arg);
 	void *arg;
 };

@@ -16,6 +16,12 @@
 
 enum { OWN_HEAD_BYTES = 2 * 1024 }; /* what may come on top of the upstream's fields */
 
+/*
+ * Where clients wait outside, one that has asked for nothing for so long isn't worth its connection. Less, and
+ * one that is about to ask again would have to connect anew.
+ */
+enum { MAKE_ROOM_AFTER_MS = 1000 };
+
 int64_t proxy_exchanges(const struct proxy *p)
 {
 	int64_t n = 0;
@@ -222,15 +228,17 @@ static void proxy_freep(struct proxy **p)
 	proxy_free(*p);
 }
 
-int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
-	      struct takeover_client *takeover, struct buf *errors, struct proxy **ret)
+int proxy_new(struct loop *loop, const struct config *config, int64_t max_connections,
+	      struct queue *queue, struct takeover_client *takeover, struct buf *errors,
+	      struct proxy **ret)
 {
 	CLEANUP(proxy_freep) struct proxy *p = xcalloc(1, sizeof *p);
 	struct http_server_options options = {
 		.name = "listen.address",
 		.address = config->listen.address,
 		.takeover = takeover,
-		.max_connections = config->listen.max_connections,
+		.max_connections = max_connections,
+		.make_room_after_ms = MAKE_ROOM_AFTER_MS,
 		.max_per_address = &config->listen.max_connections_per_address,
 		.max_header_bytes = config->listen.max_header_bytes,
 		.max_headers = config->listen.max_headers,

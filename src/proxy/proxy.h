@@ -15,12 +15,13 @@
 struct proxy;
 
 /*
- * Listens on listen.address, with the socket that `takeover` has for it, if any. 0, or -errno
- * and a line in `errors` that says what to do. `config` is read at any time (reload); it, `loop`,
- * `queue` and `takeover` outlive the proxy.
+ * Listens on listen.address, with the socket that `takeover` has for it, if any, for at most
+ * `max_connections` (see descriptors.h). 0, or -errno and a line in `errors` that says what to do.
+ * `config` is read at any time (reload); it, `loop`, `queue` and `takeover` outlive the proxy.
  */
-int proxy_new(struct loop *loop, const struct config *config, struct queue *queue,
-	      struct takeover_client *takeover, struct buf *errors, struct proxy **ret) MUST_USE;
+int proxy_new(struct loop *loop, const struct config *config, int64_t max_connections,
+	      struct queue *queue, struct takeover_client *takeover, struct buf *errors,
+	      struct proxy **ret) MUST_USE;
 
 /* Where it listens, with the real port; and the socket, -1 when it doesn't any more. */
 const char *proxy_address(const struct proxy *p);

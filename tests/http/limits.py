@@ -537,38 +537,43 @@ def closing_response(p):
                 check(read_response(Reader(s)).body == b"ok", "not served")
 
 
-def wait_complaint(p, meanwhile=lambda: None):
-    """Until it has too few descriptors."""
-    end = time.monotonic() + LIMIT
-    while "can't accept connections" not in p.text():
-        check(time.monotonic() < end, "it has enough of them?")
-        meanwhile()
-        time.sleep(0.02)
-
-
-@case("out of descriptors: accepting rests, and goes on", descriptors=80, listen__max_connections=5000)
+@case("few descriptors: more connections wait outside, which costs nothing", descriptors=80, listen__max_connections=5000)
 def descriptors(p):
     answers()
     held = [p.connect() for _ in range(150)]
-    wait_complaint(p)
+    check("the limit of open files is too low" in p.text(), "it doesn't say so")
     rests(p, 0.3)
     for s in held:
         s.close()
     wait_served(p)
 
 
-@case("who is let in with the last descriptors can be served", descriptors=80, listen__max_connections=5000)
+@case("who is let in with the last descriptors can be served; who waits outside comes in turn", descriptors=300,
+      listen__max_connections=5000)
 def last_descriptors(p):
+    answers(lambda m, s: (time.sleep(0.05), s.sendall(OK)))
+    clients = [p.connect() for _ in range(250)]
+    for s in clients:  # at once, and none has asked before
+        s.sendall(GET)
+    for i, s in enumerate(clients):
+        m = read_response(Reader(s))
+        check(m.status == 200, f"{i}: {m.start!r} {m.error} {m.body}")
+    check(p.outcomes().count("answered") == 250, p.outcomes())
+    check("can't accept connections" not in p.text(), p.text()[-500:])
+
+
+@case("a connection that asks again and again isn't closed for others", listen__max_connections=2)
+def busy_stays(p):
     answers()
-    held = []
-    wait_complaint(p, lambda: held.append(p.connect()))
-    s = held.pop()  # the last that was let in, or waits outside
-    s.sendall(GET)
-    while not select.select([s], [], [], scaled(0.3))[0]:
-        check(held, "it isn't let in")
-        held.pop().close()
-    m = read_response(Reader(s))
-    check(m.status == 200, f"{m.start!r} {m.error} {p.outcomes()}")
+    with p.connect() as busy, p.connect() as idle, p.connect() as outside:
+        outside.sendall(GET)
+        end = time.monotonic() + LIMIT
+        while not select.select([outside], [], [], 0)[0]:
+            busy.sendall(GET)
+            check(read_response(Reader(busy)).body == b"ok", "no answer")
+            check(time.monotonic() < end, "who waits outside isn't let in")
+        check(read_response(Reader(outside)).body == b"ok", "no answer")
+        check(is_closed(Reader(idle), LIMIT), "the idle one may stay")
 
 
 # --- streaming ---------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 	jq -e --arg backend "$BACKEND" '.version and .backend.name == $backend and .backend.up' seen
 	jq -e '.uptimeMs >= 0 and .waiting == 1 and .holding == 1 and .activeRenewals == 1' seen
 	jq -e '.exchanges | .waiting == 1 and .streaming == 1' seen
-	jq -e '.connections == 2 and .bufferedBytes > 0 and .draining == false' seen
+	jq -e '.connections == 2 and .maxConnections > 2 and .bufferedBytes > 0 and .draining == false' seen
 	hang_up a
 	await b
 	[[ $BACKEND != redis ]] || equal "$(admin /api/status '.backend.roundTripMs > 0')" true

@@ -185,7 +185,7 @@ static inline void world_open(const char *const *overrides)
 	if (config_load(&sources, &errors, &world.config) < 0)
 		fputs(buf_str(&errors), stderr);
 	must(world.config);
-	must(!proxy_new(&world.loop, world.config, &world.queue, NULL, &errors, &world.proxy));
+	must(!proxy_new(&world.loop, world.config, 10, &world.queue, NULL, &errors, &world.proxy));
 	world.request.reads = true;
 }
 

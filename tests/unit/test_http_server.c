@@ -374,6 +374,7 @@ int main(void)
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	int idle;
 	struct http_server_options options = {
+		.make_room_after_ms = -1,
 		.name = "listen.address",
 		.address = "127.0.0.1:0",
 		.max_connections = 10,
