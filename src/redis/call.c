@@ -115,7 +115,7 @@ static int transmit(struct redis_call *c, struct redis_node *node)
 	if (!c->script)
 		redis_command_encode(&c->command, &bytes);
 	else
-		redis_script_encode(c->script, c->by_text, &c->command, &bytes);
+		redis_script_encode(c->script, c->by_text || c->in_order, &c->command, &bytes);
 	if (c->asking &&
 	    (r = redis_link_send(node->link, SPAN("*1\r\n$6\r\nASKING\r\n"), permitted, NULL)) < 0)
 		return r;

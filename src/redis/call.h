@@ -40,6 +40,12 @@ struct redis_call {
 	 */
 	bool (*wanted)(const struct redis_call *call);
 
+	/*
+	 * What is asked for behind it at that node is done behind it, though the server may not know
+	 * its script yet: it is always sent as text.
+	 */
+	bool in_order;
+
 	struct redis_node *node; /* where it was sent last */
 	bool by_text, asking;    /* how */
 	int hops;

@@ -14,16 +14,17 @@
 
 enum { COUNT = 200000 };
 
-#define HOLDER "$3\r\no:1\r\n$1\r\n7\r\n$36\r\n2 5 ::1 6 7 0 9 a m s 1.5 1 0.5 gone\r\n"
-#define WAITER "$3\r\no:2\r\n$31\r\n2 5 ::1 - - 0 9 a m - 1.5 1 1 -\r\n"
+#define HOLDER "$3\r\no:1\r\n$1\r\n7\r\n$38\r\n2 5 ::1 6 7 0 9 a m s 1.5 1 0.5 gone 1\r\n"
+#define WAITER "$3\r\no:2\r\n$33\r\n2 5 ::1 - - 0 9 a m - 1.5 1 1 - -\r\n"
+#define LIMIT  "*5\r\n$5\r\nquota\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n1\r\n"
 #define VIEW                                                                                 \
-	"*10\r\n$1\r\n7\r\n$0\r\n\r\n:1\r\n:1\r\n:2\r\n:10\r\n*3\r\n" HOLDER "*2\r\n" WAITER \
-	"*1\r\n$7\r\n1 2 3 a\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
+	"*11\r\n$1\r\n7\r\n$0\r\n\r\n:1\r\n:1\r\n:2\r\n:10\r\n*3\r\n" HOLDER "*2\r\n" WAITER \
+	"*1\r\n$7\r\n1 2 3 a\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n" LIMIT
 
 static const char *const replies[] = {
 	"*6\r\n$7\r\nwaiting\r\n:1\r\n*0\r\n:0\r\n$5\r\n1 1 1\r\n:0\r\n",
-	"*4\r\n$7\r\nrenewed\r\n:1\r\n*2\r\n$3\r\no:1\r\n:7\r\n:0\r\n",
-	"*8\r\n$5\r\nswept\r\n:1\r\n*2\r\n$3\r\no:1\r\n:7\r\n:0\r\n:1\r\n:2\r\n*1\r\n$3\r\no:1\r\n"
+	"*4\r\n$7\r\nrenewed\r\n:1\r\n*3\r\n$3\r\no:1\r\n:7\r\n:1\r\n:0\r\n",
+	"*8\r\n$5\r\nswept\r\n:1\r\n*3\r\n$3\r\no:1\r\n:7\r\n:0\r\n:0\r\n:1\r\n:2\r\n*1\r\n$3\r\no:1\r\n"
 	"$5\r\none.1\r\n",
 	"*6\r\n$7\r\ntouched\r\n:0\r\n*0\r\n:0\r\n*1\r\n$3\r\no:1\r\n"
 	"*3\r\n$3\r\no:2\r\n$7\r\nrenewed\r\n$4\r\ngone\r\n",

@@ -92,6 +92,30 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 	served k1
 }
 
+@test "a fleet has one hold: who waits elsewhere hears it in the same words, and it ends anywhere" {
+	[[ $BACKEND == redis ]] || skip "one process is no fleet"
+	local options=(-o queue.delay_ms=0 -o queue.on_limit=throttle,quota -o queue.timeout_ms=60000)
+	start_all "${options[@]}" -o redis.instance=one
+	local first=$ADMIN
+	limited a k1 "$(scaled 700)" 'retry-after: 7200' 'anthropic-ratelimit-unified-status: rejected' \
+		'anthropic-ratelimit-unified-5h-status: rejected' \
+		"anthropic-ratelimit-unified-5h-reset: $(($(date +%s) + 7200))"
+	start_turnstile "${options[@]}" -o redis.instance=two
+	ask_later b k1
+	waiting k1 1
+	await a b
+	equal "$(outcome b)" "429 0"
+	equal "$(header x-turnstile-held b.head)" quota
+	cmp a.body b.body
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 429
+	equal "$(relay_stats .all.seen)" 1
+	equal "$(queue k1 '[.held.reason, .held.refusals]')" '["quota",1]'
+	equal "$(ADMIN=$first queue k1 .held.reason)" quota
+	equal "$(ADMIN=$first order DELETE "/api/queues/$(key_account k1)/hold")" 200
+	served k1
+	equal "$(queue k1 .held)" null
+}
+
 @test "what isn't the account's limit holds nobody; and what isn't wanted neither" {
 	start_all -o queue.delay_ms=0
 	ask k1 -o /dev/null -H 'X-Relay-Status: 529'

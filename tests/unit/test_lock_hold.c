@@ -131,9 +131,10 @@ static void test_no_burst(struct fixture *f)
 	CHECK(!p.g[4].granted);
 	lock_release(p.g[3].b, f->account);
 	UNTIL(f, p.g[4].granted && p.g[5].granted);
-	CHECK(p.g[4].delay_ms + p.g[4].granted_at_ms >= p.g[3].granted_at_ms + 400);
+	/* What was granted is heard a little later, where it comes over a network. */
+	CHECK(p.g[4].delay_ms + p.g[4].granted_at_ms >= p.g[3].granted_at_ms + 300);
 	CHECK(p.g[5].delay_ms + p.g[5].granted_at_ms >=
-	      p.g[4].delay_ms + p.g[4].granted_at_ms + 390);
+	      p.g[4].delay_ms + p.g[4].granted_at_ms + 300);
 	leave_all(&p);
 }
 
@@ -184,9 +185,9 @@ static void test_operator(struct fixture *f)
 int main(void)
 {
 	static const struct pair_case cases[] = {
-		{ "throttle", test_throttle, true }, { "probes", test_probes, true },
-		{ "quota", test_quota, true },       { "no burst", test_no_burst, true },
-		{ "operator", test_operator, true }, { "stop", pair_stop },
+		{ "throttle", test_throttle }, { "probes", test_probes },
+		{ "quota", test_quota },       { "no burst", test_no_burst },
+		{ "operator", test_operator }, { "stop", pair_stop },
 	};
 
 	return pair_main(cases, ARRAY_SIZE(cases));

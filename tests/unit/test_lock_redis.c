@@ -38,6 +38,34 @@ static void test_lost_messages(struct fixture *f)
 }
 
 /* A confirmation too late hands the turn to another one of the same process: who must hear it. */
+/* The message that an account is held is a hint as well: the next touch tells. */
+static void test_limit_without_a_message(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { 0 };
+	redisReply *r;
+	int64_t now, start;
+
+	hold_and_wait(f, &a, &b);
+	r = redisCommand(f->server.client, "TIME");
+	now = strtoll(r->element[0]->str, NULL, 10) * 1000;
+	freeReplyObject(r);
+	redis_ask(
+		&f->server,
+		"HSET t_line:a limit_kind quota limit_since %lld limit_said %lld limit_until %lld "
+		"limit_probe %lld limit_refusals 1 refusal 429",
+		now, now, now + 3600000, now + 60000);
+	start = clock_ms();
+	UNTIL(f, b.held);
+	CHECK(clock_ms() - start < 1000 + LATE_MS);
+	CHECK_STR(b.refusal, "429");
+	CHECK(b.held_ms > 3590000);
+	pass(f, 1200);
+	CHECK_INT(b.held, 1); /* once */
+	guest_leave(&b, false);
+	guest_leave(&a, true);
+	lock_release(f->b[0], "a");
+}
+
 static void test_late_confirmation(struct fixture *f)
 {
 	struct guest a = { 0 }, late = { 0 }, next = { 0 };
@@ -524,6 +552,7 @@ static const struct redis_case cases[] = {
 	{ "handed on late", test_handed_on_late },
 	{ "hand-over is a message", test_hand_over_is_a_message },
 	{ "lost messages", test_lost_messages },
+	{ "limit without a message", test_limit_without_a_message },
 	{ "late confirmation", test_late_confirmation },
 	{ "cut subscriber", test_cut_subscriber },
 	{ "cut connections", test_cut_connections },

@@ -227,6 +227,21 @@ static void renewed(struct keeper *k, const struct keeper_call *c, const char *i
 		keeper_table_drop(&k->table, e);
 }
 
+/* Each window once; that nothing has been missed is keeper_refresh()'s. */
+static void report_limit(struct keeper *k, const char *account, int64_t limit_until)
+{
+	struct keeper_news news = { KEEPER_LIMITED, .count = limit_until };
+	struct keeper_account *a;
+
+	HASH_FIND_STR(k->table.accounts, account, a);
+	if (!a || a->limit_until == limit_until)
+		return;
+	a->limit_until = limit_until;
+	snprintf(news.account, sizeof news.account, "%s", account);
+	if (limit_until)
+		mail(k, "", news);
+}
+
 static void touched(struct keeper *k, const struct keeper_call *c, const struct script_answer *a,
 		    int64_t sent_ms)
 {
@@ -240,6 +255,7 @@ static void touched(struct keeper *k, const struct keeper_call *c, const struct 
 	}
 	for (size_t i = 0; i < unknown->elements; i++)
 		mail(k, unknown->element[i]->str, (struct keeper_news){ KEEPER_UNKNOWN });
+	report_limit(k, c->account, a->number);
 }
 
 static void take_answer(void *arg, struct keeper_call *c, const struct script_answer *a,
@@ -249,7 +265,7 @@ static void take_answer(void *arg, struct keeper_call *c, const struct script_an
 
 	pthread_mutex_lock(&k->mutex);
 	for (size_t i = 0; i < a->granted_count; i++)
-		mail(k, a->granted[2 * i]->str, (struct keeper_news){ KEEPER_HAS });
+		mail(k, a->granted[3 * i]->str, (struct keeper_news){ KEEPER_HAS });
 	if (a->dropped)
 		mail(k, "", (struct keeper_news){ KEEPER_DROPPED, .count = a->dropped });
 	if (c->script == SCRIPT_RENEW)
@@ -470,8 +486,10 @@ void keeper_rest(struct keeper *k)
 void keeper_refresh(struct keeper *k)
 {
 	pthread_mutex_lock(&k->mutex);
-	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next)
+	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next) {
 		a->touch_at_ms = clock_ms();
+		a->limit_until = 0;
+	}
 	for (struct keeper_kept *e = k->table.by_id; e; e = e->hh.next)
 		e->turn.renew_at_ms = MIN(e->turn.renew_at_ms, clock_ms());
 	if (k->table.by_id)

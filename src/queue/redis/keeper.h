@@ -56,7 +56,8 @@ enum keeper_news_kind {
 	 * turn whose data were lost, and restored it.
 	 */
 	KEEPER_STRAY,
-	KEEPER_RESTS, /* the answer to keeper_rest() */
+	KEEPER_LIMITED, /* a window of `account` is spent, until `count` by Redis' clock */
+	KEEPER_RESTS,   /* the answer to keeper_rest() */
 };
 
 struct keeper_news {

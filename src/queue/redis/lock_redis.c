@@ -187,6 +187,16 @@ static void redis_retune(struct lock_backend *b, const char *account,
 	redis_tickets_retune(&container_of(b, struct redis, backend)->tickets, account, terms);
 }
 
+static void redis_hold(struct lock_backend *b, const char *account, const struct lock_limit *limit)
+{
+	redis_tickets_limit(&container_of(b, struct redis, backend)->tickets, account, limit);
+}
+
+static void redis_release(struct lock_backend *b, const char *account)
+{
+	redis_tickets_unlimit(&container_of(b, struct redis, backend)->tickets, account);
+}
+
 static int64_t redis_position(struct lock_backend *b, const struct lock_ticket *t)
 {
 	(void)b;
@@ -370,17 +380,6 @@ static int name_owner(const char *instance, struct buf *errors, char **ret)
 	}
 	*ret = lock_owner_new(instance);
 	return 0;
-}
-
-/* Its script comes with those of the line: until then no fleet is held. */
-static void redis_hold(struct lock_backend *b, const char *account, const struct lock_limit *limit)
-{
-	(void)b, (void)account, (void)limit;
-}
-
-static void redis_release(struct lock_backend *b, const char *account)
-{
-	(void)b, (void)account;
 }
 
 static const struct lock_ops redis_ops = {

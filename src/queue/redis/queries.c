@@ -465,7 +465,7 @@ static void send_all(struct query_run *run, const struct lock_query *q)
 		send_order(run, SCRIPT_PAUSE, q);
 		break;
 	case LOCK_RELEASE:
-		run->error = -ENOENT; /* see redis_hold() */
+		send_order(run, SCRIPT_RELEASE, q);
 		break;
 	case LOCK_REMOVE:
 		send_order(run, SCRIPT_REMOVE, q);

@@ -19,6 +19,7 @@ enum {
 	S,
 	WEIGHT,
 	BROKEN,
+	PROBE,
 	WORDS,
 };
 

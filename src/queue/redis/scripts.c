@@ -62,6 +62,18 @@ static bool are_pairs(const redisReply *r, redis_form_fn first, redis_form_fn se
 	return true;
 }
 
+static bool are_turns(const redisReply *r)
+{
+	if (!redis_is_array(r) || r->elements % 3)
+		return false;
+	for (size_t i = 0; i < r->elements; i += 3) {
+		if (!redis_is_str(r->element[i]) || !redis_is_int(r->element[i + 1]) ||
+		    !redis_is_int(r->element[i + 2]))
+			return false;
+	}
+	return true;
+}
+
 bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 {
 	redisReply **e;
@@ -69,14 +81,13 @@ bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 4)
 		return false;
 	e = reply->element;
-	if (!redis_is_str(e[0]) || !redis_is_int(e[1]) ||
-	    !are_pairs(e[2], redis_is_str, redis_is_int) || !redis_is_int(e[3]))
+	if (!redis_is_str(e[0]) || !redis_is_int(e[1]) || !are_turns(e[2]) || !redis_is_int(e[3]))
 		return false;
 	*ret = (struct script_answer){
 		.what = { e[0]->str, e[0]->len },
 		.number = e[1]->integer,
 		.granted = e[2]->element,
-		.granted_count = e[2]->elements / 2,
+		.granted_count = e[2]->elements / 3,
 		.dropped = e[3]->integer,
 		.more = e + 4,
 		.more_count = reply->elements - 4,
@@ -84,10 +95,15 @@ bool script_answer_read(const redisReply *reply, struct script_answer *ret)
 	return true;
 }
 
-struct span script_granted(const struct script_answer *a, size_t i, int64_t *ret_start_in_ms)
+struct script_turn script_granted(const struct script_answer *a, size_t i)
 {
-	*ret_start_in_ms = a->granted[2 * i + 1]->integer;
-	return (struct span){ a->granted[2 * i]->str, a->granted[2 * i]->len };
+	redisReply **e = &a->granted[3 * i];
+
+	return (struct script_turn){
+		.id = { e[0]->str, e[0]->len },
+		.start_in_ms = e[1]->integer,
+		.probe = e[2]->integer,
+	};
 }
 
 struct span script_text(const struct script_answer *a, size_t i)
@@ -95,6 +111,11 @@ struct span script_text(const struct script_answer *a, size_t i)
 	if (i >= a->more_count || !redis_is_str(a->more[i]))
 		return SPAN("");
 	return (struct span){ a->more[i]->str, a->more[i]->len };
+}
+
+int64_t script_number(const struct script_answer *a, size_t i)
+{
+	return i < a->more_count && redis_is_int(a->more[i]) ? a->more[i]->integer : 0;
 }
 
 /* --- forms ----------------------------------------------------------------------------------- */
@@ -134,8 +155,9 @@ static bool is_touched(const redisReply *r)
 static bool is_view(const redisReply *r)
 {
 	static const redis_form_fn forms[] = {
-		redis_is_str, redis_is_str,   redis_is_int,   redis_is_int,   redis_is_int,
-		redis_is_int, redis_is_texts, redis_is_texts, redis_is_texts, redis_is_texts,
+		redis_is_str,   redis_is_str,   redis_is_int,   redis_is_int,
+		redis_is_int,   redis_is_int,   redis_is_texts, redis_is_texts,
+		redis_is_texts, redis_is_texts, redis_is_texts,
 	};
 
 	if (!redis_is_array(r) || r->elements != ARRAY_SIZE(forms))

@@ -17,7 +17,7 @@ enum {
 	REDIS_LEASE_MS = 3000,   /* a waiter that isn't touched for so long is dead */
 	REDIS_TOUCH_MS = 1000,   /* how often it is touched */
 	REDIS_CONFIRM_MS = 2000, /* a turn that was handed over ends then, unless it is renewed */
-	REDIS_HOLD_MS = 1500,    /* after Redis lost a line nobody gets a turn: a touch, and some */
+	REDIS_GATHER_MS = 1500,  /* after Redis lost a line nobody gets a turn: a touch, and some */
 	REDIS_PLACES_MS = 60000, /* a line that nobody uses is forgotten then */
 };
 
@@ -39,6 +39,8 @@ enum script {
 	SCRIPT_EXTEND,
 	SCRIPT_STAY,
 	SCRIPT_RETUNE,
+	SCRIPT_HOLD,
+	SCRIPT_RELEASE,
 	SCRIPT_COUNT,
 	SCRIPT_NONE = SCRIPT_COUNT, /* a plain command */
 };
@@ -83,11 +85,20 @@ struct script_answer {
 	size_t more_count;
 };
 
-/* The i-th ticket that has got a turn, and in how many ms that begins. */
-struct span script_granted(const struct script_answer *a, size_t i, int64_t *ret_start_in_ms);
+struct script_turn {
+	struct span id;      /* the ticket that has got it */
+	int64_t start_in_ms; /* in how many ms it begins */
+	bool probe;          /* the account is held, and this turn asks whether it still is */
+};
+
+/* The i-th of `granted`. */
+struct script_turn script_granted(const struct script_answer *a, size_t i);
 
 /* What comes behind as text; empty if there is none. */
 struct span script_text(const struct script_answer *a, size_t i);
+
+/* The same as a number; 0 if there is none. */
+int64_t script_number(const struct script_answer *a, size_t i);
 
 /* False if it isn't such an answer (an error, a surprise). Takes NULL. */
 bool script_answer_read(const redisReply *reply, struct script_answer *ret) MUST_USE;

@@ -22,6 +22,7 @@ void ticket_free(struct redis_ticket *p)
 	HASH_DEL(p->tickets->by_id, p);
 	p->box.ticket->entry = NULL;
 	post_cancel(&p->box);
+	free(p->refusal);
 	free(p);
 }
 
@@ -107,6 +108,6 @@ void ticket_hold(struct redis_ticket *p, int64_t delay_ms, int64_t sent_ms, int6
 	p->state = TURN_HELD;
 	p->starts_ms = clock_ms() + delay_ms;
 	turn.hold_until_ms = p->starts_ms + t->terms.max_hold_ms;
-	ticket_tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms });
+	ticket_tell(p, (struct lock_news){ LOCK_GRANTED, .delay_ms = delay_ms, .probe = p->probe });
 	keeper_hold(keeper_of(p->node), t->account, t->id, &turn);
 }

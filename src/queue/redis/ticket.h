@@ -28,9 +28,13 @@ struct redis_ticket {
 	int64_t entered_ms, starts_ms; /* starts_ms: of the turn, the delay included */
 	int64_t position;              /* as it joined */
 	char place[96];                /* what Redis said of its rank; empty: it never waited */
-	bool doubted;      /* told that it has lost a turn that it wasn't known to have */
-	bool counted;      /* something happened to its turn, and that is counted */
-	UT_hash_handle hh; /* by box.ticket->id */
+	bool probe;                    /* its turn is one, see lock.h */
+	int64_t limit_until; /* the end of the window that it has heard of, by Redis' clock; 0: none */
+	char *refusal;       /* what it was told of that */
+	bool asks_of_limit; /* for all who wait in its account */
+	bool doubted;       /* told that it has lost a turn that it wasn't known to have */
+	bool counted;       /* something happened to its turn, and that is counted */
+	UT_hash_handle hh;  /* by box.ticket->id */
 };
 
 /* By its ticket's id; NULL: it has been given back, or is none of ours. */
@@ -62,7 +66,7 @@ void ticket_remove(struct redis_ticket *p);
 void ticket_turn_away(struct redis_ticket *p);
 
 /*
- * It has the turn, to start in `delay_ms`, for `lease_ms` from when Redis was asked, at `sent_ms`,
+ * It has the turn, which may be a probe (p->probe), to start in `delay_ms`, for `lease_ms` from when Redis was asked, at `sent_ms`,
  * and is renewed `renew_in_ms` after that. Its ticket hears that.
  */
 void ticket_hold(struct redis_ticket *p, int64_t delay_ms, int64_t sent_ms, int64_t lease_ms,
@@ -99,3 +103,18 @@ void tickets_adrift(struct redis_tickets *r, const struct keeper_news *news);
 void tickets_reconcile(struct redis_tickets *r, struct redis_node *node);
 void tickets_used(struct redis_tickets *r, const char *account, int64_t for_ms);
 void tickets_forget_used(struct redis_tickets *r);
+
+/* What enter.lua says of a window that is spent, if it does: it hears that, once for each end. */
+void ticket_limited(struct redis_ticket *p, const struct script_answer *a);
+
+/*
+ * Its account, in which it waits, has a window that is spent: until `limit_until`, or 0 if that isn't
+ * known. Redis is asked for the rest if it hasn't heard of that one yet.
+ */
+void ticket_hear_of_limit(struct redis_ticket *p, int64_t limit_until);
+
+/* The same of all who wait in that account. */
+void tickets_hear_of_limit(struct redis_tickets *r, const char *account, int64_t limit_until);
+
+/* Asks Redis for a place; or where it has one, for what is known of that. */
+void ticket_send_enter(struct redis_ticket *p);

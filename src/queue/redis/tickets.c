@@ -32,8 +32,6 @@ enum {
 	FRESH_MS = 500, /* an answer that took longer is not relied on */
 };
 
-static void send_enter(struct redis_ticket *p);
-
 struct redis_tickets *tickets_of(const struct ticket_call *e)
 {
 	return container_of(e->calls, struct redis_tickets, calls);
@@ -70,10 +68,11 @@ static void confirmed(struct redis_call *call, const redisReply *reply)
 		redis_node_refuses(e->call.node, reply->str);
 	if (p && p->state == TURN_CONFIRMING) {
 		p->state = TURN_WAITING;
+		p->probe = script_number(&a, 1);
 		if (answered && span_eq(a.what, SPAN("renewed")))
 			ticket_grant(p, a.number, e->sent_ms);
 		else if (answered)
-			send_enter(p); /* too late */
+			ticket_send_enter(p); /* too late */
 	}
 	if (answered)
 		redis_tickets_answer(r, &a); /* who has it then may be ours, too */
@@ -118,8 +117,7 @@ void redis_tickets_answer(struct redis_tickets *r, const struct script_answer *a
 {
 	r->dropped += a->dropped;
 	for (size_t i = 0; i < a->granted_count; i++) {
-		int64_t start_in_ms;
-		struct span id = script_granted(a, i, &start_in_ms);
+		struct span id = script_granted(a, i).id;
 		struct redis_ticket *p = ticket_find(r, id.ptr, id.len);
 
 		if (p)
@@ -131,30 +129,34 @@ void redis_tickets_answer(struct redis_tickets *r, const struct script_answer *a
  * The answer to a give_back is relied on only where the keeper can confirm it soon: at the ticket's
  * own node, and not while its slot is on its way to another.
  */
-static void hand_on(struct redis_ticket *p, int64_t start_in_ms, const struct ticket_call *e)
+static void hand_on(struct redis_ticket *p, const struct script_turn *turn,
+		    const struct ticket_call *e)
 {
 	bool fresh = !p->doubted && !e->again && clock_ms() < e->sent_ms + FRESH_MS;
 
-	if (fresh && p->state == TURN_WAITING && !start_in_ms && e->call.node == p->node &&
-	    !e->call.asking)
-		ticket_hold(p, 0, e->sent_ms, REDIS_CONFIRM_MS, CONFIRM_SOON_MS);
+	if (!fresh || p->state != TURN_WAITING || turn->start_in_ms || e->call.node != p->node ||
+	    e->call.asking)
+		return;
+	p->probe = turn->probe;
+	ticket_hold(p, 0, e->sent_ms, REDIS_CONFIRM_MS, CONFIRM_SOON_MS);
 }
 
 void tickets_hand_on(struct redis_tickets *r, const struct script_answer *a,
 		     const struct ticket_call *e)
 {
 	for (size_t i = 0; i < a->granted_count; i++) {
-		int64_t start_in_ms;
-		struct span id = script_granted(a, i, &start_in_ms);
-		struct redis_ticket *p = ticket_find(r, id.ptr, id.len);
+		struct script_turn turn = script_granted(a, i);
+		struct redis_ticket *p = ticket_find(r, turn.id.ptr, turn.id.len);
 
 		if (p)
-			hand_on(p, start_in_ms, e);
+			hand_on(p, &turn, e);
 	}
 	redis_tickets_answer(r, a);
 }
 
-/* "<ticket> granted", "… removed", "… lost [why]", "… broken why": from tell() in prelude.lua. */
+/*
+ * "<ticket> granted", "… removed", "… lost [why]", "… broken why", "… held": from tell() in prelude.lua.
+ */
 void redis_tickets_message(struct redis_tickets *r, struct span payload)
 {
 	struct span rest = payload, id, what, why = SPAN("");
@@ -170,6 +172,8 @@ void redis_tickets_message(struct redis_tickets *r, struct span payload)
 		ticket_lose(p, why.len ? loss_of(why) : LOSS_ENDED);
 	else if (span_eq(what, SPAN("broken")))
 		ticket_doubt(p, loss_of(why));
+	else if (span_eq(what, SPAN("held")))
+		ticket_hear_of_limit(p, 0);
 	else
 		handed_over(p);
 }
@@ -184,19 +188,23 @@ static void joined(struct redis_ticket *p, const struct script_answer *a)
 	if (place.len && place.len < sizeof p->place)
 		snprintf(p->place, sizeof p->place, "%.*s", SPAN_ARG(place));
 	p->position = a->number;
-	if (p->state != TURN_ENTERING)
-		return;
-	p->state = TURN_WAITING;
-	keeper_wait(keeper_of(p->node), p->box.ticket->account, p->box.ticket->id);
-	ticket_tell(p, (struct lock_news){ LOCK_WAITING, .position = a->number,
-					   .rank = strtod(p->place, NULL) });
+	if (p->state == TURN_ENTERING) {
+		p->state = TURN_WAITING;
+		keeper_wait(keeper_of(p->node), p->box.ticket->account, p->box.ticket->id);
+		ticket_tell(p, (struct lock_news){ LOCK_WAITING, .position = a->number,
+						   .rank = strtod(p->place, NULL) });
+	}
+	if (p->state == TURN_WAITING)
+		ticket_limited(p, a);
 }
 
 static void take_place(struct redis_ticket *p, const struct script_answer *a, int64_t sent_ms)
 {
 	if (span_eq(a->what, SPAN("granted"))) {
-		if (p->state == TURN_ENTERING || p->state == TURN_WAITING)
-			ticket_grant(p, a->number, sent_ms);
+		if (p->state != TURN_ENTERING && p->state != TURN_WAITING)
+			return;
+		p->probe = script_number(a, 2);
+		ticket_grant(p, a->number, sent_ms);
 	} else if (span_eq(a->what, SPAN("waiting"))) {
 		joined(p, a);
 	} else if (span_eq(a->what, SPAN("removed"))) {
@@ -266,7 +274,7 @@ static void put_standing(struct redis_command *c, const struct redis_ticket *p)
 	put_word(c, p->place);
 }
 
-static void send_enter(struct redis_ticket *p)
+void ticket_send_enter(struct redis_ticket *p)
 {
 	const struct lock_terms *terms = &p->box.ticket->terms;
 	struct ticket_call *e =
@@ -300,7 +308,7 @@ void redis_tickets_enter(struct redis_tickets *r, struct lock_ticket *t)
 	HASH_ADD_KEYPTR(hh, r->by_id, t->id, strlen(t->id), p);
 	if (redis_node_is_up(p->node))
 		redis_presence_show(&r->presence, t->account);
-	send_enter(p);
+	ticket_send_enter(p);
 }
 
 /* --- what else happens ------------------------------------------------------------------- */
@@ -336,12 +344,14 @@ void redis_tickets_keeper_news(struct redis_tickets *r, const struct keeper_news
 		ticket_lose(p, loss_of(span_of(news->cause)));
 	else if (p && news->kind == KEEPER_BROKEN)
 		ticket_doubt(p, loss_of(span_of(news->cause)));
+	else if (news->kind == KEEPER_LIMITED)
+		tickets_hear_of_limit(r, news->account, news->count);
 	else if (p && news->kind == KEEPER_HAS)
 		handed_over(p);
 	else if (p && news->kind == KEEPER_REFUSED)
 		refused(p, news->refusal);
 	else if (p && news->kind == KEEPER_UNKNOWN && p->state == TURN_WAITING)
-		send_enter(p);
+		ticket_send_enter(p);
 }
 
 /*
@@ -356,7 +366,7 @@ void redis_tickets_link_up(struct redis_tickets *r, struct redis_node *node)
 		if (p->node != node || p->state != TURN_ENTERING)
 			continue;
 		redis_presence_show(&r->presence, p->box.ticket->account);
-		send_enter(p);
+		ticket_send_enter(p);
 	}
 	keeper_refresh(keeper_of(node));
 	tickets_reconcile(r, node);
@@ -390,7 +400,7 @@ static void move(struct redis_ticket *p, struct redis_node *to)
 	} else if (p->state == TURN_ENTERING && !redis_node_is_up(from)) {
 		if (redis_node_is_up(to))
 			redis_presence_show(&p->tickets->presence, t->account);
-		send_enter(p);
+		ticket_send_enter(p);
 	}
 }
 

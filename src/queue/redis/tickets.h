@@ -42,6 +42,11 @@ void redis_tickets_give_back(struct lock_ticket *t, enum lock_end end);
 void redis_tickets_retune(struct redis_tickets *r, const char *account,
 			  const struct lock_terms *terms);
 
+/* lock_hold() and lock_release(). */
+void redis_tickets_limit(struct redis_tickets *r, const char *account,
+			 const struct lock_limit *limit);
+void redis_tickets_unlimit(struct redis_tickets *r, const char *account);
+
 /* How many places that it had kept may still be there. */
 int64_t redis_tickets_kept(const struct redis_tickets *r);
 

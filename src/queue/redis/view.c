@@ -9,7 +9,20 @@
 #include "queue/redis/record.h"
 
 /* As view.lua has them. */
-enum { LAST, PAUSE, WAITING, KEPT, TURNS, NOW, HOLDERS, WAITERS, SAMPLES, SHARES, VIEW_FIELDS };
+enum {
+	LAST,
+	PAUSE,
+	WAITING,
+	KEPT,
+	TURNS,
+	NOW,
+	HOLDERS,
+	WAITERS,
+	SAMPLES,
+	SHARES,
+	LIMIT,
+	VIEW_FIELDS
+};
 
 struct span redis_text(const redisReply *r)
 {
@@ -124,6 +137,29 @@ static void read_shares(redisReply **e, int64_t now, struct lock_view *v)
 		read_sample(redis_text(samples->element[i]), now, v);
 }
 
+/* Another version's kind: it is held all the same. */
+static enum hold_kind kind_of(struct span name)
+{
+	if (!name.len)
+		return HOLD_NONE;
+	return span_eq(name, span_of(hold_kind_name(HOLD_QUOTA))) ? HOLD_QUOTA : HOLD_THROTTLE;
+}
+
+static void read_limit(const redisReply *list, struct lock_view *v)
+{
+	redisReply **e = list->element;
+
+	if (list->elements != 5)
+		return;
+	v->hold = (struct lock_view_hold){
+		.kind = kind_of(redis_text(e[0])),
+		.since_ms = number_of(e[1]),
+		.left_ms = number_of(e[2]),
+		.probe_ms = number_of(e[3]),
+		.refusals = number_of(e[4]),
+	};
+}
+
 bool redis_view_read(const redisReply *reply, struct lock_view *v)
 {
 	redisReply **e;
@@ -132,7 +168,7 @@ bool redis_view_read(const redisReply *reply, struct lock_view *v)
 	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != VIEW_FIELDS)
 		return false;
 	e = reply->element;
-	for (int i = HOLDERS; i <= SHARES; i++) {
+	for (int i = HOLDERS; i <= LIMIT; i++) {
 		if (e[i]->type != REDIS_REPLY_ARRAY)
 			return false;
 	}
@@ -145,6 +181,7 @@ bool redis_view_read(const redisReply *reply, struct lock_view *v)
 	read_holders(e[HOLDERS], now, v);
 	read_waiters(e[WAITERS], now, v);
 	read_shares(e, now, v);
+	read_limit(e[LIMIT], v);
 	return true;
 }
 

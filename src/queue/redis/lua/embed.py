@@ -1,9 +1,9 @@
 """Makes a C include of Lua scripts: embed.py SOURCE_ROOT SCRIPT... > scripts.inc
 
 One line a script: SCRIPT(name, sha1, text). Those that name their KEYS themselves stand alone; the
-others get prelude.lua, which does that, in front; and those that show accounts, view.lua. C.NAME in a script is the number that the C headers
-below give to NAME, so each is written down once. Redis knows a script by the SHA-1 of its text, so that
-is computed here.
+others get prelude.lua, which does that, in front; and those that show accounts, view.lua. C.NAME in a
+script is the number that the C headers below give to NAME, so each is written down once. Redis knows a
+script by the SHA-1 of its text, so that is computed here.
 """
 import hashlib
 import json
@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-HEADERS = ("queue/lock.h", "queue/query.h", "queue/order.h", "queue/redis/scripts.h")
+HEADERS = ("queue/lock.h", "queue/hold.h", "queue/query.h", "queue/order.h", "queue/redis/scripts.h")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

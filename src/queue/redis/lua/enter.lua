@@ -2,7 +2,8 @@
 -- turns, interval in ms, client's address, delay in ms, share, mark, session, the share that it is
 -- ordered as, weight, by how many rounds it yields, key of a kept place, what was replied about a place
 -- that it had. "-": none. Asking again for a ticket that waits or holds changes nothing but its lease.
--- Replies, behind the common part, a waiter's "<rank> <S> <era>", or ''; and 1 if its place was a kept one.
+-- Replies, behind the common part, a waiter's "<rank> <S> <era>", or ''; 1 if its place was a kept one; 1 if
+-- its turn is a probe; and while a window is spent, its end, in how many ms that is, and what the upstream said.
 -- An error leaves no trace: the lease goes in before the place, and a lease alone is dropped.
 local id, ttl, most, most_of_share = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local as, weight, yields, keep_key = ARGV[14], tonumber(ARGV[15]), tonumber(ARGV[16]), ARGV[17]
@@ -16,9 +17,10 @@ local function rejoin()
 	if line.era ~= had_era then
 		set_line('era', had_era)
 		set_line('v', exact(math.max(number('v'), had_start)))
-		set_line('hold', whole(NOW + C.REDIS_HOLD_MS))
+		set_line('gather', whole(NOW + C.REDIS_GATHER_MS))
 	end
-	local seq = math.floor((had_rank - had_start - yields) * 2 ^ 32 + 0.5)
+	local ahead = had_rank - had_start -- whole rounds that it yields, or had to at a place that was kept, and its seq
+	local seq = math.floor((ahead - math.floor(ahead)) * 2 ^ 32 + 0.5)
 	set_line('seq', whole(math.max(number('seq'), seq)))
 	local finish = had_start + 1 / weight
 	if finish > math.max(number('v'), tonumber(redis.call('ZSCORE', SHARES, as) or '') or 0) then
@@ -36,13 +38,17 @@ local function answer()
 		renew_queue()
 		local r = record(id)
 		a = reply('waiting', position + holders)
-		a[5] = r and table.concat({ r.rank, r.S, line.era }, ' ') or ''
+		a[5], a[7] = r and table.concat({ r.rank, r.S, line.era }, ' ') or '', 0
 	else
 		keep_turn(id, ttl)
-		a = reply('granted', start_in(id))
-		a[5] = ''
+		local r = record(id)
+		a = reply('granted', start_in(r))
+		a[5], a[7] = '', r and r.probe and 1 or 0
 	end
 	a[6] = came_back
+	if limit_end() > 0 then
+		a[8], a[9], a[10] = limit_end(), limit_left('limit_until'), redis.call('HGET', LINE, 'refusal') or ''
+	end
 	return a
 end
 
@@ -63,7 +69,7 @@ if string.find(redis.call('HGET', WHO, id) or '', '^removed ') then
 	return reply('removed')
 end
 local waiting = redis.call('ZCARD', WAIT)
-local free = waiting == 0 and is_free() and not paused() and number('hold') <= NOW
+local free = waiting == 0 and is_free()
 if not free and (waiting >= most or is_share_full(ARGV[11], most_of_share)) then
 	return reply('full')
 end
@@ -78,7 +84,7 @@ else
 end
 local r = { joined = whole(NOW), client = ARGV[9], delay = ARGV[10], ttl = ttl, share = ARGV[11], mark = ARGV[12],
 	session = ARGV[13], rank = exact(rank), S = exact(start), weight = ARGV[15] }
-if free and number('hold') <= NOW then
+if free and is_free() then -- not if Redis has lost the line, see rejoin()
 	take_seat(id, ttl, r)
 	begin(id, r)
 else

@@ -25,7 +25,7 @@ local t = redis.call('TIME')
 local NOW = t[1] * 1000 + math.floor(t[2] / 1000)
 
 -- What the asking process hears: its tickets that have a turn now, each followed by when it starts
--- in ms; how many waiters were taken for dead.
+-- in ms, and 1 if it is a probe; how many waiters were taken for dead.
 local granted_here, dropped = {}, 0
 local holders -- how many have a turn; see settle_seats()
 
@@ -53,12 +53,14 @@ end
 
 -- --- the numbers of the line --------------------------------------------------------------------
 
--- era: when the line was made; v: its virtual time; seq: how many have joined; turns, interval: of the latest who joined, in force
--- for all; ttl: the longest lease; begun: the latest start of a turn that is over; first: who has
--- LOCK; grace, hold: see notice_absence() and rejoin(); counted: when COUNT was checked; kept_until: when
--- the last kept place is over. All as text.
-local LINE_FIELDS = { 'era', 'v', 'seq', 'turns', 'interval', 'ttl', 'begun', 'first', 'grace', 'hold', 'counted',
-	'kept_until' }
+-- era: when the line was made; v: its virtual time; seq: how many have joined; turns, interval: of the
+-- latest who joined, in force for all; ttl: the longest lease; begun: the latest start of a turn that is
+-- over; first: who has LOCK; grace, gather: see notice_absence() and rejoin(); counted: when COUNT was
+-- checked; kept_until: when the last kept place is over; limit_*: of a hold, see hold.h, and limit_said:
+-- when the upstream said so last; easing: so many turns more begin apart, as a hold has just ended.
+-- All as text.
+local LINE_FIELDS = { 'era', 'v', 'seq', 'turns', 'interval', 'ttl', 'begun', 'first', 'grace', 'gather', 'counted',
+	'kept_until', 'limit_kind', 'limit_since', 'limit_until', 'limit_probe', 'limit_refusals', 'limit_said', 'easing' }
 local line, line_changes = {}, {}
 for i, value in ipairs(redis.call('HMGET', LINE, unpack(LINE_FIELDS))) do
 	line[LINE_FIELDS[i]] = value or nil
@@ -75,6 +77,11 @@ local function number(name)
 	return tonumber(line[name] or '') or 0
 end
 
+local function line_life()
+	local until_ms = math.max(number('kept_until'), number('limit_until'), NOW)
+	return PLACES_MS + math.min(until_ms - NOW, C.HOLD_MAX_MS)
+end
+
 local function save_line()
 	local changes = {}
 	for name in pairs(line_changes) do
@@ -87,7 +94,7 @@ local function save_line()
 	end
 	if #changes > 0 then
 		redis.call('HSET', LINE, unpack(changes))
-		redis.call('PEXPIRE', LINE, PLACES_MS + math.max(number('kept_until') - NOW, 0))
+		redis.call('PEXPIRE', LINE, line_life())
 	end
 end
 
@@ -95,10 +102,10 @@ end
 
 -- One value, which is written and read only here, and read by view.c. All fields are text without
 -- blanks; one that isn't there is nil, and "-" in the record. `given` is when it got a turn, and
--- `start` when that begins, the delay included; until then there are none. `broken`: what happened to its turn that others
--- may have had one beside it.
+-- `start` when that begins, the delay included; until then there are none. `broken`: what
+-- happened to its turn that others may have had one beside it; `probe`: the account was held then.
 local RECORD_FIELDS = { 'joined', 'client', 'given', 'start', 'delay', 'ttl', 'share', 'mark', 'session',
-	'rank', 'S', 'weight', 'broken' }
+	'rank', 'S', 'weight', 'broken', 'probe' }
 local RECORD_PATTERN = '^2' .. string.rep(' (%S+)', #RECORD_FIELDS) .. '$'
 
 -- Nil if there is none in this form; and its text. Other texts are of version 1, or an end().
@@ -210,9 +217,10 @@ end
 
 -- When all processes die at once nobody is left to drop their places.
 local function renew_queue()
-	for _, key in ipairs({ WAIT, ALIVE, LINE, SHARES, COUNT }) do
+	for _, key in ipairs({ WAIT, ALIVE, SHARES, COUNT }) do
 		redis.call('PEXPIRE', key, PLACES_MS)
 	end
+	redis.call('PEXPIRE', LINE, line_life())
 end
 
 -- If nobody who waits has been heard for as long as nobody can be silent who lives, it was Redis that
@@ -253,6 +261,35 @@ local function first()
 		lease = id and redis.call('ZSCORE', ALIVE, id)
 	end
 	return lease ~= line.grace and id or nil
+end
+
+-- --- limits of the upstream: hold.h has the rule ------------------------------------------------
+
+local function is_limited()
+	return line.limit_kind ~= nil
+end
+
+-- If the clock was set back since the upstream said so, it begins anew.
+local function settle_limit()
+	local ahead = is_limited() and number('limit_said') - NOW or 0
+	for _, name in ipairs(ahead > 0 and { 'since', 'until', 'probe', 'said' } or {}) do
+		set_line('limit_' .. name, whole(number('limit_' .. name) - ahead))
+	end
+end
+
+-- In how many ms it is due.
+local function limit_left(name)
+	return number(name) - NOW
+end
+
+-- Whether somebody may begin, where nobody may while the account is held but one alone that asks.
+local function limit_allows()
+	return not is_limited() or holders == 0 and limit_left('limit_probe') <= 0
+end
+
+-- The end of a window that is longer than anybody may want to wait, for those who do; 0: there is none.
+local function limit_end()
+	return line.limit_kind == 'quota' and limit_left('limit_until') > 0 and number('limit_until') or 0
 end
 
 -- --- kept places -----------------------------------------------------------------------------------
@@ -332,9 +369,11 @@ local function begins(r)
 end
 
 -- When a turn that is given now begins: the delay after the last completion, and the interval after
--- the last start. Times from before the clock was set back count as now.
+-- the last start, or behind a hold the delay if that is more. Times from before the clock was set back
+-- count as now.
 local function start_at(delay)
-	local last, interval = tonumber(redis.call('GET', LAST) or ''), number('interval')
+	local last = tonumber(redis.call('GET', LAST) or '')
+	local interval = math.max(number('interval'), number('easing') > 0 and delay or 0)
 	local at = last and math.max(math.min(last, NOW) + delay, NOW) or NOW
 	if interval > 0 then
 		local begun = line.begun and math.min(number('begun'), NOW) or NOW - interval
@@ -357,9 +396,11 @@ local function begin(id, r)
 	local start = start_at(tonumber(r.delay))
 	leave_line(id, r)
 	turn(tonumber(r.S), tonumber(r.weight), redis.call('ZCARD', WAIT))
-	r.given, r.start = whole(NOW), whole(start)
+	if number('easing') > 0 then
+		set_line('easing', number('easing') > 1 and whole(number('easing') - 1) or nil)
+	end
+	r.given, r.start, r.probe = whole(NOW), whole(start), is_limited() and '1' or nil
 	put_record(id, r)
-	return math.max(start - NOW, 0)
 end
 
 local function end_seat(id)
@@ -458,10 +499,6 @@ local function holds(id)
 	return redis.call('GET', LOCK) == id or redis.call('ZSCORE', SEATS, id)
 end
 
-local function is_free()
-	return holders < math.max(number('turns'), 1)
-end
-
 -- Takes a seat, the first one if it can. False: out of memory, or there is none for this ticket: a
 -- process of version 1 knows no other seat than the first.
 local function take_seat(id, ttl, r)
@@ -480,6 +517,17 @@ local function take_seat(id, ttl, r)
 	return true
 end
 
+-- In how many ms its turn begins.
+local function start_in(r)
+	return r and r.start and math.max(begins(r) - NOW, 0) or 0
+end
+
+local function say_granted(id, r)
+	for _, each in ipairs({ id, start_in(r), r and r.probe and 1 or 0 }) do
+		granted_here[#granted_here + 1] = each
+	end
+end
+
 -- A turn that is handed over lasts for CONFIRM_MS unless its process confirms it by renewing: time
 -- for two touches, if the message is lost. With the touch that follows its end, a dead waiter at the
 -- head costs those behind it no more than a lease.
@@ -489,13 +537,13 @@ local function grant(id)
 	if not take_seat(id, CONFIRM_MS, r) then
 		return false
 	end
-	local start_in = r and begin(id, r)
-	if not r then
+	if r then
+		begin(id, r)
+	else
 		leave_line(id)
 	end
 	if owner(id) == ME then
-		granted_here[#granted_here + 1] = id
-		granted_here[#granted_here + 1] = start_in or 0
+		say_granted(id, r)
 	else
 		tell(id, 'granted')
 	end
@@ -504,29 +552,27 @@ end
 
 -- Nobody dead waits or holds any more.
 local function settle()
+	settle_limit()
 	notice_absence()
 	drop_dead()
 	settle_seats()
 end
 
+-- Whether a turn may begin, now that settle() has counted them.
+local function is_free()
+	return holders < math.max(number('turns'), 1) and limit_allows() and number('gather') <= NOW and not paused()
+end
+
 -- While a turn is free the first waiter gets it.
 local function serve()
-	if not paused() and number('hold') <= NOW then
-		local id = is_free() and first()
-		while id and grant(id) do
-			id = is_free() and first()
-		end
+	local id = is_free() and first()
+	while id and grant(id) do
+		id = is_free() and first()
 	end
 	-- A DEL of nothing would be a write all the same, behind which a full Redis refuses no more.
 	if redis.call('EXISTS', WAIT) == 0 and redis.call('EXISTS', SHARES, COUNT) > 0 then
 		redis.call('DEL', SHARES, COUNT)
 	end
-end
-
--- In how many ms its turn begins.
-local function start_in(id)
-	local r = record(id)
-	return r and r.start and math.max(begins(r) - NOW, 0) or 0
 end
 
 -- Keeps a turn for another ttl. One that is in use and isn't known to be lost goes on, whatever has

@@ -72,7 +72,7 @@ end
 drop_old_kept()
 
 -- While something is left it stays in the index, which bounds how much that is.
-local idle = redis.call('EXISTS', LOCK, SEATS, WAIT, PAUSE, LAST, TIMES, KEPT) == 0
+local idle = redis.call('EXISTS', LOCK, SEATS, WAIT, PAUSE, LAST, TIMES, KEPT) == 0 and not is_limited()
 local answer = reply('swept', idle and 1 or 0)
 answer[5], answer[6], answer[7] = orphans, released, mine
 for _, o in ipairs(owners) do

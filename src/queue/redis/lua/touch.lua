@@ -1,7 +1,8 @@
 -- Renews the leases of one process in an account in which it has waiters. ARGV: ..., how many turns it
 -- has; each with its ttl in ms; its waiters.
--- Replies, behind the common part, which waiters neither wait nor hold; and of each turn its ticket,
--- "renewed" or "lost", and as renew.lua does, why.
+-- The number replied is the end of a window that is spent, see enter.lua, or 0. Behind the common part come
+-- the waiters that neither wait nor hold; and of each turn its ticket, "renewed" or "lost", and as renew.lua
+-- does, why.
 local turns = tonumber(ARGV[3])
 local first_waiter = 4 + 2 * turns
 
@@ -27,12 +28,11 @@ granted_here = {} -- all that have a turn, also those of before
 for i = first_waiter, #ARGV do
 	local id = ARGV[i]
 	if holds(id) then
-		granted_here[#granted_here + 1] = id
-		granted_here[#granted_here + 1] = start_in(id)
+		say_granted(id, record(id))
 	elseif not redis.call('ZSCORE', WAIT, id) then
 		unknown[#unknown + 1] = id
 	end
 end
-local answer = reply('touched')
+local answer = reply('touched', limit_end())
 answer[5], answer[6] = unknown, kept
 return answer

@@ -3,7 +3,8 @@
 -- A view: last completion, paused since, waiters, kept places, turns that it may have, now; of each
 -- holder its ticket, what is left of its lease as PTTL has it, who it is; of each of the first waiters
 -- its ticket and who it is; the latest turns, "<at> <wait> <hold> <share>" in ms; of each share how many
--- wait. All lists are text.
+-- wait; of a hold its kind, or '', for how long it is, in how many ms it ends, and the next may ask, how
+-- often the upstream refused. All lists are text.
 local function view_holders(k, lock, now)
 	local list, found = {}, {}
 	local seats = redis.call('ZRANGE', k.seats, 0, -1, 'WITHSCORES')
@@ -18,6 +19,23 @@ local function view_holders(k, lock, now)
 		list[#list + 1] = string.format('%.0f', left)
 		list[#list + 1] = redis.call('HGET', k.who, id) or ''
 	end
+	return list
+end
+
+local function view_limit(k, now)
+	local f = redis.call('HMGET', k.line, 'limit_kind', 'limit_since', 'limit_until', 'limit_probe', 'limit_said',
+		'limit_refusals')
+	if not f[1] then
+		return { '', '0', '0', '0', '0' }
+	end
+	local list = { f[1], now - (f[2] or now) }
+	for i = 3, 4 do
+		list[i] = (f[i] or now) - math.max(now, f[5] or 0)
+	end
+	for i = 2, 4 do
+		list[i] = string.format('%.0f', list[i])
+	end
+	list[5] = f[6] or '1'
 	return list
 end
 
@@ -40,5 +58,6 @@ local function view(k, lock, last, pause, now, most_waiters, most_turns)
 		samples = redis.call('LRANGE', k.times, 0, most_turns - 1)
 		shares = redis.call('HGETALL', k.count)
 	end
-	return { last or '', pause or '', waiting, kept, turns, now, holders, waiters, samples, shares }
+	return { last or '', pause or '', waiting, kept, turns, now, holders, waiters, samples, shares,
+		view_limit(k, now) }
 end
