@@ -4,7 +4,8 @@
 -- In front of it run.py puts: SCRIPTS, a table of functions (KEYS, ARGV), which see the `redis`
 -- below; and BUGS, what is broken on purpose.
 
-local LEASE_MS, CONFIRM_MS, TOUCH_MS, HOLD_MS, STEPS_MIN = 3000, 2000, 1000, 1500, 64
+local LEASE_MS, CONFIRM_MS, TOUCH_MS, GATHER_MS, STEPS_MIN = 3000, 2000, 1000, 1500, 64
+local FIRST_MS, LAST_MS, PROBE_MS = 2000, 8000, 5000 -- of a limit, the last two as in run.py
 local KEPT_OF_SHARE_MAX = 2 -- as in run.py
 local ACCOUNT_KEYS = { 'm_lock', 'm_last', 'm_wait', 'm_alive', 'm_pause', 'm_who', 'm_times', 'm_seats', 'm_line',
 	'm_shares', 'm_count', 'm_kept', 'm_kept_at' }

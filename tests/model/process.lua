@@ -59,11 +59,21 @@ local function give_back_stray(p, id)
 	end
 end
 
+-- The upstream has answered a turn that was used: maybe with a limit, which is told before it is given back.
+local function answered(p, t)
+	if world.limits and math.random(4) == 1 then
+		send(p, 'cmd', { script = 'hold', id = t.id, args = { math.random(3) == 1 and 'quota' or 'throttle',
+			math.random(2) == 1 and math.random(6000) or 0, 'text' } })
+	elseif t.probe then
+		send(p, 'cmd', { script = 'release', id = t.id, args = {} })
+	end
+end
+
 -- --- turns --------------------------------------------------------------------------------------
 
 local function send_enter(p, t)
 	local place = not BUGS.rank_is_forgotten and t.place or '-'
-	send(p, 'cmd', { script = 'enter', id = t.id, ticket = t, args = { t.id, world.ttl, world.max_waiting,
+	send(p, 'cmd', { script = 'enter', id = t.id, ticket = t, had_place = t.place ~= nil, args = { t.id, world.ttl, world.max_waiting,
 		world.most_of_share, world.turns, world.interval, 'c', world.delay, t.share, '-', '-',
 		t.yields > 0 and t.share .. '~' or t.share, t.weight, t.yields, t.place and '-' or t.key or '-', place } })
 end
@@ -102,8 +112,13 @@ local function lose(t, why)
 end
 
 local function lock_was_broken(t, why)
-	if t and t.state == 'held' and why ~= '' and not BUGS.broken_is_nothing then
-		count_loss(t, why)
+	if t and t.state == 'held' and why ~= '' then
+		if not BUGS.broken_is_nothing then
+			count_loss(t, why)
+		end
+		if not t.counted then
+			violated('heard, and not counted: ' .. t.id)
+		end
 	end
 end
 
@@ -165,13 +180,14 @@ local function handed_over(p, t)
 end
 
 -- The answer to a give-back: a turn that it hands on is used at once, if that is safe.
-local function handed_on(p, call, id, start_in)
+local function handed_on(p, call, id, start_in, probe)
 	local t = find(p, id)
 	local fresh = t and not t.doubted and not call.again and now < call.sent + FRESH_MS
 	if BUGS.any_age then
 		fresh = t and true
 	end
 	if fresh and t.state == 'waiting' and start_in == 0 then
+		t.probe = probe == 1
 		hold(p, t, BUGS.lease_from_answer and now or call.sent, BUGS.whole_lease and world.ttl or CONFIRM_MS,
 			BUGS.confirmed_late and renewal_interval() or CONFIRM_SOON_MS, 0)
 		if t.lease_until - now < KEEPER_IO_MS then
@@ -192,9 +208,11 @@ end
 local function take_place(p, t, call, answer)
 	local what, joins = answer[1], t.state == 'entering'
 	if what == 'granted' and (joins or t.state == 'waiting') then
+		t.probe = answer[7] == 1
 		grant(p, t, call.sent, answer[2])
 	elseif what == 'waiting' then
 		t.place = answer[5] ~= '' and answer[5] or nil
+		t.limit_until = answer[8] or t.limit_until
 		if joins then
 			t.state, t.kept = 'waiting', t.kept or 'wait'
 		end
@@ -229,6 +247,7 @@ local function take_answer(p)
 	elseif call.script == 'renew' and t and t.state == 'confirming' then
 		t.state = 'waiting'
 		if what == 'renewed' then
+			t.probe = m.answer[6] == 1
 			grant(p, t, call.sent, m.answer[2])
 		else
 			send_enter(p, t)
@@ -242,11 +261,21 @@ local function take_answer(p)
 			end
 		end
 	end
-	for i = 1, #granted, 2 do
+	for i = 1, #granted, 3 do
 		if call.script == 'give_back' then
-			handed_on(p, call, granted[i], granted[i + 1])
+			handed_on(p, call, granted[i], granted[i + 1], granted[i + 2])
 		else
 			handed_over(p, find(p, granted[i]))
+		end
+	end
+end
+
+-- Of a window that is spent one ticket asks; what is said is for all of them.
+local function hear_of_limit(p, until_ms)
+	for _, t in ipairs(p.tickets) do
+		if t.state == 'waiting' and t.limit_until ~= until_ms and not is_open(p, 'enter', t.id) then
+			send_enter(p, t)
+			return
 		end
 	end
 end
@@ -263,6 +292,8 @@ local function take_message(p)
 		lose(t, why ~= '' and why or 'ended')
 	elseif what == 'broken' then
 		lock_was_broken(t, why)
+	elseif what == 'held' then
+		hear_of_limit(p, 0)
 	else
 		handed_over(p, t)
 	end
@@ -281,6 +312,8 @@ local function take_mail(p)
 		lose(t, news.why)
 	elseif news.kind == 'broken' then
 		lock_was_broken(t, news.why)
+	elseif news.kind == 'limited' and news.until_ms > 0 then
+		hear_of_limit(p, news.until_ms)
 	elseif news.kind == 'has' and t and t.state == 'waiting' and BUGS.touch_at_once then
 		hold(p, t, news.sent, CONFIRM_MS, CONFIRM_SOON_MS, 0)
 	elseif news.kind == 'has' then
@@ -332,11 +365,12 @@ local function touched(p, call, answer)
 	for _, id in ipairs(answer[5]) do
 		mail(p, 'unknown', id)
 	end
+	mail(p, 'limited', nil, { until_ms = answer[2] })
 end
 
 local function keeper_takes(p)
 	local m = table.remove(p.keeper.in_, 1)
-	for i = 1, #m.answer[3], 2 do
+	for i = 1, #m.answer[3], 3 do
 		mail(p, 'has', m.answer[3][i], { sent = m.call.sent })
 	end
 	local adrift = m.answer[1] == 'adrift'

@@ -117,6 +117,33 @@ local function model_turn(w)
 	end
 end
 
+-- --- limits of the upstream -------------------------------------------------------------------------
+
+-- hold.h, once more.
+local function limit_refused(kind, for_ms)
+	local l = world.limit or { kind = kind, until_ms = 0, refusals = 0 }
+	local ms = for_ms > 0 and for_ms or math.min(FIRST_MS * 2 ^ l.refusals, LAST_MS)
+	l.kind = l.kind == 'quota' and 'quota' or kind
+	l.until_ms = math.max(l.until_ms, now + ms)
+	l.probe_ms = l.kind == 'quota' and math.min(l.until_ms, now + PROBE_MS) or l.until_ms
+	l.refusals, l.said_at = l.refusals + 1, now
+	world.limit = l
+end
+
+-- Behind a clock that was set back it begins anew, with the first call that looks.
+local function settle_limit(call)
+	local l = world.limit
+	if l and l.stale and not call.key and not (call.script == 'pause' and call.args[1] == 1) then
+		l.until_ms, l.probe_ms = now + l.until_ms - l.said_at, now + l.probe_ms - l.said_at
+		l.said_at, l.stale = now, false
+	end
+end
+
+-- Whether somebody may get a turn, where these have one.
+local function limit_allows(holders)
+	return not world.limit or next(holders) == nil and now >= world.limit.probe_ms
+end
+
 -- --- kept places -----------------------------------------------------------------------------------
 
 local function find_kept(key)
@@ -201,12 +228,14 @@ local function check_pace(id)
 	if world.done_at and start < world.done_at + world.delay then
 		violated('pace: ' .. id .. ' begins too soon after a completion')
 	end
-	if world.begun_at and start < world.begun_at + world.interval then
+	local interval = math.max(world.interval, (world.easing or 0) > 0 and world.delay or 0)
+	world.easing = math.max((world.easing or 0) - 1, 0)
+	if world.begun_at and start < world.begun_at + interval then
 		violated('pace: ' .. id .. ' begins too soon after another')
 	end
 	for other in pairs(holders_now()) do
 		local before = start_of(other)
-		if other ~= id and before and start < before + world.interval and
+		if other ~= id and before and start < before + interval and
 			(world.granted[other] or math.huge) < world.granted[id] then
 			violated('pace: ' .. id .. ' begins too soon after ' .. other)
 		end
@@ -267,10 +296,12 @@ local function check_waiters(after)
 		return
 	end
 	local grace = real_call('HGET', LINE, 'grace')
-	local hold = tonumber(real_call('HGET', LINE, 'hold') or 0)
+	local gather = tonumber(real_call('HGET', LINE, 'gather') or 0)
 	if grace and grace == real_call('ZSCORE', ALIVE, id) and tonumber(grace) <= now + skew + CONFIRM_MS then
 		return
-	elseif hold > now + skew and hold <= now + skew + HOLD_MS then
+	elseif gather > now + skew and gather <= now + skew + GATHER_MS then
+		return
+	elseif not limit_allows(after) then
 		return
 	end
 	violated('a turn is free, though ' .. id .. ' waits')
@@ -337,6 +368,9 @@ local function joins(call)
 	if kept then
 		table.remove(world.kept, i)
 	end
+	if call.had_place and args[16] == '-' then
+		violated('joined anew, though it had a place: ' .. call.id)
+	end
 	if kept and kept.until_ms > now + skew and not world.lossy then
 		w.rank, w.S, w.number, w.returned = kept.rank, kept.S, kept.number, true
 	elseif args[16] ~= '-' then
@@ -387,14 +421,28 @@ local function entered(call, what, waited)
 	end
 end
 
+local function without(set, others)
+	local left = {}
+	for id in pairs(set) do
+		left[id] = not others[id] or nil
+	end
+	return left
+end
+
 -- Those that a call has given turns, in this order. One that enters has joined before it got one.
 local function check_given(call, state, after, again)
-	local given = {}
+	local given, order_of_given = {}, {}
+	state.others = without(state.holders, without(state.holders, after))
 	for _, id in ipairs(seated) do
 		if after[id] and not state.holders[id] and not again[id] and not given[id] then
+			if not limit_allows(state.others) then
+				violated('turn while the upstream has limited the account: ' .. id)
+			end
+			state.others[id] = true
 			local enters = id == call.id and call.script == 'enter' and not state.waited
 			local w = enters and joins_line(call) or find_waiter(id)
 			given[id] = true
+			order_of_given[#order_of_given + 1] = id
 			check_promotion(w, id)
 			if w then
 				check_order(w, after)
@@ -404,7 +452,7 @@ local function check_given(call, state, after, again)
 			end
 		end
 	end
-	for id in pairs(given) do
+	for _, id in ipairs(order_of_given) do
 		check_pace(id)
 	end
 	if count(given) > 0 and count(after) > math.max(world.turns_in_force, count(state.holders)) then
@@ -502,17 +550,13 @@ local function seated_again(call, before, after)
 	return again
 end
 
-local function without(set, others)
-	local left = {}
-	for id in pairs(set) do
-		left[id] = not others[id] or nil
-	end
-	return left
-end
-
 local function ordered(call, answer, before)
 	local what = answer[1]
-	if call.script == 'force' and what == 'done' then
+	if call.script == 'hold' then
+		limit_refused(call.args[1], call.args[2])
+	elseif call.script == 'release' then
+		world.limit, world.easing = nil, world.limit and world.turns_in_force or world.easing
+	elseif call.script == 'force' and what == 'done' then
 		for id in pairs(before) do
 			if string.find(real_call('HGET', WHO, id) or '', '^removed ') then
 				note_end(id, 'lost')
@@ -582,6 +626,7 @@ local function execute(call)
 	if call.script == 'enter' or call.script == 'retune' then
 		world.turns_in_force = call.args[call.script == 'enter' and 5 or 1]
 	end
+	settle_limit(call)
 	local state = state_before(call)
 	hear(call)
 	published, seated = {}, {}

@@ -20,9 +20,9 @@ sys.path.insert(0, os.path.join(HERE, "../../src/queue/redis/lua"))
 import embed  # noqa: E402
 
 # What is smaller here than in the program, so that it is reached.
-NUMBERS = {"LOCK_KEPT_PER_SHARE_MAX": 2}
+NUMBERS = {"LOCK_KEPT_PER_SHARE_MAX": 2, "HOLD_LAST_MS": 8000, "HOLD_PROBE_MS": 5000}
 SCRIPTS = ["enter", "give_back", "renew", "touch", "sweep", "pause", "force", "remove",
-           "extend", "stay", "retune"]
+           "extend", "stay", "retune", "hold", "release"]
 WORLD = ["clock", "rules", "process", "world"]
 BATCH = 50          # schedules in one call: some 100 ms
 BUG_SCHEDULES = 10000   # within which a planted bug must be found
@@ -39,13 +39,15 @@ BUGS = {
     "a seat outlives its lease": [("prelude", "elseif ends <= NOW or in_lock and", "elseif in_lock and")],
     "nobody hands on": [("give_back", "forget(id)\nserve()", "forget(id)")],
     "more turns wait until somebody joins": [("retune", "settle()\nserve()\n", "\n")],
-    "a pause is overlooked": [("prelude", "if not paused() and number", "if number")],
+    "a pause is overlooked": [("prelude", " and not paused()\n", "\n")],
     "a hand-over without a lease": [("prelude", "take_seat(id, CONFIRM_MS, r)", "take_seat(id, 1e9, r)")],
     "a hand-over is used unconfirmed": "unconfirmed",
     "a fresh hand-over is taken for a whole lease": "whole_lease",
     "a fresh hand-over is confirmed late": "confirmed_late",
     "what a touch tells is used at once": "touch_at_once",
-    "a touch tells nothing": [("touch", "if holds(id) then", "if false then")],
+    "a touch tells nothing": [
+        ("touch", "if holds(id) then", "if false then"),
+        ("touch", "elseif not redis.call('ZSCORE', WAIT, id) then", "elseif false then")],
     "no freshness check": "any_age",
     "late answers are taken for new ones": "any_age lease_from_answer",
     "bad news count only for holders": "undoubted",
@@ -116,6 +118,18 @@ BUGS = {
         ("prelude", "\t\trenew_lease(id)\n\tend\nend\n\n-- The first waiter", "\tend\nend\n\n-- The first waiter")],
     "a seat's lease from before": [("prelude", "if ends > NOW + math.max(number('ttl')", "if false and (number('ttl')")],
     "a start from before": [("prelude", "math.min(tonumber(r.start), NOW + r.start - r.given)", "tonumber(r.start)")],
+    # limits of the upstream
+    "a limit is overlooked": [("prelude", " and limit_allows() and", " and")],
+    "all go when a limit is over": [("prelude", "holders == 0 and limit_left", "limit_left")],
+    "a probe goes too soon": [("prelude", "and limit_left('limit_probe') <= 0", "")],
+    "a limit never ends": [("release", "set_line('limit_' .. name, nil)", "set_line('limit_' .. name, line['limit_' .. name])")],
+    "a later word shortens a limit": [
+        ("hold", "math.max(is_limited() and limit_left('limit_until') or 0, math.min(ms, C.HOLD_MAX_MS))",
+         "math.min(ms, C.HOLD_MAX_MS)")],
+    "a throttle doesn't grow": [("hold", "math.min(number('limit_refusals'), 10)", "0")],
+    "a burst behind a limit": [("prelude", "number('easing') > 0 and delay or 0", "0")],
+    "a limit from before the clock was set back": [("prelude", "\tsettle_limit()\n", "\n")],
+    "who joins isn't told of a limit": [("enter", "if limit_end() > 0 then", "if false then")],
     # operators
     "an operator's order counts once": [
         ("enter", "\treturn reply('removed')", "\tredis.call('HDEL', WHO, id)\n\treturn reply('removed')")],
@@ -126,6 +140,31 @@ BUGS = {
     "remove doesn't tell": [("remove", "tell(id, 'removed')\n", "\n")],
     "who was removed may join again": [("remove", "put_end(id, 'removed')", "")],
 }
+
+
+# In which worlds a bug shows: others aren't tried.
+WORLDS = {
+    "a renewal takes what was lost": "lossy",
+    "a lost turn leaves no trace": "lossy",
+    "a turn that was lost is seated again in silence": "lossy",
+    "a deleted lock is set again in silence": "lossy",
+    "a slot on its way, and places aren't kept": "adrifts",
+    "what a touch tells is used at once": "drops stops",
+    "a waiter's lease from before": "sets_back",
+    "a seat's lease from before": "sets_back",
+    "a start from before": "sets_back",
+    "a limit from before the clock was set back": "sets_back limits",
+    "absence is death": "goes_away",
+    "a grace without end": "goes_away",
+    "a kept place is for ever": "leaves",
+    "a share's kept places have no bound": "leaves",
+    "kept places have no bound": "leaves",
+    "who is kept twice has the higher rank": "leaves",
+    "more turns wait until somebody joins": "retunes",
+}
+for name in BUGS:
+    if "limit" in name or name in ("a probe goes too soon", "a throttle doesn't grow"):
+        WORLDS.setdefault(name, "limits")
 
 
 class Redis:
@@ -195,6 +234,7 @@ def compose(bug):
     parts = ["local real_redis, shim = redis, {}\nlocal redis = shim\nlocal SCRIPTS, BUGS = {}, {}\n"]
     if isinstance(planted, str):
         parts += ["BUGS.%s = true\n" % flag for flag in planted.split()]
+    parts.append("local FORCED = { %s }\n" % ", ".join("%s = true" % w for w in WORLDS.get(bug, "").split()))
     parts += scripts(bug)
     for name in WORLD:
         parts.append(open(os.path.join(HERE, name + ".lua"), encoding="utf-8").read())

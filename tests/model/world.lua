@@ -31,10 +31,11 @@ end
 local function arrive(p)
 	sequence = sequence + 1
 	local t = { id = p.owner .. ':' .. sequence, state = 'entering', use_ms = 0 }
-	local share = math.random(#world.shares)
-	t.share, t.weight = 's' .. share, world.shares[share]
+	local again = math.random(2) == 1 and world.left[math.random(math.max(#world.left, 1))]
+	local share = again and again.share or math.random(#world.shares)
+	t.share, t.weight, t.share_number = 's' .. share, world.shares[share], share
 	t.yields = world.yields and math.random(3) == 1 and 3 or 0
-	t.key = string.format('%016x', math.random(6) + 16 * share)
+	t.key = again and again.key or string.format('%016x', math.random(6) + 16 * share)
 	if math.random(8) == 1 then
 		t.use_ms = math.random(2 * world.ttl)
 	end
@@ -86,6 +87,7 @@ local function go_on(p, t)
 	elseif t.state == 'held' and not t.using then
 		begin(t)
 	elseif t.state == 'held' then
+		answered(p, t)
 		give_back(p, t, 'used')
 	elseif t.state == 'unsure' or t.state == 'none' then
 		give_back(p, t, 'unused')
@@ -104,7 +106,8 @@ local function act(p)
 		end
 	end
 	local t = live[math.random(math.max(#live, 1))]
-	if t and not go_on(p, t) and math.random() < 0.1 then
+	if t and not go_on(p, t) and math.random() < (world.leaves and 0.4 or 0.1) then
+		world.left[#world.left + 1] = { key = t.key, share = t.share_number }
 		give_back(p, t, math.random(2) == 1 and 'keep' or 'unused')
 	end
 end
@@ -250,7 +253,7 @@ local function evict(key)
 	expire_keys()
 	shim.call('DEL', key)
 	if key == LINE then
-		world.turns_in_force = 1
+		world.turns_in_force, world.limit, world.easing = 1, nil, 0
 	end
 	hurt_those_without_seat(before)
 	for_all(function(t)
@@ -264,7 +267,7 @@ local function lose_all()
 	local before = holders_now()
 	note('FLUSHALL')
 	shim.call('DEL', unpack(ACCOUNT_KEYS))
-	world.turns_in_force = 1
+	world.turns_in_force, world.limit, world.easing = 1, nil, 0
 	hurt_those_without_seat(before)
 end
 
@@ -273,6 +276,8 @@ local function fail_over()
 	local before = holders_now()
 	note('a replica takes over')
 	put_back(world.replica)
+	world.limit, world.limits = nil, false
+	shim.call('HDEL', LINE, 'limit_kind') -- how it was then isn't known here
 	world.turns_in_force = tonumber(real_call('HGET', LINE, 'turns') or 1)
 	hurt_those_without_seat(before)
 	for_all(function(t)
@@ -306,6 +311,9 @@ local function set_clock_back()
 	end
 	skew = skew - 300000
 	world.set_back_at = now
+	if world.limit then
+		world.limit.stale = true
+	end
 	note('the clock of Redis is set back')
 	for_all(function(t)
 		t.no_witness = true -- a lock that is over by the old clock, and a seat that isn't by the new one
@@ -489,13 +497,26 @@ end
 
 -- How long all that is left to do may take.
 local function patience_ms()
-	local ms = world.ttl + 2 * CONFIRM_MS + 2 * LEASE_MS + sequence * (2 * TOUCH_MS + world.delay + world.interval)
+	world.limits = false
+	local ms = (world.limit and world.limit.until_ms - now or 0) + world.ttl + 2 * CONFIRM_MS + 2 * LEASE_MS + sequence * (2 * TOUCH_MS + world.delay + world.interval)
 	for _, p in ipairs(world) do
 		for _, t in ipairs(p.tickets) do
 			ms = ms + (t.state ~= 'gone' and t.use_ms + 250 or 0)
 		end
 	end
 	return ms
+end
+
+-- A turn that was used ended with its give-back, and not only by a lease that ran out or a sweep.
+local function check_given_back()
+	for _, p in ipairs(world) do
+		for _, t in ipairs(p.tickets) do
+			if t.left == 'used' and not (t.finished or t.unpaid or t.late or t.may_be_over or t.hurt or t.forced or
+				t.no_witness or world.lossy) then
+				violated('used, and never given back: ' .. t.id)
+			end
+		end
+	end
 end
 
 -- No more faults but lost messages: within a few leases everybody must have been served.
@@ -531,6 +552,7 @@ local function finish()
 			busy = busy or pending(p)
 		end
 		if not busy then
+			check_given_back()
 			return
 		end
 		now = now + 250
@@ -576,7 +598,7 @@ local function one_of(...)
 end
 
 local function new_world()
-	return { ended = {}, kept = {}, granted = {}, turn_of = {}, starts = {}, grants = 0, joined = 0,
+	return { ended = {}, kept = {}, left = {}, granted = {}, turn_of = {}, starts = {}, grants = 0, joined = 0,
 		order = { v = 0, seq = 0, F = {} }, set_back_at = -1e9, turns_in_force = 1 }
 end
 
@@ -599,10 +621,19 @@ local function run(seed)
 	world.stops = math.random(3) == 1 -- nothing but long stops
 	world.operated = math.random(2) == 1
 	world.brisk = math.random(2) == 1
+	world.leaves = math.random(3) == 1
+	world.limits = math.random(4) == 1
 	world.adrifts = math.random(3) == 1
 	world.lossy = math.random(4) == 1
 	world.goes_away = not world.lossy and not world.adrifts and math.random(4) == 1
 	world.sets_back = not world.lossy and not world.goes_away and math.random(6) == 1
+	for name in pairs(FORCED) do
+		world[name] = true
+	end
+	world.lossy = world.lossy and not (FORCED.goes_away or FORCED.sets_back)
+	world.adrifts = world.adrifts and not FORCED.goes_away
+	world.goes_away = world.goes_away and not (world.lossy or world.adrifts)
+	world.sets_back = world.sets_back and not (world.lossy or world.goes_away)
 	for i = 1, one_of(2, 2, 2, 3, 4) do
 		world[i] = { instance = 'i' .. i, boots = 0 }
 		boot(world[i])
