@@ -89,6 +89,7 @@ struct config {
 		char *address;            /* "host:port", "[v6]:port" or "unix:PATH" */
 		char *tls_cert, *tls_key; /* files; both or none are "" */
 		char *takeover;           /* the path of a Unix socket, or empty */
+		char *line_path;          /* where clients ask about their line, or empty */
 		int64_t max_connections, max_connections_per_address;
 		int64_t max_header_bytes, max_headers, max_target_bytes;
 		int64_t header_timeout_ms, idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;

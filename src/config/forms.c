@@ -186,6 +186,16 @@ bool form_is_loopback(struct span address)
 	return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
+static int check_line_path(struct span *s, struct buf *why)
+{
+	if (!s->len)
+		return 0;
+	if (s->len < 2 || s->ptr[0] != '/' || s->ptr[s->len - 1] == '/' ||
+	    !form_is_name(*s, "/._~-"))
+		return wrong(why, "isn't \"/\" and letters, digits or \"/._~-\" behind it");
+	return 0;
+}
+
 static int check_socket(struct span *s, struct buf *why)
 {
 	return s->len ? check_socket_path(*s, why) : 0;
@@ -466,6 +476,10 @@ const struct text_form form_host = {
 const struct text_form form_file = {
 	"empty, or a file that can be read",
 	check_file,
+};
+const struct text_form form_line_path = {
+	"empty, or a path as /.well-known/turnstile/line",
+	check_line_path,
 };
 const struct text_form form_socket = {
 	"empty, or the path of a Unix socket",

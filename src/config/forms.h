@@ -34,6 +34,7 @@ extern const struct text_form form_redis_url;  /* see forms.c */
 extern const struct text_form form_host;       /* "upstream", "client", or host[:port] */
 extern const struct text_form form_file;       /* a readable file */
 extern const struct text_form form_socket;     /* empty, or the path of a Unix socket */
+extern const struct text_form form_line_path;  /* empty, or a path that needs no quotes anywhere */
 extern const struct text_form form_admin;      /* as form_address, or empty */
 extern const struct text_form form_secret;     /* empty, or what a bearer token is made of */
 extern const struct text_form form_key_prefix; /* letters, digits, "._-:" */

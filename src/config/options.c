@@ -133,6 +133,9 @@ const struct option options[] = {
 	  .help = "PEM file of that certificate's key, without a passphrase." },
 	{ "listen", "takeover", STRING(listen.takeover, &form_socket), .preset = "",
 	  .help = "Where a newly started turnstile takes over the sockets; empty: nowhere." },
+	{ "listen", "line_path", STRING(listen.line_path, &form_line_path),
+	  .preset = "/.well-known/turnstile/line", RELOADABLE,
+	  .help = "Where clients ask for their place in line; empty: nowhere." },
 	{ "listen", "max_connections", NUMBER(listen.max_connections, 1, 1000000),
 	  .preset = "10000",
 	  .help = "Connections of clients at the same time, or as many as the limit of open "

@@ -21,7 +21,7 @@ static void keep_refusal(const struct exchange *x, int64_t wait_ms)
 		.waited_ms = wait_ms,
 	};
 
-	if (x->told != TOLD_ERROR)
+	if (x->told != TOLD_ERROR || x->line)
 		return;
 	snprintf(r.account, sizeof r.account, "%s", has_account(x) ? x->verdict.account : "");
 	snprintf(r.client, sizeof r.client, "%s", x->client_address);
@@ -122,19 +122,20 @@ void access_log_exchange(const struct exchange *x)
 	struct extra extra = extra_of(x);
 	int64_t wait = !gated ? 0 : x->wait_ms >= 0 ? x->wait_ms : now - p->joined_ms;
 
-	log_info("exchange", LOG_STR("request_id", x->id),
-		 LOG_STR("outcome", outcome_info[x->outcome].word), LOG_INT("status", x->status),
-		 LOG_STR("method", x->method), LOG_STR("path", x->path),
-		 LOG_STR("client", x->client_address),
-		 LOG_STR("kind", request_kind_name(x->verdict.kind)),
-		 LOG_STR("reason", x->verdict.reason),
-		 LOG_STR("account", has_account(x) ? x->verdict.account : NULL),
-		 LOG_STR("share", text_or_none(p->standing.share)),
-		 LOG_STR("mark", text_or_none(p->standing.mark)),
-		 LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
-		 rank(p), LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
-		 LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
-		 LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error), extra.fields[0],
-		 extra.fields[1], extra.fields[2], extra.fields[3]);
+	/* Status lines ask about their line every few seconds. */
+	log_at(x->line ? LOG_DEBUG : LOG_INFO, "exchange", LOG_STR("request_id", x->id),
+	       LOG_STR("outcome", outcome_info[x->outcome].word), LOG_INT("status", x->status),
+	       LOG_STR("method", x->method), LOG_STR("path", x->path),
+	       LOG_STR("client", x->client_address),
+	       LOG_STR("kind", request_kind_name(x->verdict.kind)),
+	       LOG_STR("reason", x->verdict.reason),
+	       LOG_STR("account", has_account(x) ? x->verdict.account : NULL),
+	       LOG_STR("share", text_or_none(p->standing.share)),
+	       LOG_STR("mark", text_or_none(p->standing.mark)),
+	       LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
+	       rank(p), LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
+	       LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
+	       LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error), extra.fields[0],
+	       extra.fields[1], extra.fields[2], extra.fields[3]);
 	count_end(x, gated, wait);
 }

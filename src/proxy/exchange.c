@@ -31,6 +31,7 @@
 #include "proxy/access_log.h"
 #include "proxy/forwarding.h"
 #include "proxy/limited.h"
+#include "proxy/line.h"
 #include "proxy/reply.h"
 
 #define TO(state) (1u << (state))
@@ -279,6 +280,7 @@ static void exchange_free(struct exchange *x)
 	drop_body(x);
 	pipe_clear(&x->download);
 	buf_clear(&x->event);
+	line_free(x->line);
 	free(x->method);
 	free(x->path);
 	free(x->error);
@@ -357,6 +359,10 @@ static void advance_reading(struct exchange *x)
 {
 	if (x->client != CLIENT_WAITING)
 		return;
+	if (x->line) {
+		line_advance(x);
+		return;
+	}
 	if (x->look) {
 		look_finish(x->look, x->proxy->config, http_request_headers(x->request),
 			    x->peer_address, buf_span(&x->body), &x->verdict);

@@ -26,6 +26,7 @@
 #include "proxy/outcome.h"
 #include "proxy/refusals.h"
 #include "proxy/stats.h"
+#include "queue/outlook.h"
 #include "queue/queue.h"
 #include "queue/shadow.h"
 #include "request/client.h"
@@ -87,6 +88,7 @@ struct proxy {
 	struct quotas *quotas;
 	struct history *history;
 	struct refusals refusals;
+	struct outlooks *outlooks;          /* for those who ask about their line */
 	int64_t relay_queue_quiet_until_ms; /* no warning of a queue in the relay before this */
 	struct buf too_many; /* what connections hear that are one too many of their address */
 	uint64_t id_of_boot, requests; /* what request ids are made of: random, and counted */
@@ -114,6 +116,7 @@ struct exchange {
 	struct buf event; /* from PINGS on: the error event to be sent last; before, its data */
 	size_t event_sent;
 
+	struct line *line; /* it asks about its line, see line.h; NULL: it doesn't */
 	struct look *look; /* while the body of a request that may be gated comes in */
 	struct request_verdict verdict;
 	struct buf body;          /* the whole body; of a streamed one, what was kept until then */

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "http/strict.h"
 #include "proxy/forwarding.h"
+#include "proxy/line.h"
 #include "proxy/reply.h"
 
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
@@ -70,8 +71,11 @@ static void decide_way(struct exchange *x)
 
 	if (!is_believed(x))
 		return;
+	x->line = line_asked(x);
 	if (x->proxy->draining) {
 		exchange_finish(x, OUTCOME_SHUTTING_DOWN);
+	} else if (x->line) {
+		return;
 	} else if (request_is_looked_at(c, http_request_method(x->request),
 					http_request_target(x->request))) {
 		if (length <= c->listen.max_body_bytes)

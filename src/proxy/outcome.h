@@ -26,6 +26,15 @@
 	X(ANSWERED, "answered", 0, NULL, NULL, 0,                                          \
 	  "the upstream's response went to the client",                                    \
 	  "the upstream's response went to the client")                                    \
+	X(LINE_ASKED, "line_asked", 200, NULL, NULL, 0,                                    \
+	  "where it stands in line",                                                       \
+	  "asked at listen.line_path; in the log at debug level only")                     \
+	X(LINE_UNKNOWN, "line_unknown", 401, "authentication_error", "LINE_UNKNOWN", 0,    \
+	  "show the credential that your requests have, or ask with ?session=ID",          \
+	  "asked at listen.line_path without a credential or a session; likewise")         \
+	X(LINE_BUSY, "line_busy", 429, "rate_limit_error", "LINE_BUSY", OUTCOME_RETRY,     \
+	  "too many accounts are asked about just now",                                    \
+	  "asked at listen.line_path about one account too many in a second; likewise")    \
 	X(CLIENT_GONE, "client_gone", 499, NULL, NULL, 0,                                  \
 	  "the client hung up",                                                            \
 	  "the client hung up, or has vanished for 30 s")                                  \

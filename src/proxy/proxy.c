@@ -8,10 +8,10 @@
 
 #include "base/clock.h"
 #include "proxy/access_log.h"
-#include "proxy/error_reply.h"
 #include "proxy/exchange.h"
 #include "proxy/forwarding.h"
 #include "proxy/intake.h"
+#include "proxy/own_reply.h"
 #include "proxy/reply.h"
 
 enum { OWN_HEAD_BYTES = 2 * 1024 }; /* what may come on top of the upstream's fields */
@@ -267,6 +267,7 @@ int proxy_new(struct loop *loop, const struct config *config, int64_t max_connec
 	p->shadows = shadows_new(loop, queue, access_log_shadow, p);
 	p->upstream = upstream_new(loop, config, forwarding_upstream_is_back, p);
 	p->bodies = bodies_new(config);
+	p->outlooks = outlooks_new(loop, config, queue);
 	write_too_many(&p->too_many);
 	options.refusal = buf_span(&p->too_many);
 	r = proxy_identity(config, errors, &options.identity);
@@ -288,6 +289,7 @@ void proxy_free(struct proxy *p)
 	job_cancel(&p->check_idle);
 	discard_free(p->discard);
 	bodies_free(p->bodies);
+	outlooks_free(p->outlooks);
 	tally_free(p->tally);
 	quotas_free(p->quotas);
 	history_free(p->history);

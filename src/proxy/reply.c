@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proxy/error_reply.h"
+#include "proxy/own_reply.h"
 #include "request/error_object.h"
 
 enum { EVENT_DATA_MAX = 64 * 1024 }; /* a larger error is told by its status */
@@ -357,7 +357,7 @@ void reply_end(struct exchange *x)
 
 /* --- our own ---------------------------------------------------------------------------------- */
 
-static void respond_error(struct exchange *x, struct error_reply *r)
+static void respond_error(struct exchange *x, struct own_reply *r)
 {
 	CLEANUP(buf_clear) struct buf timing = { 0 };
 
@@ -377,7 +377,7 @@ static void respond_error(struct exchange *x, struct error_reply *r)
 }
 
 /* The same, behind pings. */
-static void tell_error(struct exchange *x, struct error_reply *r)
+static void tell_error(struct exchange *x, struct own_reply *r)
 {
 	CLEANUP(buf_clear) struct buf own = { 0 };
 	bool can_be_told = !r->is_upstreams || error_object_is(buf_span(&r->body));
@@ -402,12 +402,12 @@ void reply_finish(struct exchange *x)
 		x->status = outcome_info[x->outcome].status;
 	if (!x->request)
 		return; /* it has got everything, or is gone */
-	if (x->client == CLIENT_GONE || !outcome_info[x->outcome].type) {
+	if (x->client == CLIENT_GONE || !own_reply_is_there(x)) {
 		reply_cut(x);
 	} else if (x->told == TOLD_NOTHING || x->told == TOLD_PINGS) {
-		CLEANUP(error_reply_clear) struct error_reply r = { 0 };
+		CLEANUP(own_reply_clear) struct own_reply r = { 0 };
 
-		error_reply_make(x, &r);
+		own_reply_make(x, &r);
 		if (x->told == TOLD_NOTHING)
 			respond_error(x, &r);
 		else

@@ -47,16 +47,21 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+int64_t pace_median_ms(int64_t *lengths_ms, size_t count)
+{
+	if (!count)
+		return -1;
+	qsort(lengths_ms, count, sizeof *lengths_ms, ascending);
+	return (lengths_ms[(count - 1) / 2] + lengths_ms[count / 2]) / 2;
+}
+
 /* -1: there were none. */
 static int64_t lengths_median(const struct lengths *l)
 {
 	int64_t sorted[PACE_TURNS];
 
-	if (!l->count)
-		return -1;
 	memcpy(sorted, l->ms, sizeof sorted);
-	qsort(sorted, (size_t)l->count, sizeof *sorted, ascending);
-	return (sorted[(l->count - 1) / 2] + sorted[l->count / 2]) / 2;
+	return pace_median_ms(sorted, (size_t)l->count);
 }
 
 /* --- accounts --------------------------------------------------------------------------------- */
@@ -196,6 +201,34 @@ int64_t pace_estimate_ms(const struct pace *p, const struct pace_question *q)
 		free_at[next] = start + length_ms;
 	}
 	return start + (waiting - walked) * each_ms;
+}
+
+/* By the interval, counted from the start of the latest of those that are under way. */
+static int64_t earliest_start(const struct pace_line *l)
+{
+	int64_t start = 0;
+
+	for (size_t i = 0; i < l->running; i++)
+		start = MAX(start, l->interval_ms - l->ran_ms[i]);
+	return start;
+}
+
+void pace_starts(const struct pace_line *l, size_t count, int64_t *ret_ms)
+{
+	int64_t free_at[QUEUE_TURNS_MAX] = { 0 }, start = earliest_start(l);
+	size_t running = MIN(l->running, (size_t)l->turns);
+
+	must(l->turns >= 1 && l->turns <= QUEUE_TURNS_MAX);
+	for (size_t i = 0; i < running; i++)
+		free_at[i] = left_ms(l->turn_ms, l->ran_ms[i]) + l->delay_ms;
+	for (size_t i = 0; i < count; i++) {
+		int64_t next = earliest(free_at, l->turns);
+
+		start = MAX(free_at[next], start);
+		ret_ms[i] = start;
+		free_at[next] = start + l->turn_ms + l->delay_ms;
+		start += l->interval_ms;
+	}
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -49,3 +49,18 @@ struct pace_question {
  * knows of end when they are as long as a turn takes; others are supposed to be spread evenly.
  */
 int64_t pace_estimate_ms(const struct pace *p, const struct pace_question *q);
+
+/* A line of which all is known: for when each of those who wait in it begins. */
+struct pace_line {
+	int64_t turn_ms; /* how long a turn takes */
+	const int64_t
+		*ran_ms; /* for how long those have run that are under way; less than 0: not yet */
+	size_t running;
+	int64_t turns, delay_ms, interval_ms;
+};
+
+/* The turns' median length; -1: there are none. Sorts them. */
+int64_t pace_median_ms(int64_t *lengths_ms, size_t count);
+
+/* In how many ms from now each of the next `count` begins. */
+void pace_starts(const struct pace_line *line, size_t count, int64_t *ret_ms);

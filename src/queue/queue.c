@@ -331,6 +331,11 @@ int64_t queue_estimate_ms(const struct queue_place *p)
 	return p->joined_ms && before(p) ? estimate_ms(p, before(p)) : 0;
 }
 
+int64_t queue_turn_ms(const struct queue *q, const char *account)
+{
+	return pace_turn_ms(q->pace, account);
+}
+
 int64_t queue_running_ms(const struct queue_place *p)
 {
 	int64_t since_ms = p->queue ? pace_running_since_ms(p->queue->pace, p->ticket.account) : 0;

@@ -116,6 +116,9 @@ void queue_release(struct queue_place *p);
  */
 int64_t queue_estimate_ms(const struct queue_place *p);
 
+/* How long one of the account's turns takes, by those that this process has seen. */
+int64_t queue_turn_ms(const struct queue *q, const char *account);
+
 /*
  * For how long the account's turn has been running that began first, as far as this process knows;
  * -1: it knows of none. For a place that has joined, or has left.

@@ -15,6 +15,7 @@
 #include "http/upstream.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy.h"
+#include "queue/outlook.h"
 #include "queue/queue.h"
 #include "queue/shadow.h"
 
@@ -84,8 +85,9 @@ static struct {
 	struct http_request request;
 	struct transfer *transfer; /* the latest one; NULL: none, or it was freed */
 	int transfers, transfers_freed, shadows, shadows_released;
-	struct queue_place *place; /* the latest that joined */
-	int64_t running_ms;        /* of the account's turn */
+	struct queue_place *place;     /* the latest that joined */
+	struct outlook_query *outlook; /* that is open */
+	int64_t running_ms;            /* of the account's turn */
 	bool shadow_used;
 } world;
 
@@ -394,6 +396,31 @@ int queue_retry_after_s(const struct queue *q, const struct queue_place *p)
 {
 	CHECK(q == &world.queue && p);
 	return 7;
+}
+
+struct outlooks *outlooks_new(struct loop *loop, const struct config *config, struct queue *queue)
+{
+	CHECK(loop == &world.loop && config && queue == &world.queue);
+	return (struct outlooks *)&world.queue;
+}
+
+void outlooks_free(struct outlooks *o)
+{
+	(void)o;
+	CHECK(!world.outlook);
+}
+
+void outlooks_ask(struct outlooks *o, struct outlook_query *q)
+{
+	(void)o;
+	must(!world.outlook);
+	world.outlook = q;
+}
+
+void outlooks_cancel(struct outlook_query *q)
+{
+	if (q == world.outlook)
+		world.outlook = NULL;
 }
 
 struct shadows *shadows_new(struct loop *loop, struct queue *queue, shadow_ended_fn ended,

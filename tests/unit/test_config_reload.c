@@ -15,6 +15,7 @@ static const char *const other_values[] = {
 	"listen.tls_cert=/dev/null",
 	"listen.tls_key=/dev/null",
 	"listen.takeover=/run/t",
+	"listen.line_path=/line",
 	"listen.max_connections=7",
 	"listen.max_connections_per_address=9",
 	"listen.max_header_bytes=2KiB",

@@ -1,5 +1,5 @@
 /*
- * test_error_reply.c - what a client is told in place of a response: what is going on in its line, when
+ * test_own_reply.c - what a client is told in place of a response: what is going on in its line, when
  * to come again, and all of it to scripts on a web page too.
  */
 #include "exchange_world.h"

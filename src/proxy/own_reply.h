@@ -1,5 +1,5 @@
 /*
- * error_reply.h - what a client is told in place of the upstream's response: the outcome's row, and
+ * own_reply.h - what a client is told in place of the upstream's response: the outcome's row, and
  * what is known of its own case. Private to proxy/.
  */
 #pragma once
@@ -12,7 +12,7 @@
  */
 #define EXPOSED_FIELDS "request-id, retry-after, x-should-retry, x-user-message-queue-error"
 
-struct error_reply {
+struct own_reply {
 	int status;
 	struct field_list fields; /* without those that every response of ours has */
 	struct buf body;
@@ -20,11 +20,17 @@ struct error_reply {
 	char retry_after[24]; /* that a field points into */
 };
 
+/* Whether there is anything to be told of x->outcome. */
+static inline bool own_reply_is_there(const struct exchange *x)
+{
+	return outcome_info[x->outcome].type || (x->outcome == OUTCOME_LINE_ASKED && x->line);
+}
+
 /*
  * For x->outcome, which must have a status to be told. Zero `ret`; it points into the exchange, until
- * error_reply_clear().
+ * own_reply_clear().
  */
-void error_reply_make(const struct exchange *x, struct error_reply *ret);
+void own_reply_make(const struct exchange *x, struct own_reply *ret);
 
 /* May be called twice. */
-void error_reply_clear(struct error_reply *r);
+void own_reply_clear(struct own_reply *r);

@@ -1,27 +1,17 @@
-#include "proxy/error_reply.h"
+#include "proxy/own_reply.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/mem.h"
 #include "proxy/limited.h"
+#include "proxy/line.h"
 
 enum { RETRIED_MAX_S = 60 }; /* Claude Code and the SDKs wait no longer before they try again */
 
 /* --- words ------------------------------------------------------------------------------------ */
-
-static void put_time(struct buf *to, int64_t ms)
-{
-	int64_t s = (ms + 500) / 1000, min = (s + 30) / 60;
-
-	if (s < 300)
-		buf_printf(to, "%" PRId64 " s", s);
-	else if (min < 100)
-		buf_printf(to, "%" PRId64 " min", min);
-	else
-		buf_printf(to, "%" PRId64 " h %" PRId64 " min", min / 60, min % 60);
-}
 
 static void put_running(const struct exchange *x, struct buf *to)
 {
@@ -30,7 +20,7 @@ static void put_running(const struct exchange *x, struct buf *to)
 	if (running_ms < 0)
 		return;
 	buf_puts(to, ", the present turn began ");
-	put_time(to, running_ms);
+	duration_put(to, running_ms);
 	buf_puts(to, " ago");
 }
 
@@ -44,7 +34,7 @@ static void put_before(const struct exchange *x, struct buf *to)
 	}
 	buf_printf(to, ", %" PRId64 " %s before it (about ", before,
 		   before == 1 ? "request" : "requests");
-	put_time(to, queue_estimate_ms(&x->place));
+	duration_put(to, queue_estimate_ms(&x->place));
 	buf_puts(to, " more)");
 }
 
@@ -53,18 +43,18 @@ static void put_case(const struct exchange *x, struct buf *to)
 {
 	switch (x->outcome) {
 	case OUTCOME_QUEUE_TIMEOUT:
-		put_time(to, clock_ms() - x->place.joined_ms);
+		duration_put(to, clock_ms() - x->place.joined_ms);
 		buf_puts(to, " so far");
 		put_before(x, to);
 		put_running(x, to);
 		break;
 	case OUTCOME_QUEUE_FULL:
 		buf_puts(to, "room in about ");
-		put_time(to, queue_retry_after_s(x->proxy->queue, &x->place) * 1000);
+		duration_put(to, queue_retry_after_s(x->proxy->queue, &x->place) * 1000);
 		put_running(x, to);
 		break;
 	case OUTCOME_ACCOUNT_LIMITED:
-		put_time(to, MAX(x->held_until_ms - clock_ms(), 0));
+		duration_put(to, MAX(x->held_until_ms - clock_ms(), 0));
 		buf_puts(to, " more");
 		break;
 	default:
@@ -76,7 +66,7 @@ static void put_case(const struct exchange *x, struct buf *to)
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-static void add_retry(const struct exchange *x, struct error_reply *r)
+static void add_retry(const struct exchange *x, struct own_reply *r)
 {
 	bool held = x->outcome == OUTCOME_ACCOUNT_LIMITED;
 	int64_t held_s = (x->held_until_ms - clock_ms() + 999) / 1000;
@@ -92,7 +82,7 @@ static void add_retry(const struct exchange *x, struct error_reply *r)
 }
 
 /* What the upstream said to the one whose turn it was: its words, with a time of now. */
-static bool take_refusal(const struct exchange *x, struct error_reply *r)
+static bool take_refusal(const struct exchange *x, struct own_reply *r)
 {
 	struct limited_refusal refusal;
 
@@ -107,7 +97,7 @@ static bool take_refusal(const struct exchange *x, struct error_reply *r)
 	return true;
 }
 
-static void make_own(const struct exchange *x, struct error_reply *r)
+static void make_own(const struct exchange *x, struct own_reply *r)
 {
 	const struct outcome_info *o = &outcome_info[x->outcome];
 	CLEANUP(buf_clear) struct buf more = { 0 };
@@ -120,15 +110,30 @@ static void make_own(const struct exchange *x, struct error_reply *r)
 	r->status = o->status;
 }
 
-void error_reply_make(const struct exchange *x, struct error_reply *ret)
+/* What it asked for. */
+static void take_line(const struct exchange *x, struct own_reply *r)
 {
+	struct span type, text = line_answer(x->line, &type);
+
+	r->status = outcome_info[x->outcome].status;
+	buf_append(&r->body, text.ptr, text.len);
+	field_list_add(&r->fields, SPAN("content-type"), type);
+	field_list_add(&r->fields, SPAN("cache-control"), SPAN("no-store"));
+}
+
+void own_reply_make(const struct exchange *x, struct own_reply *ret)
+{
+	if (x->outcome == OUTCOME_LINE_ASKED) {
+		take_line(x, ret);
+		return;
+	}
 	ret->is_upstreams = take_refusal(x, ret);
 	if (!ret->is_upstreams)
 		make_own(x, ret);
 	add_retry(x, ret);
 }
 
-void error_reply_clear(struct error_reply *r)
+void own_reply_clear(struct own_reply *r)
 {
 	field_list_clear(&r->fields);
 	buf_clear(&r->body);
