@@ -31,7 +31,7 @@ quiet() {
 	quiet redis.instance=web1
 	quiet redis.instance=web1 redis.url=redis://localhost
 	quiet redis.instance=web1 queue.turns=3
-	warns 'queue.turns, queue.interval_ms and' redis.instance=web1 redis.url=redis://localhost queue.turns=3
+	quiet redis.instance=web1 redis.url=redis://localhost queue.turns=3
 }
 
 @test "an upstream.url with the API's own path behind it" {
