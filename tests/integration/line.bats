@@ -29,8 +29,8 @@ session() { echo "X-Claude-Code-Session-Id: $1"; }
 	waiting k1 2
 	wait_for '[[ $(line k1 .waiting) == 2 ]]'
 	equal "$(line k1 '[.running, (.mine[] | .position, .of)] | tostring')" '[1,1,2,2,2]'
-	(($(line k1 '.mine[0].estimate_ms') < $(line k1 '.mine[1].estimate_ms')))
-	(($(line k1 '.mine[0].waited_ms') >= $(line k1 '.mine[1].waited_ms')))
+	line k1 >answer
+	jq -e '.mine[0].estimate_ms < .mine[1].estimate_ms and .mine[0].waited_ms >= .mine[1].waited_ms' answer
 	# another key has another line
 	equal "$(line k2 '[.running, .waiting, .mine] | tostring')" '[0,0,[]]'
 	relay_go
