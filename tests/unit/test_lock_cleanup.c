@@ -45,6 +45,19 @@ static int free_port(int *ret_fd)
 	return ntohs(a.sin_port);
 }
 
+/* Redis can't begin to listen on TCP before 7.0. */
+static bool listens(int port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool there = !connect(fd, (struct sockaddr *)&a, sizeof a);
+
+	close(fd);
+	return there;
+}
+
 /* A host name, and a port where nobody listens yet. */
 static void test_tcp(struct fixture *f)
 {
@@ -61,6 +74,10 @@ static void test_tcp(struct fixture *f)
 	CHECK(!is_up(b));
 	redis_ask(&f->server, "CONFIG SET port %d", port);
 	start = clock_ms();
+	if (!listens(port)) {
+		fputs("left out: this Redis can't be told to listen\n", stderr);
+		goto end;
+	}
 	UNTIL(f, is_up(b));
 	CHECK(clock_ms() - start < 1000 + LATE_MS);
 	a.t.terms = (struct lock_terms){ 0, 1000, 60000, 10 };
@@ -69,6 +86,7 @@ static void test_tcp(struct fixture *f)
 	pass(f, 1500); /* the keeper is there, too */
 	CHECK_INT(a.lost, 0);
 	guest_leave(&a, true);
+end:
 	guest_stop(&f->loop, b);
 	close(fd);
 	f->config.redis.url = f->server.url;
