@@ -42,6 +42,10 @@
 	MANY("turnstile_wait_seconds", "histogram",                                                \
 	     "How long user messages waited, the pause between turns included.", put_wait)         \
 	MANY("turnstile_hold_seconds", "histogram", "How long turns were held.", put_hold)         \
+	MANY("turnstile_ttfb_seconds", "histogram",                                                \
+	     "User messages that the upstream answered: from the client's last byte to the answer's first.", put_ttfb) \
+	MANY("turnstile_upstream_ttfb_seconds", "histogram",                                       \
+	     "The upstream's part of that: from when it was asked to the answer's first byte.", put_upstream_ttfb)        \
 	MANY("turnstile_handoff_seconds", "histogram",                                             \
 	     "From giving a turn back to knowing that the next has it.", put_hand_offs)            \
 	ONE("turnstile_active_renewals", "gauge", "Turns that are kept alive.",                    \
@@ -232,6 +236,16 @@ static void put_wait(struct buf *to, const char *name, const struct metrics_sour
 static void put_hold(struct buf *to, const char *name, const struct metrics_source *s)
 {
 	put_histogram(to, name, &proxy_counters(s->proxy)->hold);
+}
+
+static void put_ttfb(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, &proxy_counters(s->proxy)->ttfb);
+}
+
+static void put_upstream_ttfb(struct buf *to, const char *name, const struct metrics_source *s)
+{
+	put_histogram(to, name, &proxy_counters(s->proxy)->upstream_ttfb);
 }
 
 static void put_hand_offs(struct buf *to, const char *name, const struct metrics_source *s)

@@ -60,6 +60,28 @@ void access_log_shadow(void *arg, const struct shadow_report *report)
 							 .observed = true });
 }
 
+/* From the client's last byte to the answer's first one; -1: there was none. */
+static int64_t ttfb_ms(const struct exchange *x)
+{
+	if (!x->answered_ms)
+		return -1;
+	return x->received_ms ? MAX(x->answered_ms - x->received_ms, 0) : 0;
+}
+
+/* The upstream's part of that: also of an answer that it owed, so that it became an error of ours. */
+static int64_t upstream_ms(const struct exchange *x)
+{
+	return x->answered_ms && x->sent_ms ? x->answered_ms - x->sent_ms : -1;
+}
+
+static void count_first_byte(const struct exchange *x)
+{
+	if (!x->upstream_status || !x->answered_ms)
+		return;
+	histogram_add(&x->proxy->counters.ttfb, ttfb_ms(x) * 1000);
+	histogram_add(&x->proxy->counters.upstream_ttfb, upstream_ms(x) * 1000);
+}
+
 static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 {
 	struct proxy_counters *c = &x->proxy->counters;
@@ -72,6 +94,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 	if (!gated)
 		return;
 	histogram_add(&c->wait, wait_ms * 1000);
+	count_first_byte(x);
 	if (x->turn_used)
 		histogram_add(&c->hold, x->hold_ms * 1000);
 	remember(x, wait_ms);
@@ -107,6 +130,11 @@ static const char *text_or_none(const char *s)
 	return s[0] ? s : NULL;
 }
 
+static struct log_field known(const char *key, int64_t n)
+{
+	return n >= 0 ? LOG_INT(key, n) : LOG_STR(key, NULL);
+}
+
 /* Of one that had a place in the line. */
 static struct log_field rank(const struct queue_place *p)
 {
@@ -133,9 +161,11 @@ void access_log_exchange(const struct exchange *x)
 	       LOG_STR("share", text_or_none(p->standing.share)),
 	       LOG_STR("mark", text_or_none(p->standing.mark)),
 	       LOG_STR("ticket", gated ? p->ticket.id : NULL), LOG_INT("position", p->position),
-	       rank(p), LOG_INT("wait_ms", wait), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
+	       rank(p), LOG_INT("wait_ms", wait), known("upstream_ms", upstream_ms(x)),
+	       known("ttfb_ms", ttfb_ms(x)), LOG_INT("hold_ms", MAX(x->hold_ms, 0)),
 	       LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
-	       LOG_INT("bytes_out", x->bytes_out), LOG_STR("error", x->error), extra.fields[0],
-	       extra.fields[1], extra.fields[2], extra.fields[3]);
+	       LOG_INT("bytes_out", x->bytes_out), LOG_STR("upstream_request_id", x->upstream_id),
+	       LOG_STR("error", x->error), extra.fields[0], extra.fields[1], extra.fields[2],
+	       extra.fields[3]);
 	count_end(x, gated, wait);
 }

@@ -39,6 +39,7 @@
 enum {
 	RATE_WINDOW_MS = 10 * 1000, /* over which listen.min_rate_bytes_s counts, at most */
 	DAWDLE_MS = 1000,           /* nobody is slow before this */
+	UPSTREAM_ID_MAX = 128,      /* longer ones are cut in the log */
 };
 
 static const struct {
@@ -284,6 +285,7 @@ static void exchange_free(struct exchange *x)
 	free(x->method);
 	free(x->path);
 	free(x->error);
+	free(x->upstream_id);
 	free(x->held_refusal);
 	buf_clear(&x->limit_body);
 	free(x);
@@ -444,6 +446,19 @@ static bool must_abort(const struct exchange *x)
 	       x->proxy->config->queue.on_lock_lost == ON_LOCK_LOST_ABORT;
 }
 
+/* Its name for the request: the API's, or what many relays call theirs. */
+static void note_answer(struct exchange *x)
+{
+	const struct headers *h = transfer_fields(x->transfer);
+	struct span id = headers_get(h, SPAN("request-id"));
+
+	if (!id.len)
+		id = headers_get(h, SPAN("x-request-id"));
+	if (id.len)
+		x->upstream_id = xstrndup(id.ptr, MIN(id.len, UPSTREAM_ID_MAX));
+	x->answered_ms = clock_ms();
+}
+
 static void advance_forwarding(struct exchange *x)
 {
 	if (must_abort(x)) {
@@ -461,6 +476,7 @@ static void advance_forwarding(struct exchange *x)
 	}
 	if (!forwarding_is_answered(x))
 		return;
+	note_answer(x);
 	limited_headers(x);
 	move(x, X_STREAMING);
 	/* the body of a refusal says whether it is a limit */

@@ -147,9 +147,13 @@ struct exchange {
 	char client_address[CLIENT_ADDRESS_MAX]; /* the peer's, or what trusted proxies say */
 	int upstream_status;                     /* 0: it didn't answer */
 	int64_t started_ms, moved_ms; /* moved: the last time a byte came in or went out */
-	int64_t wait_ms;              /* from joining to the upstream; -1 while that isn't over */
-	int64_t hold_ms;              /* -1 while no turn was given back */
-	bool turn_used;               /* it counts: for the delay, and in metrics */
+	int64_t received_ms;          /* the last byte of its request; 0: that isn't here */
+	int64_t sent_ms;     /* when the upstream was asked, for the first time; 0: it wasn't */
+	int64_t answered_ms; /* the first byte of an answer, pings apart; 0: there was none */
+	char *upstream_id;   /* what the upstream calls it, or NULL */
+	int64_t wait_ms;     /* from joining to the upstream; -1 while that isn't over */
+	int64_t hold_ms;     /* -1 while no turn was given back */
+	bool turn_used;      /* it counts: for the delay, and in metrics */
 	int64_t would_position, would_wait_ms; /* where observed; -1: not, or not known */
 	int64_t bytes_in, bytes_out;
 	int64_t rate_since_ms, rate_bytes; /* where the watchdog's look at the rate began */

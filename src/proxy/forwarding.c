@@ -112,7 +112,7 @@ static void start(struct exchange *x)
 
 void forwarding_begin(struct exchange *x)
 {
-	x->asked_ms = clock_ms();
+	x->asked_ms = x->sent_ms = clock_ms();
 	if (x->place.joined_ms)
 		x->wait_ms = x->asked_ms - x->place.joined_ms;
 	start(x);

@@ -199,6 +199,7 @@ static void on_received(void *arg)
 	struct exchange *x = arg;
 
 	x->client = CLIENT_WAITING;
+	x->received_ms = clock_ms();
 	if (x->body_streamed)
 		transfer_resume(x->transfer);
 	exchange_poke(x);

@@ -256,6 +256,7 @@ int proxy_new(struct loop *loop, const struct config *config, int64_t max_connec
 	p->queue = queue;
 	p->check_idle.run = check_idle;
 	p->counters.wait.scale = p->counters.hold.scale = &histogram_waits;
+	p->counters.ttfb.scale = p->counters.upstream_ttfb.scale = &histogram_waits;
 	p->tally = tally_new(config->admin.metrics_accounts);
 	p->quotas = quotas_new();
 	p->history = history_new();

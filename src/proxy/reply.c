@@ -408,6 +408,7 @@ void reply_finish(struct exchange *x)
 		CLEANUP(own_reply_clear) struct own_reply r = { 0 };
 
 		own_reply_make(x, &r);
+		x->answered_ms = clock_ms();
 		if (x->told == TOLD_NOTHING)
 			respond_error(x, &r);
 		else

@@ -35,6 +35,10 @@ struct proxy_counters {
 	int64_t displaced;       /* bodies that came too slowly, when others needed the room */
 	struct histogram wait;   /* gated requests, from joining to the end of it */
 	struct histogram hold;   /* turns, from their start to the give-back */
+
+	/* Gated requests that the upstream answered: until the answer's first byte, from the client's last
+	 * one, and from when the upstream was asked. */
+	struct histogram ttfb, upstream_ttfb;
 };
 
 /* Now. */
