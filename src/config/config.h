@@ -141,6 +141,7 @@ struct config {
 		char *key_prefix;
 		char *instance; /* letters, digits, "._-"; where not set: the host name */
 		int64_t command_timeout_ms;
+		int64_t outage_ms;
 		int64_t max_accounts; /* that are remembered there */
 		bool cluster;
 		char *ca_file, *cert_file, *key_file; /* for rediss://; empty: see options.c */

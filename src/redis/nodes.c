@@ -72,13 +72,33 @@ static void grace_over(void *arg)
 	node->all->terms.on_patience_over(node->all->terms.arg, node);
 }
 
+static void outage_over(void *arg)
+{
+	struct redis_node *node = arg;
+
+	node->all->terms.on_outage(node->all->terms.arg, node);
+}
+
+static void start_waiting(struct redis_node *node, int64_t patience_ms)
+{
+	timer_start(node->grace, patience_ms);
+	timer_start(node->outage, MAX(node->all->terms.config->redis.outage_ms, patience_ms));
+	node->patient = true;
+}
+
+static void stop_waiting(struct redis_node *node)
+{
+	timer_stop(node->grace);
+	timer_stop(node->outage);
+	node->patient = false;
+}
+
 static void link_up(void *arg)
 {
 	struct redis_node *node = arg;
 
-	timer_stop(node->grace);
+	stop_waiting(node);
 	node->answered_ms = 0;
-	node->patient = false;
 	ask_slots_in(node->all, 0);
 	node->all->terms.on_up(node->all->terms.arg, node);
 }
@@ -92,8 +112,7 @@ static void link_down(void *arg)
 
 	if (node->answered_ms && now - node->answered_ms < 2 * patience_ms)
 		patience_ms -= now - node->answered_ms;
-	timer_start(node->grace, patience_ms);
-	node->patient = true;
+	start_waiting(node, patience_ms);
 	ask_slots_in(n, SLOTS_SOON_MS);
 	n->terms.on_down(n->terms.arg, node);
 }
@@ -126,8 +145,7 @@ static void open_link(struct redis_node *node)
 						.on_down = link_down,
 						.arg = node,
 					});
-	node->patient = true;
-	timer_start(node->grace, t->config->redis.command_timeout_ms);
+	start_waiting(node, t->config->redis.command_timeout_ms);
 }
 
 static struct redis_node *new_node(struct redis_nodes *n)
@@ -138,6 +156,7 @@ static struct redis_node *new_node(struct redis_nodes *n)
 	node->all = n;
 	node->address = *t->address;
 	node->grace = timer_new(t->loop, grace_over, node);
+	node->outage = timer_new(t->loop, outage_over, node);
 	n->node[n->count++] = node;
 	node->companion = t->on_node(t->arg, node);
 	return node;
@@ -323,7 +342,7 @@ static void forget_nodes(struct job *job)
 			ask_slots_in(n, SLOTS_SOON_MS);
 			continue;
 		}
-		timer_stop(node->grace);
+		stop_waiting(node);
 		redis_link_free(steal(&node->link));
 	}
 }
@@ -386,6 +405,7 @@ void redis_nodes_close(struct redis_nodes *n)
 	job_cancel(&n->forget_job);
 	for (size_t i = 0; i < n->count; i++) {
 		timer_clear(&n->node[i]->grace);
+		timer_clear(&n->node[i]->outage);
 		n->terms.on_node_gone(n->terms.arg, n->node[i]);
 		redis_link_free(steal(&n->node[i]->link));
 		if (i > 0)

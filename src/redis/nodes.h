@@ -24,13 +24,13 @@ struct redis_nodes;
 struct redis_node {
 	struct redis_nodes *all;
 	struct redis_address address;
-	struct redis_link *link; /* NULL: forgotten, to be used for another one */
-	void *companion;         /* what on_node returned */
-	struct timer *grace;     /* patience while the link is down */
-	int64_t answered_ms;     /* redis_node_doubt()'s; 0: not in doubt */
-	unsigned slots;          /* how many are here, in a cluster */
-	bool patient;            /* the link isn't up, but may be soon: who enters waits for it */
-	char error[24];          /* the first word of the error that enters get, "" if none */
+	struct redis_link *link;      /* NULL: forgotten, to be used for another one */
+	void *companion;              /* what on_node returned */
+	struct timer *grace, *outage; /* while the link is down: patience with it, in two steps */
+	int64_t answered_ms;          /* redis_node_doubt()'s; 0: not in doubt */
+	unsigned slots;               /* how many are here, in a cluster */
+	bool patient;   /* the link isn't up, but may be soon: who enters waits for it */
+	char error[24]; /* the first word of the error that enters get, "" if none */
 };
 
 struct redis_nodes_terms {
@@ -55,7 +55,9 @@ struct redis_nodes_terms {
 	/* From the loop, never from within a call. */
 	void (*on_up)(void *arg, struct redis_node *node);
 	void (*on_down)(void *arg, struct redis_node *node);
+	/* It has been down for command_timeout_ms, and for redis.outage_ms: */
 	void (*on_patience_over)(void *arg, struct redis_node *node);
+	void (*on_outage)(void *arg, struct redis_node *node);
 	void (*on_moved)(void *arg); /* slots are at other nodes now */
 	void *arg;
 };

@@ -256,7 +256,7 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; 
 }
 
 @test "a node dies: its accounts get what on_backend_error says, others go on" {
-	start_two
+	start_two -o redis.outage_ms=0
 	local dead=${NODES[0]} lives=${NODES[1]} lost kept name # dead: the one that redis.url names
 	key_on "$dead"
 	lost=$KEY

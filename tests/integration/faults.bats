@@ -36,7 +36,7 @@ start_three() {
 	ALONE=$URL
 	for policy in reject forward local; do
 		start_turnstile -o "redis.instance=$policy" -o "redis.key_prefix=$policy" \
-			-o "redis.command_timeout_ms=$TIMEOUT_MS" -o "queue.on_backend_error=$policy" "$@"
+			-o "redis.command_timeout_ms=$TIMEOUT_MS" -o redis.outage_ms=0 -o "queue.on_backend_error=$policy" "$@"
 		URL_OF[$policy]=$URL LOG_OF[$policy]=$LOG
 	done
 }
@@ -205,6 +205,28 @@ waiters_learn() {
 	streams_go_on
 	start_redis "$port"
 	recovers
+}
+
+@test "Redis goes down and comes back empty: who is in line waits on and keeps its place, newcomers don't" {
+	local port=$REDIS_PORT n
+	start_turnstile -o "redis.command_timeout_ms=$TIMEOUT_MS"
+	turn held k1
+	for n in 1 2 3 4 5; do
+		ask_later "w$n" k1
+		in_line "w$n" k1 "$n"
+	done
+	stop_redis
+	equal "$(status_of k1)" 503
+	equal "$(status_of k2)" 503
+	rest 4000 # more than a waiter's lease
+	start_redis "$port"
+	wait_for "[[ \$(redis zcard user_msg_queue_wait:$(key_account k1)) == 5 ]]"
+	hang_up held
+	await w1 w2 w3 w4 w5
+	for n in 1 2 3 4 5; do
+		equal "$(outcome "w$n")" "200 0"
+	done
+	equal "$(relay_stats '.accounts.k1 | [(.order | join(" ")), .max_overlap]')" '["held w1 w2 w3 w4 w5",1]'
 }
 
 @test "Redis freezes" {

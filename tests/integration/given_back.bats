@@ -281,7 +281,8 @@ raw_request() {
 
 @test "Redis goes and comes back" {
 	[[ $BACKEND == redis ]] || skip "there is no Redis"
-	start_all -o "redis.command_timeout_ms=$(scaled 500 3000)" -o "queue.lock_ttl_ms=$(scaled 2000 5000)"
+	start_all -o "redis.command_timeout_ms=$(scaled 500 3000)" -o redis.outage_ms=0 \
+		-o "queue.lock_ttl_ms=$(scaled 2000 5000)"
 	turn a k1
 	ask_later b k1
 	in_line b k1 1

@@ -176,8 +176,8 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	log_wait '.msg | test("redis is reachable")'
 }
 
-@test "Redis hangs: waiters and newcomers are told within the command timeout" {
-	start_turnstile -o "redis.command_timeout_ms=$(scaled 500 3000)"
+@test "Redis hangs, and nobody is to wait for it: waiters and newcomers are told within the command timeout" {
+	start_turnstile -o "redis.command_timeout_ms=$(scaled 500 3000)" -o redis.outage_ms=0
 	turn a k1
 	ask_later b k1
 	in_line b k1 1

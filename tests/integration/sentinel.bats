@@ -86,6 +86,50 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 }
 
 # bats test_tags=waits
+# Give-backs of the moments before it is noticed go to the old master; the new one has copies of what has ended. The
+# leases are the default's, two minutes.
+@test "a planned failover: turns that end meanwhile leave no account standing still" {
+	start_sentinels
+	start_turnstile
+	local n
+	for n in 1 2 3 4 5 6; do
+		turn "h$n" "k$n"
+		ask_later "w$n" "k$n"
+		sent "w$n"
+		wait_for "[[ \$(at two exists $(lock_key "k$n")) == 1 ]]"
+	done
+	at s1 sentinel failover main
+	wait_for "at two role | grep -q master" 30
+	for n in 1 2 3 4 5 6; do
+		hang_up "h$n"
+	done
+	await w1 w2 w3 w4 w5 w6
+	for n in 1 2 3 4 5 6; do
+		equal "$(outcome "w$n")" "200 0"
+		(($(exchanges "select(.account == \"$(key_account "k$n")\" and .outcome == \"answered\") | .wait_ms") < $(scaled 20000)))
+		wait_for "[[ \$(at two exists $(lock_key "k$n")) == 0 ]]"
+	done
+}
+
+@test "the master crashes: nobody in line is refused, and the order stays" {
+	start_sentinels
+	start_turnstile
+	local n
+	turn held k1
+	for n in 1 2 3 4 5 6; do
+		ask_later "w$n" k1
+		sent "w$n"
+		wait_for "[[ \$(at one zcard user_msg_queue_wait:$(key_account k1)) == $n ]]"
+	done
+	kill -9 "${NODE_PID[one]}"
+	ended "${NODE_PID[one]}"
+	wait_for "at two role | grep -q master" 30
+	wait_for "[[ \$(at two zcard user_msg_queue_wait:$(key_account k1)) == 6 ]]" 30
+	hang_up held
+	await w1 w2 w3 w4 w5 w6
+	equal "$(relay_stats '.accounts.k1 | [(.order | join(" ")), .max_overlap]')" '["held w1 w2 w3 w4 w5 w6",1]'
+}
+
 @test "a master that no sentinel knows is said to be so" {
 	start_sentinels
 	REDIS_URL=${REDIS_URL%main}other

@@ -118,6 +118,58 @@ static void test_free_turn_is_taken_again(struct fixture *f)
 	CHECK_INT(lost(f->b[0]), before + 1); /* somebody may have had one beside it */
 }
 
+/*
+ * A server has taken over whose copy is older than a give-back: the turn is there again, for all of its
+ * lease. The first new link gives it back, and so does the sweep.
+ */
+static void copy_is_given_back(struct fixture *f, bool new_link)
+{
+	struct guest a = { 0 }, b = { 0 };
+	char id[LOCK_TICKET_MAX];
+	int64_t start;
+
+	a.t.terms = b.t.terms = (struct lock_terms){ 0, 120000, 600000, 10 };
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	memcpy(id, a.t.id, sizeof id);
+	guest_leave(&a, true);
+	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a"));
+	redis_ask(&f->server, "SET t_lock:a %s PX 120000", id);
+	redis_ask(&f->server, "HSET t_line:a first %s", id);
+	redis_ask(&f->server, "ZADD t_seats:a 99999999999999 %s", id);
+	redis_ask(&f->server, "ZADD t_wait:a 7 %s1", id);
+	redis_ask(&f->server, "ZADD t_alive:a 99999999999999 %s1", id);
+	start = clock_ms();
+	if (new_link) {
+		redis_ask(&f->server, "CLIENT KILL TYPE normal SKIPME yes");
+		UNTIL(f, !is_up(f->b[0]) && !is_up(f->b[1]));
+		UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
+	}
+	guest_enter(&b, f->b[1], "a");
+	UNTIL(f, b.granted);
+	CHECK(clock_ms() - start < 2500 + LATE_MS);
+	guest_leave(&b, true);
+}
+
+static void test_copies_and_a_new_link(struct fixture *f)
+{
+	copy_is_given_back(f, true);
+}
+
+static void test_copies_and_the_sweep(struct fixture *f)
+{
+	struct guest a = { 0 };
+
+	f->config.queue.cleanup_interval_ms = 1000; /* from the next one on */
+	guest_stop(&f->loop, f->b[0]);
+	f->b[0] = new_backend(f);
+	UNTIL(f, is_up(f->b[0]));
+	guest_enter(&a, f->b[0], "a"); /* the account is listed */
+	UNTIL(f, a.granted);
+	guest_leave(&a, true);
+	copy_is_given_back(f, false);
+}
+
 int main(void)
 {
 	static const struct redis_case cases[] = {
@@ -126,6 +178,8 @@ int main(void)
 		{ "waiters find losses", test_waiters_find_losses },
 		{ "flushed turn is counted", test_flushed_turn_is_counted },
 		{ "free turn is taken again", test_free_turn_is_taken_again },
+		{ "copies and a new link", test_copies_and_a_new_link },
+		{ "copies and the sweep", test_copies_and_the_sweep },
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -128,6 +128,7 @@ static void open_bench(struct bench *b, bool cluster)
 		.on_up = is_up,
 		.on_down = is_down,
 		.on_patience_over = is_down,
+		.on_outage = is_down,
 		.on_moved = has_moved,
 		.arg = b,
 	};

@@ -6,9 +6,10 @@
  *      sub link     messages: grants for us        ├──> tickets.c ──> tickets
  *      sweep        over the nodes: what crashes left ┘
  *
- * A node going down: enters without an answer fail; waiters have command_timeout_ms, from the last
- * sign of life, for it to come back. Then every waiter is touched: who has the turn learns so, who
- * has lost its place enters again. What couldn't be given back is tried again then, too, until
+ * A node going down: enters without an answer fail, as do those that come while it is down, from
+ * command_timeout_ms after its last sign of life on. Waiters have redis.outage_ms for it to come back.
+ * Then every waiter is touched: who has the turn learns so, who has lost its place enters again, with
+ * the rank that it had. What couldn't be given back is tried again then, too, until
  * its lease has run out in Redis anyway. In a cluster all that is about the accounts that live on
  * that node.
  *
@@ -107,6 +108,13 @@ static void patience_over(void *arg, struct redis_node *node)
 	struct redis *r = arg;
 
 	redis_tickets_lose_patience(&r->tickets, node);
+}
+
+static void outage(void *arg, struct redis_node *node)
+{
+	struct redis *r = arg;
+
+	redis_tickets_give_up(&r->tickets, node);
 }
 
 /* What was at a node that is down may be at one that has been up all the time. */
@@ -360,6 +368,7 @@ static void open_nodes(struct redis *r)
 		.on_up = node_up,
 		.on_down = node_down,
 		.on_patience_over = patience_over,
+		.on_outage = outage,
 		.on_moved = slots_moved,
 		.arg = r,
 	};

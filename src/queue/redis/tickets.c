@@ -375,12 +375,16 @@ void redis_tickets_link_up(struct redis_tickets *r, struct redis_node *node)
 void redis_tickets_lose_patience(struct redis_tickets *r, struct redis_node *node)
 {
 	for (struct redis_ticket *p = r->by_id; p; p = p->hh.next) {
-		if (p->node != node)
-			continue;
-		if (p->state == TURN_WAITING || p->state == TURN_CONFIRMING)
-			ticket_fail(p, TURN_UNSURE);
-		else if (p->state == TURN_ENTERING)
+		if (p->node == node && p->state == TURN_ENTERING)
 			ticket_fail(p, TURN_NONE);
+	}
+}
+
+void redis_tickets_give_up(struct redis_tickets *r, struct redis_node *node)
+{
+	for (struct redis_ticket *p = r->by_id; p; p = p->hh.next) {
+		if (p->node == node && (p->state == TURN_WAITING || p->state == TURN_CONFIRMING))
+			ticket_fail(p, TURN_UNSURE);
 	}
 }
 

@@ -77,8 +77,11 @@ void redis_tickets_answer(struct redis_tickets *r, const struct script_answer *a
  */
 void redis_tickets_link_up(struct redis_tickets *r, struct redis_node *node);
 
-/* It has been down for too long: its waiters fail, and until it is up, whoever enters. */
+/* It has been down for command_timeout_ms: until it is up, whoever enters fails. */
 void redis_tickets_lose_patience(struct redis_tickets *r, struct redis_node *node);
+
+/* It has been down for redis.outage_ms: so do those who wait. */
+void redis_tickets_give_up(struct redis_tickets *r, struct redis_node *node);
 
 /* Slots are at other nodes now: so is what is kept of their places and turns. Retries calls. */
 void redis_tickets_moved(struct redis_tickets *r);
