@@ -183,6 +183,29 @@ static void add_quota(const struct quotas *quotas, const char *account, cJSON *d
 		json_add(answers, names[i], q.answers[i]);
 }
 
+static bool has_held_family(const struct lock_view *v)
+{
+	for (size_t i = 0; i < LIMIT_FAMILIES; i++) {
+		if (v->family_holds[i].kind)
+			return true;
+	}
+	return false;
+}
+
+static void add_held_families(const struct lock_view *v, cJSON *document)
+{
+	cJSON *list = cJSON_AddArrayToObject(document, "heldFamilies");
+
+	for (size_t i = 0; i < LIMIT_FAMILIES; i++) {
+		cJSON *object = v->family_holds[i].kind ? hold_json(&v->family_holds[i]) : NULL;
+
+		if (!object)
+			continue;
+		cJSON_AddStringToObject(object, "family", limit_family_names[i]);
+		cJSON_AddItemToArray(list, object);
+	}
+}
+
 cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas)
 {
 	const struct lock_holder *lock = lock_view_first(v);
@@ -199,6 +222,7 @@ cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas)
 	cJSON_AddBoolToObject(document, "paused", v->paused_at_ms != 0);
 	json_add_time(document, "pausedAt", v->paused_at_ms);
 	cJSON_AddItemToObject(document, "held", hold_json(&v->hold));
+	add_held_families(v, document);
 	add_quota(quotas, v->account, document);
 	json_add_known(document, "turns", v->turns, v->turns);
 	json_add(document, "kept", v->kept);
@@ -264,7 +288,7 @@ cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas)
 bool account_is_of_interest(const struct lock_view *v)
 {
 	return v->holder_count || v->waiting || v->paused_at_ms || v->hold.kind ||
-	       clock_wall_ms() - v->last_at_ms <= LOCK_LATELY_MS;
+	       has_held_family(v) || clock_wall_ms() - v->last_at_ms <= LOCK_LATELY_MS;
 }
 
 /* --- states ----------------------------------------------------------------------------------- */
@@ -303,7 +327,8 @@ enum account_state account_state(const struct lock_view *v, bool stalled, const 
 		*ret_why = "the lock has no lease: nothing ends it by itself";
 	else if (v->waiting && stalled)
 		*ret_why = "the holder's response hasn't moved for listen.stall_timeout_ms";
-	else if (v->waiting && free_turn && v->oldest_wait_ms > UNTAKEN_MS && !v->hold.kind)
+	else if (v->waiting && free_turn && v->oldest_wait_ms > UNTAKEN_MS && !v->hold.kind &&
+		 !has_held_family(v))
 		*ret_why = "the turn is free, but the first in line doesn't take it";
 	if (*ret_why)
 		return ACCOUNT_STUCK;

@@ -329,6 +329,7 @@ static void set_standing(const struct request_verdict *v, struct lock_standing *
 			       sizeof v->keep_key <= sizeof ret->keep_key,
 		       "what a verdict says fits");
 	*ret = (struct lock_standing){ .weight = v->weight, .yields = v->yields };
+	ret->families = v->families;
 	strcpy(ret->share, v->share);
 	snprintf(ret->mark, sizeof ret->mark, "%s", v->mark);
 	strcpy(ret->session, v->session);

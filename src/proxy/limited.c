@@ -129,13 +129,20 @@ void limited_body(struct exchange *x, const char *data, size_t len)
 	buf_append(&x->limit_body, data, MIN(len, LIMIT_BODY - x->limit_body.len));
 }
 
+/* Those that a limit is about: by its name, else the one that was asked for; 0: of no known one. */
+static unsigned families_of(const struct exchange *x, const struct limit_verdict *v)
+{
+	if (v->kind != LIMIT_QUOTA || v->scope != LIMIT_OF_FAMILY)
+		return 0;
+	return limits_families(span_of(v->family[0] ? v->family : x->verdict.model));
+}
+
 static enum hold_kind kind_to_hold(const struct exchange *x, const struct limit_verdict *v)
 {
 	if (v->kind == LIMIT_THROTTLE && x->terms.on_limit & ON_LIMIT_THROTTLE)
 		return HOLD_THROTTLE;
-	if (v->kind == LIMIT_QUOTA && v->scope == LIMIT_OF_ACCOUNT &&
-	    x->terms.on_limit & ON_LIMIT_QUOTA)
-		return HOLD_QUOTA;
+	if (v->kind == LIMIT_QUOTA && x->terms.on_limit & ON_LIMIT_QUOTA)
+		return v->scope == LIMIT_OF_ACCOUNT || families_of(x, v) ? HOLD_QUOTA : HOLD_NONE;
 	return HOLD_NONE;
 }
 
@@ -146,7 +153,10 @@ static void hold(struct exchange *x, enum hold_kind kind, const struct limit_ver
 	int64_t for_ms = v->until_ms ? MAX(v->until_ms - clock_wall_ms(), 1) : 0;
 
 	limited_write(status_of(x), fields, buf_span(&x->limit_body), &refusal);
-	queue_hold(&x->place, &(struct lock_limit){ kind, for_ms, buf_str(&refusal) });
+	queue_hold(&x->place, &(struct lock_limit){ .kind = kind,
+						    .families = families_of(x, v),
+						    .for_ms = for_ms,
+						    .refusal = buf_str(&refusal) });
 	alert(ALERT_HELD, x->verdict.account, for_ms);
 }
 
@@ -206,13 +216,17 @@ static void act(struct exchange *x, const struct limit_verdict *v, int64_t again
 	x->proxy->counters.retries[v->kind] += again_ms > 0;
 	if (v->kind == LIMIT_NONE)
 		return;
-	log_warn(kind ? "the upstream limits the account: nobody of it is sent for a while"
-		      : "the upstream refused for a limit",
-		 LOG_STR("account", x->verdict.account), LOG_STR("kind", limit_kind_names[v->kind]),
-		 LOG_STR("why", v->why), LOG_INT("status", status_of(x)),
-		 LOG_INT("for_ms", v->until_ms ? v->until_ms - clock_wall_ms() : 0),
-		 LOG_BOOL("held", kind != HOLD_NONE), LOG_STR("request_id", x->id),
-		 again_ms ? LOG_INT("again_in_ms", again_ms) : (struct log_field){ 0 });
+	log_warn(
+		!kind ? "the upstream refused for a limit"
+		: families_of(x, v)
+			? "the upstream limits a family of models: nobody is sent to it for a while"
+			: "the upstream limits the account: nobody of it is sent for a while",
+		LOG_STR("account", x->verdict.account), LOG_STR("kind", limit_kind_names[v->kind]),
+		LOG_STR("model", x->verdict.model), LOG_STR("why", v->why),
+		LOG_INT("status", status_of(x)),
+		LOG_INT("for_ms", v->until_ms ? v->until_ms - clock_wall_ms() : 0),
+		LOG_BOOL("held", kind != HOLD_NONE), LOG_STR("request_id", x->id),
+		again_ms ? LOG_INT("again_in_ms", again_ms) : (struct log_field){ 0 });
 	if (kind)
 		hold(x, kind, v, transfer_fields(x->transfer));
 }

@@ -20,8 +20,7 @@ void hold_refused(struct hold *h, enum hold_kind kind, int64_t for_ms, int64_t n
 		h->since_ms = now_ms;
 	h->kind = MAX(h->kind, kind);
 	h->until_ms = MAX(h->until_ms, now_ms + ms);
-	h->probe_ms =
-		h->kind == HOLD_QUOTA ? MIN(h->until_ms, now_ms + HOLD_PROBE_MS) : h->until_ms;
+	h->probe_ms = MIN(h->until_ms, now_ms + HOLD_PROBE_MS);
 	h->refusals++;
 }
 

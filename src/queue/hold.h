@@ -7,9 +7,9 @@
  *                          └──────────────refused──────────┘        longer, if nothing is said
  *
  * A throttle is a matter of seconds: held for as long as the upstream says, else for 2 s, doubling
- * to 30 s while its probes are refused. A quota is a window that is spent: held until its reset, but
- * asked once a minute, as windows are reset early or paid for. What is said later may lengthen what
- * was said before, never shorten it. lua/prelude.lua does the same in Redis.
+ * to 30 s while its probes are refused. A quota is a window that is spent: held until its reset. Both
+ * are asked once a minute at least: windows are reset early or paid for, and what was said may be made
+ * up. What is said later may lengthen what was said before, never shorten it. lua/prelude.lua does the same in Redis.
  */
 #pragma once
 

@@ -12,6 +12,7 @@
  * Rules that hold for every backend, and that tests/unit/test_lock.c checks on each:
  *  - at most terms.turns tickets of an account are between GRANTED and give_back (or LOST);
  *  - whoever has the lowest rank is granted first; a rank is fixed when its ticket joins;
+ *  - whoever may not go, as a limit concerns it (lock_ops.hold), is passed by those behind it;
  *  - a ticket whose place was kept (LOCK_KEEP) has the rank that it had;
  *  - no event comes before lock_enter() has returned, and none after lock_give_back() was called;
  *  - whatever was entered must be given back once, also after LOST and FAILED.
@@ -28,6 +29,7 @@
 #include "config/config.h"
 #include "queue/hold.h"
 #include "queue/order.h"
+#include "request/limits.h"
 
 enum {
 	LOCK_TICKET_MAX = 128,  /* "<instance>.<boot>:<uuid>" with its NUL */
@@ -75,6 +77,8 @@ struct lock_limit {
 	int64_t for_ms;      /* 0: it doesn't say how long */
 	const char *refusal; /* the answer for those who can't wait so long: any text, without keys,
 			      * up to LOCK_REFUSAL_MAX bytes with its NUL, longer ones are left out */
+	unsigned
+		families; /* 0: of all requests; else of those for such models, see limits_families() */
 };
 
 struct lock_ticket;
@@ -101,7 +105,8 @@ struct lock_standing {
 	char share[LOCK_SHARE_MAX]; /* "": as "-", the share of those of whom nothing is known */
 	double weight;              /* of that share; 0: 1 */
 	bool yields;                /* lets others go first, see order.h */
-	char mark[LOCK_MARK_MAX];   /* for operators: what kind of request it is; may be empty */
+	unsigned families; /* of models that it is for, a bit each: limits of theirs concern it */
+	char mark[LOCK_MARK_MAX]; /* for operators: what kind of request it is; may be empty */
 	char session[LOCK_SESSION_MAX];   /* hashed; may be empty */
 	char keep_key[LOCK_KEEP_KEY_MAX]; /* whoever enters with it gets the place kept; "": none */
 };
@@ -178,15 +183,16 @@ struct lock_ops {
 
 	/*
 	 * The account's upstream has refused a request that had a turn, for a limit: nobody gets
-	 * one meanwhile (hold.h), in no process. Call it before that turn is given back.
+	 * one meanwhile (hold.h), in no process; of a limit of families of models, nobody whose
+	 * request is for one of them. Call it before that turn is given back.
 	 */
 	void (*hold)(struct lock_backend *b, const char *account, const struct lock_limit *limit);
 
 	/*
-	 * Ends that, as a turn with `probe` was answered: the line goes on, its next turns apart by
-	 * their delay, however many the account may have at once.
+	 * Ends that, as a turn with `probe` was answered, whose request was for `families`: the line
+	 * goes on, its next turns apart by their delay, however many the account may have at once.
 	 */
-	void (*release)(struct lock_backend *b, const char *account);
+	void (*release)(struct lock_backend *b, const char *account, unsigned families);
 
 	/*
 	 * How many are before a ticket that waits, as far as this process knows without asking: what
@@ -284,9 +290,9 @@ static inline void lock_hold(struct lock_backend *b, const char *account,
 	b->ops->hold(b, account, limit);
 }
 
-static inline void lock_release(struct lock_backend *b, const char *account)
+static inline void lock_release(struct lock_backend *b, const char *account, unsigned families)
 {
-	b->ops->release(b, account);
+	b->ops->release(b, account, families);
 }
 
 static inline int64_t lock_position(struct lock_backend *b, const struct lock_ticket *t)

@@ -85,7 +85,7 @@ struct lock_view {
 		int64_t left_ms;     /* until its end; less than 0: over, and a probe is due */
 		int64_t probe_ms;    /* until the next probe, likewise */
 		int64_t refusals;    /* in a row */
-	} hold;
+	} hold, family_holds[LIMIT_FAMILIES]; /* of requests for such models, see limits.h */
 	int64_t waiting;
 	int64_t kept;                /* places that are kept */
 	int64_t oldest_wait_ms;      /* of the first waiter; 0: nobody waits, -1: not known */

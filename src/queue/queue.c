@@ -282,7 +282,7 @@ void queue_release(struct queue_place *p)
 {
 	if (!p->backend || !p->probe)
 		return;
-	lock_release(p->backend, p->ticket.account);
+	lock_release(p->backend, p->ticket.account, p->standing.families);
 	alert(ALERT_FREED, p->ticket.account, 0);
 }
 

@@ -28,6 +28,23 @@ const char *const limit_status_names[] = {
 	[LIMIT_REJECTED] = "rejected",
 };
 
+const char *const limit_family_names[LIMIT_FAMILIES] = { "opus", "sonnet", "haiku", "fable" };
+
+unsigned limits_families(struct span model)
+{
+	unsigned families = 0;
+
+	for (size_t i = 0; i < LIMIT_FAMILIES; i++) {
+		struct span name = span_of(limit_family_names[i]);
+
+		for (size_t at = 0; at + name.len <= model.len; at++) {
+			if (span_ieq((struct span){ model.ptr + at, name.len }, name))
+				families |= 1u << i;
+		}
+	}
+	return families;
+}
+
 /* --- the fields ------------------------------------------------------------------------------- */
 
 #define UNIFIED "anthropic-ratelimit-unified-"
@@ -498,13 +515,12 @@ static const struct rule *first_rule(const struct facts *f)
 /* "7d_opus", "seven_day_opus": "opus". What isn't known to be the name of models stays unnamed. */
 static void name_family(const struct facts *f, char ret[LIMIT_NAME])
 {
-	static const char *const families[] = { "opus", "sonnet", "haiku", "fable" };
 	const char *from = f->family ? f->family->name : f->reading.claim;
 	const char *behind = strrchr(from, '_');
 
-	for (size_t i = 0; behind && i < ARRAY_SIZE(families); i++) {
-		if (!strcasecmp(behind + 1, families[i]))
-			strcpy(ret, families[i]);
+	for (size_t i = 0; behind && i < LIMIT_FAMILIES; i++) {
+		if (!strcasecmp(behind + 1, limit_family_names[i]))
+			strcpy(ret, limit_family_names[i]);
 	}
 }
 

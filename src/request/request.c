@@ -10,6 +10,7 @@
 #include "request/decode.h"
 #include "request/json.h"
 #include "request/keys.h"
+#include "request/limits.h"
 #include "request/marks.h"
 #include "request/path.h"
 #include "request/patience.h"
@@ -184,6 +185,7 @@ void look_finish(struct look *look, const struct config *config, const struct he
 	if (!ret->gated)
 		return;
 	read_model(&facts, ret);
+	ret->families = limits_families(span_of(ret->model)) | facts.tool_families;
 	find_standing(config, &evidence, from, body, ret);
 	apply_marks(config,
 		    &(struct marks_evidence){ headers, &facts, ret->patience_ms,

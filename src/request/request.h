@@ -47,7 +47,8 @@ struct request_verdict {
 	size_t exempt;    /* which rule of the share's queue.exempt holds, from 1; 0: none */
 	bool yields;      /* a rule of the share's queue.yield holds */
 	bool stream;      /* the answer is to come as events */
-	char model[REQUEST_MODEL_MAX];  /* of visible ASCII; "": none, or not of that form */
+	char model[REQUEST_MODEL_MAX]; /* of visible ASCII; "": none, or not of that form */
+	unsigned families; /* of that model and those that its tools name, see limits_families() */
 	char session[KEPT_SESSION_MAX]; /* hashed; "": none */
 	char keep_key[KEPT_KEY_MAX];    /* as in kept.h; "" if it isn't gated */
 };

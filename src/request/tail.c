@@ -11,12 +11,13 @@
  *                 └── COLON <─ STRING <─ KEY <── ","
  *
  * Containers are a stack of bits (object or array). Where we are on the path that matters is one
- * number, as the path has no branches: `path` counts how many of the open containers, from the
- * outermost on, lie on it. When path == depth, the innermost one does, and its keys and values
+ * number, and whether it is the branch of the tools: `path` counts how many of the open containers,
+ * from the outermost on, lie on it. When path == depth, the innermost one does, and its keys and values
  * are of interest (value_begins, value_ended); else everything is skipped.
  */
 #include "request/tail.h"
 
+#include "request/limits.h"
 #include "request/number.h"
 #include "request/plain.h"
 #include "request/word.h"
@@ -41,11 +42,20 @@ enum state {
 	TOO_DEEP,
 };
 
-/* The containers on the path: values of `path`. */
-enum place { NOWHERE, ROOT, MESSAGES, MESSAGE, CONTENT, BLOCK };
+/* The containers on the path: values of `path`; then those of the branch. */
+enum place { NOWHERE, ROOT, MESSAGES, MESSAGE, CONTENT, BLOCK, TOOLS, TOOL };
 
 /* From KEY_KEPT on: KEY_KEPT + an enum tail_member. */
-enum key { KEY_OTHER, KEY_MESSAGES, KEY_ROLE, KEY_CONTENT, KEY_TYPE, KEY_TEXT, KEY_KEPT };
+enum key {
+	KEY_OTHER,
+	KEY_MESSAGES,
+	KEY_ROLE,
+	KEY_CONTENT,
+	KEY_TYPE,
+	KEY_TEXT,
+	KEY_TOOL_MODEL,
+	KEY_KEPT
+};
 
 static const struct {
 	enum place place;
@@ -63,6 +73,7 @@ static const struct {
 	{ MESSAGE, KEY_CONTENT, { "content", 7 } },
 	{ BLOCK, KEY_TYPE, { "type", 4 } },
 	{ BLOCK, KEY_TEXT, { "text", 4 } },
+	{ TOOL, KEY_TOOL_MODEL, { "model", 5 } },
 };
 
 /* Beyond this many bytes, a member that is kept says nothing that we ask for. */
@@ -77,12 +88,14 @@ static const size_t member_max[TAIL_MEMBERS] = {
 
 /* What a container must be to lie on the path, by the place it is in. */
 static const struct {
-	enum key key; /* KEY_OTHER: whatever the key, there is none */
+	enum place in;
+	int key; /* KEY_OTHER: whatever the key, there is none */
 	bool is_object;
 } steps[] = {
-	[NOWHERE] = { KEY_OTHER, true },  [ROOT] = { KEY_MESSAGES, false },
-	[MESSAGES] = { KEY_OTHER, true }, [MESSAGE] = { KEY_CONTENT, false },
-	[CONTENT] = { KEY_OTHER, true },
+	{ NOWHERE, KEY_OTHER, true },  { ROOT, KEY_MESSAGES, false },
+	{ MESSAGES, KEY_OTHER, true }, { MESSAGE, KEY_CONTENT, false },
+	{ CONTENT, KEY_OTHER, true },  { ROOT, KEY_KEPT + TAIL_TOOLS, false },
+	{ TOOLS, KEY_OTHER, true },
 };
 
 /* What "\x" stands for; 0: no such escape. */
@@ -109,6 +122,24 @@ static void text_add(struct tail *t, const char *data, size_t len)
 static bool is_reminder(const struct tail_text *text)
 {
 	return span_starts((struct span){ text->first, text->len }, SPAN("<system-reminder>"));
+}
+
+static enum place place_of(const struct tail *t)
+{
+	return (enum place)(t->in_tools && t->path > ROOT ? t->path - MESSAGES + TOOLS : t->path);
+}
+
+/* Whether a container that opens there is the next one on the path. */
+static bool leads_on(const struct tail *t, bool is_object)
+{
+	enum place in = place_of(t);
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (steps[i].in == in && steps[i].is_object == is_object &&
+		    (steps[i].key == KEY_OTHER || steps[i].key == t->key))
+			return true;
+	}
+	return false;
 }
 
 static bool on_path(const struct tail *t)
@@ -167,13 +198,15 @@ static void member_begins(struct tail *t)
 		t->keeping = 1 + t->key - KEY_KEPT;
 		t->members[t->keeping - 1].json.len = 0;
 		t->members[t->keeping - 1].too_long = false;
+		if (t->keeping - 1 == TAIL_TOOLS)
+			t->tool_families = 0;
 	}
 }
 
 /* A value on the path begins with `first`; what is known of an earlier one of its name is void. */
 static void value_begins(struct tail *t, char first)
 {
-	switch ((enum place)t->path) {
+	switch (place_of(t)) {
 	case ROOT:
 		member_begins(t);
 		break;
@@ -207,15 +240,30 @@ static void value_begins(struct tail *t, char first)
 			catch_text(t, first);
 		}
 		break;
+	case TOOL:
+		if (t->key == KEY_TOOL_MODEL && first == '"')
+			catch_string(t);
+		break;
+	case TOOLS:
 	case NOWHERE:
 		break;
 	}
 }
 
-/* The string value that was caught: a role or a type. */
+/* The end of a name is enough: what comes before the family there is a vendor's. */
+static unsigned families_of(const struct tail_word *w)
+{
+	return limits_families((struct span){ w->last, w->used });
+}
+
+/* The string value that was caught: a role, a type, or a tool's model. */
 static void value_caught(struct tail *t)
 {
-	if (t->path == BLOCK)
+	enum place in = place_of(t);
+
+	if (in == TOOL)
+		t->tool_families |= families_of(&t->word);
+	else if (in == BLOCK)
 		t->block_is_result = word_is_tool_result(&t->word);
 	else if (word_is(&t->word, SPAN("user")))
 		t->message.role = TAIL_ROLE_USER;
@@ -225,9 +273,11 @@ static void value_caught(struct tail *t)
 
 static void key_caught(struct tail *t)
 {
+	enum place in = place_of(t);
+
 	t->key = KEY_OTHER;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (keys[i].place != t->path || t->word.total < keys[i].word.len)
+		if (keys[i].place != in || t->word.total < keys[i].word.len)
 			continue;
 		if (word_is(&t->word, keys[i].word))
 			t->key = keys[i].key;
@@ -265,7 +315,7 @@ static void value_ended(struct tail *t)
 		return;
 	if (t->path == ROOT) {
 		t->keeping = 0;
-	} else if (t->path == MESSAGES && t->message.role != TAIL_ROLE_SYSTEM) {
+	} else if (place_of(t) == MESSAGES && t->message.role != TAIL_ROLE_SYSTEM) {
 		t->last = t->message;
 		t->found = true;
 	} else if (t->path == CONTENT) {
@@ -286,9 +336,10 @@ static void container_opens(struct tail *t, bool is_object)
 		t->levels_cap = t->levels_cap ? 2 * t->levels_cap : 16;
 		t->levels = xrealloc(t->levels, t->levels_cap);
 	}
-	if (on_path(t) && t->path < ARRAY_SIZE(steps) && steps[t->path].is_object == is_object &&
-	    (steps[t->path].key == KEY_OTHER || steps[t->path].key == (enum key)t->key))
+	if (on_path(t) && leads_on(t, is_object)) {
+		t->in_tools = t->path == ROOT ? t->key != KEY_MESSAGES : t->in_tools;
 		t->path++;
+	}
 	t->levels[t->depth / 8] &= (uint8_t)~bit;
 	t->levels[t->depth / 8] |= is_object ? bit : 0;
 	t->depth++;
@@ -559,6 +610,7 @@ void tail_finish(struct tail *t, struct tail_facts *ret)
 	if (ret->status != TAIL_OK)
 		return;
 	ret->messages = t->messages;
+	ret->tool_families = t->tool_families;
 	ret->only_system = t->messages && !t->found;
 	if (t->found)
 		ret->last = t->last;

@@ -7,6 +7,8 @@
  *      { "messages": [ { "role": …, "content": [ { "type": …, "text": … }, … ] }, … ], "model": … }
  *      1             2 3                       4 5                                     (kept, if short)
  *
+ * and which families of models the tools name: "tools": [ { "model": … }, … ].
+ *
  * The facts are those of the last element of the last "messages" whose role isn't "system", so
  * nothing has to be parsed again when the body has ended, however large that message is. Within
  * every object on the path the last duplicate of a key counts; keys and words are compared after
@@ -37,8 +39,8 @@
 enum {
 	TAIL_DEPTH_MAX = 1 << 20,      /* levels; a bit each */
 	TAIL_METADATA_MAX = 64 * 1024, /* bytes as received; a longer `metadata` counts as absent */
-	TAIL_WORD_MAX = 16,            /* no word that we look for is longer */
-	TAIL_TEXT_MAX = 32,            /* of a text, decoded bytes from its beginning */
+	TAIL_WORD_MAX = 64, /* no word that we look for is longer; of a model its end is enough */
+	TAIL_TEXT_MAX = 32, /* of a text, decoded bytes from its beginning */
 };
 
 /* Members of the body that are kept as received, if they aren't too long for what they say. */
@@ -91,6 +93,7 @@ struct tail_facts {
 	bool odd_keys; /* a key on the path is one of ours in other case: Go's encoding/json takes it */
 	/* the rest is set with TAIL_OK only */
 	size_t messages;          /* elements of "messages", 0 if it is absent or no array */
+	unsigned tool_families;   /* of the models that tools name, see limits_families() */
 	bool only_system;         /* there are some, but none counts: `last` isn't set */
 	struct tail_message last; /* the last one that isn't a system message */
 	struct {
@@ -109,8 +112,9 @@ struct tail_word {
 /* A zeroed one is ready for the first byte. The members are tail.c's. */
 struct tail {
 	int state;
-	size_t depth; /* open containers */
-	size_t path;  /* how many of them, from the outermost on, lie on the path above: 0 to 5 */
+	size_t depth;  /* open containers */
+	size_t path;   /* how many of them, from the outermost on, lie on the path above: 0 to 5 */
+	bool in_tools; /* … and from the second on they are those of tools */
 	uint8_t *levels; /* a bit each: set for an object */
 	size_t levels_cap;
 
@@ -125,6 +129,7 @@ struct tail {
 	struct tags tags; /* the search in the text being read */
 
 	bool is_object, odd_keys; /* as in the facts */
+	unsigned tool_families;   /* the same */
 	size_t messages;
 	bool found;                        /* `last` is set */
 	struct tail_message message, last; /* the one being read; the last one that counts */

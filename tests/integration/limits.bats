@@ -184,3 +184,51 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 	ask k1 -o /dev/null -H 'X-Relay-Status: 429'
 	equal "$(queue k1 .held.reason)" throttle
 }
+
+# for_model NAME MODEL [CURL ARGUMENT...]: k1's request for that model, whose tool names haiku.
+for_model() {
+	user_body | jq -c --arg m "$2" '.model = $m | .tools = [{name: "a"}, {type: "advisor", model: "claude-haiku-5"}]' >"$1.json"
+	BODY=$1.json ask_later "$1" k1 "${@:3}"
+}
+
+@test "a window of one family of models is spent: only requests for it are held, others pass them" {
+	[[ $BACKEND == memory ]] || skip "a fleet isn't held for one family, so far"
+	local reset
+	start_all -o queue.delay_ms=0 -o queue.on_limit=throttle,quota -o queue.timeout_ms=60000
+	reset=$(($(date +%s) + 7200))
+	for_model a claude-opus-5-5 -H 'X-Relay-Status: 429' -H "X-Relay-Delay-Ms: $(scaled 700)" \
+		-H 'X-Relay-Header: anthropic-ratelimit-unified-status: rejected' \
+		-H 'X-Relay-Header: anthropic-ratelimit-unified-5h-status: allowed' \
+		-H 'X-Relay-Header: anthropic-ratelimit-unified-7d_opus-status: rejected' \
+		-H "X-Relay-Header: anthropic-ratelimit-unified-7d_opus-reset: $reset"
+	relay_wait tag=a phase=body
+	for_model b claude-opus-5-5
+	waiting k1 1
+	for_model c claude-sonnet-5-5
+	waiting k1 2
+	await a b c
+	equal "$(outcome a) $(outcome b) $(outcome c)" "429 0 429 0 200 0"
+	equal "$(header x-turnstile-held b.head)" quota
+	cmp a.body b.body
+	equal "$(queue k1 '[.held, .state, (.heldFamilies | map(.family, .reason))]')" '[null,null,["opus","quota"]]'
+	equal "$(admin /api/overview '.queues[0].state')" free
+	log_wait '.msg | test("limits a family of models")'
+	for_model d claude-haiku-5
+	for_model e claude-opus-4-1
+	await d e
+	equal "$(outcome d) $(outcome e)" "200 0 429 0"
+	equal "$(relay_stats .all.seen)" 3
+	# what a tool names counts as well
+	for_model f claude-haiku-5 -H 'X-Relay-Status: 429' \
+		-H 'X-Relay-Header: anthropic-ratelimit-unified-7d_haiku-status: rejected' \
+		-H "X-Relay-Header: anthropic-ratelimit-unified-7d_haiku-reset: $reset"
+	await f
+	for_model g claude-sonnet-5-5
+	await g
+	equal "$(outcome g)" "429 0"
+	served k1 # its tools name nobody
+	equal "$(order DELETE "/api/queues/$(key_account k1)/hold")" 200
+	for_model h claude-opus-5-5
+	await h
+	equal "$(outcome h)" "200 0"
+}

@@ -125,7 +125,7 @@ local function limit_refused(kind, for_ms)
 	local ms = for_ms > 0 and for_ms or math.min(FIRST_MS * 2 ^ l.refusals, LAST_MS)
 	l.kind = l.kind == 'quota' and 'quota' or kind
 	l.until_ms = math.max(l.until_ms, now + ms)
-	l.probe_ms = l.kind == 'quota' and math.min(l.until_ms, now + PROBE_MS) or l.until_ms
+	l.probe_ms = math.min(l.until_ms, now + PROBE_MS)
 	l.refusals, l.said_at = l.refusals + 1, now
 	world.limit = l
 end

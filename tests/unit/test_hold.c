@@ -32,6 +32,17 @@ static void test_throttle(void)
 	CHECK_INT(h.refusals, 3);
 }
 
+/* What is said may be made up: it is asked once a minute all the same, and for a day at most. */
+static void test_long_throttle(void)
+{
+	struct hold h = { 0 };
+
+	hold_refused(&h, HOLD_THROTTLE, INT64_MAX / 2, 1000);
+	CHECK_INT(h.until_ms, 1000 + HOLD_MAX_MS);
+	CHECK_INT(h.probe_ms, 1000 + HOLD_PROBE_MS);
+	CHECK(hold_allows(&h, 0, 61000));
+}
+
 static void test_doubling(void)
 {
 	static const int64_t want[] = { 2000, 4000, 8000, 16000, 30000, 30000 };
@@ -70,6 +81,7 @@ int main(void)
 {
 	test_free();
 	test_throttle();
+	test_long_throttle();
 	test_doubling();
 	test_quota();
 	return check_done();

@@ -54,7 +54,7 @@ static void test_throttle(struct fixture *f)
 	CHECK(clock_ms() - start_ms >= 1500);
 	CHECK(p.g[1].probe);
 	CHECK(!p.g[2].granted);
-	lock_release(p.g[1].b, f->account);
+	lock_release(p.g[1].b, f->account, 0);
 	guest_leave(&p.g[1], true);
 	for (int i = 2; i < COUNT; i++) {
 		UNTIL(f, p.g[i].granted);
@@ -83,7 +83,7 @@ static void test_probes(struct fixture *f)
 	UNTIL(f, p.g[3].granted);
 	CHECK(p.g[3].probe);
 	leave_all(&p);
-	lock_release(f->b[0], f->account);
+	lock_release(f->b[0], f->account, 0);
 }
 
 /* Of a window everybody hears, with what the upstream said; also whoever joins later. */
@@ -104,7 +104,7 @@ static void test_quota(struct fixture *f)
 	UNTIL(f, late.held);
 	CHECK_INT(late.waiting, 1);
 	CHECK_STR(late.refusal, "429\n\nwait");
-	lock_release(f->b[0], f->account);
+	lock_release(f->b[0], f->account, 0);
 	UNTIL(f, late.granted);
 	CHECK(!late.probe);
 	guest_leave(&late, true);
@@ -129,7 +129,7 @@ static void test_no_burst(struct fixture *f)
 		guest_leave(&p.g[i], false);
 	UNTIL(f, p.g[3].granted);
 	CHECK(!p.g[4].granted);
-	lock_release(p.g[3].b, f->account);
+	lock_release(p.g[3].b, f->account, 0);
 	UNTIL(f, p.g[4].granted && p.g[5].granted);
 	/* What was granted is heard a little later, where it comes over a network. */
 	CHECK(p.g[4].delay_ms + p.g[4].granted_at_ms >= p.g[3].granted_at_ms + 300);
@@ -141,7 +141,7 @@ static void test_no_burst(struct fixture *f)
 struct asked {
 	struct lock_query q;
 	int error;
-	struct lock_view_hold hold;
+	struct lock_view_hold hold, opus;
 	bool done;
 };
 
@@ -150,8 +150,10 @@ static void answered(struct lock_query *q, const struct lock_answer *answer)
 	struct asked *a = container_of(q, struct asked, q);
 
 	a->error = answer->error;
-	if (answer->count)
+	if (answer->count) {
 		a->hold = answer->views[0].hold;
+		a->opus = answer->views[0].family_holds[0];
+	}
 	a->done = true;
 }
 
@@ -162,6 +164,132 @@ static struct asked ask(struct fixture *f, enum lock_verb verb)
 	lock_query_send(f->b[1], &a.q);
 	UNTIL(f, a.done);
 	return a;
+}
+
+enum { OPUS = 1, HAIKU = 4 };
+
+static void join_for(struct party *p, int i, unsigned families)
+{
+	p->g[i].t.standing.families = families;
+	join(p, i);
+}
+
+static void hold_family(struct party *p, int i, int64_t for_ms)
+{
+	lock_hold(p->g[i].b, p->f->account,
+		  &(struct lock_limit){ HOLD_QUOTA, for_ms, "429\n\nopus", OPUS });
+}
+
+/* The limit of a family holds only requests for it; others pass them, in their order. */
+static void test_family(struct fixture *f)
+{
+	struct party p = { .f = f };
+	struct guest late = { 0 };
+
+	join_for(&p, 0, OPUS);
+	join_for(&p, 1, OPUS);
+	join_for(&p, 2, HAIKU);
+	join_for(&p, 3, OPUS | HAIKU);
+	join_for(&p, 4, 0);
+	hold_family(&p, 0, 3600 * 1000);
+	guest_leave(&p.g[0], true);
+	UNTIL(f, p.g[2].granted);
+	CHECK(!p.g[2].probe);
+	UNTIL(f, p.g[1].held && p.g[3].held);
+	CHECK_STR(p.g[3].refusal, "429\n\nopus");
+	guest_leave(&p.g[2], true);
+	UNTIL(f, p.g[4].granted);
+	guest_leave(&p.g[4], true);
+	settle(f);
+	CHECK(!p.g[1].granted && !p.g[3].granted);
+	CHECK_INT(p.g[2].held + p.g[4].held, 0);
+	/* whoever comes now: one of that family hears of it, another one has its turn at once */
+	late.t.standing.families = OPUS;
+	guest_enter(&late, f->b[1], f->account);
+	UNTIL(f, late.held);
+	guest_leave(&late, false);
+	join_for(&p, 5, HAIKU);
+	UNTIL(f, p.g[5].granted);
+	CHECK(!p.g[5].probe);
+	lock_release(f->b[0], f->account, HAIKU); /* of another family */
+	guest_leave(&p.g[5], true);
+	settle(f);
+	CHECK(!p.g[1].granted);
+	lock_release(f->b[0], f->account, OPUS | HAIKU);
+	UNTIL(f, p.g[1].granted);
+	CHECK(!p.g[1].probe);
+	leave_all(&p);
+}
+
+/* An operator sees it, and ends it. */
+static void test_family_operator(struct fixture *f)
+{
+	struct party p = { .f = f };
+	struct asked a;
+
+	join_for(&p, 0, OPUS);
+	hold_family(&p, 0, 3600 * 1000);
+	a = ask(f, LOCK_LOOK);
+	CHECK_INT(a.hold.kind, HOLD_NONE);
+	CHECK_INT(a.opus.kind, HOLD_QUOTA);
+	CHECK_INT(ask(f, LOCK_RELEASE).error, 0);
+	CHECK_INT(ask(f, LOCK_RELEASE).error, -ENOENT);
+	guest_leave(&p.g[0], true);
+}
+
+/* Its probe goes alone among those of the family, beside all others. */
+static void test_family_probe(struct fixture *f)
+{
+	struct party p = { .f = f };
+	static const struct lock_terms three = {
+		.ttl_ms = 3000, .max_hold_ms = 60000, .max_waiting = 100, .turns = 3
+	};
+
+	for (int i = 0; i < COUNT; i++)
+		p.g[i].t.terms = three;
+	join_for(&p, 0, OPUS);
+	hold_family(&p, 0, 300);
+	guest_leave(&p.g[0], true);
+	join_for(&p, 1, OPUS);
+	join_for(&p, 2, OPUS);
+	join_for(&p, 3, HAIKU);
+	UNTIL(f, p.g[3].granted);
+	UNTIL(f, p.g[1].granted);
+	CHECK(p.g[1].probe && !p.g[3].probe);
+	settle(f);
+	CHECK(!p.g[2].granted);
+	hold_family(&p, 1, 300); /* refused again */
+	guest_leave(&p.g[1], true);
+	UNTIL(f, p.g[2].granted);
+	CHECK(p.g[2].probe);
+	lock_release(p.g[2].b, f->account, OPUS);
+	guest_leave(&p.g[2], true);
+	guest_leave(&p.g[3], true);
+	join_for(&p, 4, OPUS);
+	UNTIL(f, p.g[4].granted);
+	CHECK(!p.g[4].probe);
+	guest_leave(&p.g[4], true);
+}
+
+/* Holds of accounts that nobody uses are forgotten before they take all memory. */
+static void test_many(struct fixture *f)
+{
+	struct lock_stats before, after;
+	char name[32];
+
+	f->b[0]->ops->stats(f->b[0], &before);
+	for (int i = 0; i < 1500; i++) {
+		struct guest g = { 0 };
+
+		snprintf(name, sizeof name, "many-%d", i);
+		guest_enter(&g, f->b[0], name);
+		UNTIL(f, g.granted);
+		lock_hold(f->b[0], name,
+			  &(struct lock_limit){ HOLD_THROTTLE, 3600 * 1000, "429\n\n" });
+		guest_leave(&g, true);
+	}
+	f->b[0]->ops->stats(f->b[0], &after);
+	CHECK(after.forgotten - before.forgotten >= 450);
 }
 
 /* An operator sees it, and ends it. */
@@ -185,9 +313,16 @@ static void test_operator(struct fixture *f)
 int main(void)
 {
 	static const struct pair_case cases[] = {
-		{ "throttle", test_throttle }, { "probes", test_probes },
-		{ "quota", test_quota },       { "no burst", test_no_burst },
-		{ "operator", test_operator }, { "stop", pair_stop },
+		{ "throttle", test_throttle },
+		{ "probes", test_probes },
+		{ "quota", test_quota },
+		{ "no burst", test_no_burst },
+		{ "family", test_family, true },
+		{ "family probe", test_family_probe, true },
+		{ "family operator", test_family_operator, true },
+		{ "many", test_many, true },
+		{ "operator", test_operator },
+		{ "stop", pair_stop },
 	};
 
 	return pair_main(cases, ARRAY_SIZE(cases));

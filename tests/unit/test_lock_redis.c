@@ -63,7 +63,7 @@ static void test_limit_without_a_message(struct fixture *f)
 	CHECK_INT(b.held, 1); /* once */
 	guest_leave(&b, false);
 	guest_leave(&a, true);
-	lock_release(f->b[0], "a");
+	lock_release(f->b[0], "a", 0);
 }
 
 static void test_late_confirmation(struct fixture *f)

@@ -38,6 +38,57 @@ static struct tail_facts scan_deep(struct tail *t, size_t lists, const char *end
 	return facts;
 }
 
+/* Models that tools name, wherever the body is cut in pieces. */
+static void test_tool_families(void)
+{
+	enum { OPUS = 1, SONNET = 2, HAIKU = 4 };
+	static const struct {
+		const char *body;
+		unsigned families;
+	} rows[] = {
+		{ "{\"tools\":[]}", 0 },
+		{ "{\"model\":\"claude-opus-4\",\"tools\":[{\"name\":\"opus\"}]}", 0 },
+		{ "{\"tools\":[{\"a\":{\"model\":\"opus\"}},{\"type\":\"advisor_20260301\",\"model\":"
+		  "\"claude-haiku-5-5\"}],\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
+		  HAIKU },
+		{ "{\"messages\":[{\"role\":\"user\",\"content\":[{\"model\":\"opus\"}]}],\"tools\":["
+		  "{\"model\":\"us.vendor.with.a.long.name.claude-sonnet-5-20260101-v1:0\"},"
+		  "{\"model\":3},[{\"model\":\"fable\"}],{\"model\":\"Claude-\\u004fpus\"}]}",
+		  OPUS | SONNET },
+		{ "{\"tools\":[{\"model\":\"opus\"}],\"tools\":[{\"model\":\"haiku\"}]}", HAIKU },
+		{ "{\"tools\":{\"model\":\"opus\"}}", 0 },
+		{ "{\"x\":[{\"model\":\"opus\"}]}", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (size_t piece = 1; piece < 40; piece += 6) {
+			struct tail t = { 0 };
+			struct tail_facts facts = scan(&t, span_of(rows[i].body), piece);
+
+			CHECK_INT(facts.status, TAIL_OK);
+			CHECK_INT(facts.tool_families, rows[i].families);
+			tail_clear(&t);
+		}
+	}
+}
+
+/* A message behind tools is found as ever. */
+static void test_behind_tools(void)
+{
+	struct tail t = { 0 };
+	struct tail_facts facts =
+		scan(&t,
+		     SPAN("{\"tools\":[{\"role\":\"x\",\"content\":[{\"type\":\"tool_result\"}]}],"
+			  "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]}"),
+		     5);
+
+	CHECK_INT(facts.messages, 1);
+	CHECK_INT(facts.last.role, TAIL_ROLE_USER);
+	CHECK(!facts.last.tool_result);
+	CHECK(!facts.odd_keys);
+	tail_clear(&t);
+}
+
 static void test_depth(void)
 {
 	static const size_t levels[] = { 1,    2,     127,    128,     129,
@@ -289,6 +340,8 @@ static void test_simple_blocks(void)
 
 int main(void)
 {
+	test_tool_families();
+	test_behind_tools();
 	test_simple_blocks();
 	test_depth();
 	test_mixed_depth();

@@ -32,6 +32,8 @@ function whyText(a) {
 		parts.push(`Paused ${duration(Date.now() - Date.parse(a.pausedAt))} ago: nobody gets a turn until it is resumed.`);
 	if (a.held)
 		parts.push(`Limited by the upstream (${a.held.reason}): nobody is sent for ${duration(Math.max(0, until(a.held.until)))}.`);
+	for (const f of a.heldFamilies)
+		parts.push(`Requests for ${f.family} are held for ${duration(Math.max(0, until(f.until)))}.`);
 	parts.push(holderSentence(a));
 	if (a.waiting)
 		parts.push(`${count(a.waiting)} in line, the first for ${duration(a.oldestWaitMs)}.`);

@@ -74,14 +74,15 @@ static void view_shares(const struct account *a, int64_t now, struct lock_view *
 	samples_each(&a->samples, now - LOCK_RECENT_MS, view_sample, &to);
 }
 
-static void view_hold(const struct hold *h, int64_t now, struct lock_view *v)
+static struct lock_view_hold view_hold(const struct hold *h, int64_t now)
 {
-	if (h->kind)
-		v->hold = (struct lock_view_hold){ .kind = h->kind,
-						   .since_ms = now - h->since_ms,
-						   .left_ms = h->until_ms - now,
-						   .probe_ms = h->probe_ms - now,
-						   .refusals = h->refusals };
+	if (!h->kind)
+		return (struct lock_view_hold){ 0 };
+	return (struct lock_view_hold){ .kind = h->kind,
+					.since_ms = now - h->since_ms,
+					.left_ms = h->until_ms - now,
+					.probe_ms = h->probe_ms - now,
+					.refusals = h->refusals };
 }
 
 static void view(const struct account *a, bool whole, struct lock_view *v)
@@ -93,7 +94,9 @@ static void view(const struct account *a, bool whole, struct lock_view *v)
 	v->turns = a->turns;
 	v->last_at_ms = a->last_wall_ms;
 	v->paused_at_ms = a->paused_at_ms;
-	view_hold(&a->hold, now, v);
+	v->hold = view_hold(&a->held[HELD_ACCOUNT].hold, now);
+	for (size_t i = 0; i < LIMIT_FAMILIES; i++)
+		v->family_holds[i] = view_hold(&a->held[HELD_FAMILIES + i].hold, now);
 	v->waiting = (int64_t)tree_count(&a->waiters);
 	v->kept = kept_count(&a->kept);
 	v->oldest_wait_ms = first ? now - first->entered_ms : 0;
@@ -202,9 +205,8 @@ static int set_paused(struct account *a, bool paused)
 
 static int release(struct account *a)
 {
-	if (!a->hold.kind)
+	if (!account_release(a, ~0u))
 		return -ENOENT;
-	account_release(a);
 	account_advance(a);
 	return 0;
 }

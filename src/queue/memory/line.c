@@ -29,6 +29,32 @@ static int64_t latest_start_ms(const struct account *a)
 	return latest;
 }
 
+static bool concerns(size_t held, const struct place *p)
+{
+	return held == HELD_ACCOUNT ||
+	       p->box.ticket->standing.families >> (held - HELD_FAMILIES) & 1;
+}
+
+static bool is_held(const struct account *a, const struct place *p)
+{
+	for (size_t i = 0; i < HELD_COUNT; i++) {
+		if (a->held[i].hold.kind && concerns(i, p))
+			return true;
+	}
+	return false;
+}
+
+/* How many have a turn whom it concerns. */
+static int64_t holding_of(const struct account *a, size_t held)
+{
+	const struct place *p;
+	int64_t n = 0;
+
+	list_for_each (p, &a->holders, link)
+		n += concerns(held, p);
+	return n;
+}
+
 static void grant(struct account *a, struct place *p)
 {
 	const struct lock_terms *terms = &p->box.ticket->terms;
@@ -46,7 +72,7 @@ static void grant(struct account *a, struct place *p)
 	a->easing -= a->easing > 0;
 	post_send(&a->memory->post, &p->box,
 		  (struct lock_news){ LOCK_GRANTED, .delay_ms = p->starts_ms - now,
-				      .probe = a->hold.kind != HOLD_NONE });
+				      .probe = is_held(a, p) });
 }
 
 static void take_out(struct account *a, struct place *p)
@@ -62,17 +88,43 @@ static void take_out(struct account *a, struct place *p)
 	}
 }
 
+static bool allows(const struct account *a, size_t held, int64_t now)
+{
+	return !a->held[held].hold.kind ||
+	       hold_allows(&a->held[held].hold, holding_of(a, held), now);
+}
+
 static bool has_free_turn(const struct account *a)
 {
-	return a->holding < a->turns && !a->paused_at_ms &&
-	       hold_allows(&a->hold, a->holding, clock_ms());
+	return a->holding < a->turns && !a->paused_at_ms && allows(a, HELD_ACCOUNT, clock_ms());
+}
+
+/* Whether it may have a free turn. */
+static bool may_go(const struct account *a, const struct place *p, int64_t now)
+{
+	for (size_t i = HELD_FAMILIES; i < HELD_COUNT; i++) {
+		if (concerns(i, p) && !allows(a, i, now))
+			return false;
+	}
+	return true;
+}
+
+/* Who is next: the first by rank that may go. */
+static struct place *next_in_line(const struct account *a)
+{
+	int64_t now = clock_ms();
+	struct tree_node *n = tree_first(&a->waiters);
+
+	while (n && !may_go(a, place_of_node(n), now))
+		n = tree_next(n);
+	return place_of_node(n);
 }
 
 static void hand_out(struct account *a)
 {
 	struct place *first;
 
-	while (has_free_turn(a) && (first = place_of_node(tree_first(&a->waiters)))) {
+	while (has_free_turn(a) && (first = next_in_line(a))) {
 		tree_remove(&a->waiters, &first->node);
 		first->share->waiting--;
 		grant(a, first);
@@ -87,8 +139,11 @@ static void hand_out(struct account *a)
 static int64_t keep_ms(const struct account *a, int64_t now)
 {
 	bool crowded = a->memory->idle_count > IDLE_MAX && a->memory->idle.next == &a->idle;
+	int64_t until = a->idle_since_ms + LOCK_RECENT_MS;
 
-	return MAX(a->quiet_until_ms, crowded ? 0 : a->idle_since_ms + LOCK_RECENT_MS) - now;
+	for (size_t i = 0; i < HELD_COUNT; i++)
+		until = MAX(until, a->held[i].hold.until_ms);
+	return MAX(a->quiet_until_ms, crowded ? 0 : until) - now;
 }
 
 static int64_t first_lease_ends_ms(const struct account *a)
@@ -104,9 +159,16 @@ static int64_t first_lease_ends_ms(const struct account *a)
 /* When something is due by itself while somebody holds or waits; INT64_MAX: never. */
 static int64_t due_ms(const struct account *a)
 {
-	bool probes = a->hold.kind && !a->holding && tree_count(&a->waiters) && !a->paused_at_ms;
+	bool waits = tree_count(&a->waiters) && !a->paused_at_ms;
+	int64_t due = first_lease_ends_ms(a), now = clock_ms();
 
-	return MIN(first_lease_ends_ms(a), probes ? a->hold.probe_ms : INT64_MAX);
+	for (size_t i = 0; waits && i < HELD_COUNT; i++) {
+		const struct hold *h = &a->held[i].hold;
+
+		if (h->kind && h->probe_ms > now)
+			due = MIN(due, h->probe_ms);
+	}
+	return due;
 }
 
 void account_advance(struct account *a)
@@ -174,14 +236,17 @@ static bool is_full(const struct account *a, const struct place *p)
 }
 
 /* Of seconds nobody hears; a window may be longer than anybody waits. */
-static void tell_of_hold(struct account *a, struct place *p)
+static void tell_of_holds(struct account *a, struct place *p)
 {
-	int64_t left_ms = a->hold.until_ms - clock_ms();
+	for (size_t i = 0; i < HELD_COUNT; i++) {
+		const struct held *h = &a->held[i];
+		int64_t left_ms = h->hold.until_ms - clock_ms();
 
-	if (a->hold.kind == HOLD_QUOTA && left_ms > 0)
-		post_send(&a->memory->post, &p->box,
-			  (struct lock_news){ LOCK_HELD, .held_ms = left_ms,
-					      .refusal = a->refusal ? a->refusal : "" });
+		if (h->hold.kind == HOLD_QUOTA && left_ms > 0 && concerns(i, p))
+			post_send(&a->memory->post, &p->box,
+				  (struct lock_news){ LOCK_HELD, .held_ms = left_ms,
+						      .refusal = h->refusal ? h->refusal : "" });
+	}
 }
 
 void account_join(struct account *a, struct place *p)
@@ -190,7 +255,7 @@ void account_join(struct account *a, struct place *p)
 
 	p->share = shares_use(&a->shares, p->box.ticket->standing.share);
 	p->account = a;
-	if (has_free_turn(a) && !tree_count(&a->waiters)) {
+	if (has_free_turn(a) && !tree_count(&a->waiters) && may_go(a, p, clock_ms())) {
 		take_rank(a, p);
 		grant(a, p);
 		return;
@@ -208,7 +273,7 @@ void account_join(struct account *a, struct place *p)
 		  (struct lock_news){ LOCK_WAITING,
 				      .position = (int64_t)tree_before(&p->node) + a->holding,
 				      .rank = p->order.rank });
-	tell_of_hold(a, p);
+	tell_of_holds(a, p);
 }
 
 static void add_sample(struct account *a, const struct place *p, int64_t until_ms, int64_t hold_ms)
@@ -295,29 +360,57 @@ void account_remove(struct account *a, struct place *p)
 	post_send(&a->memory->post, &p->box, (struct lock_news){ LOCK_REMOVED });
 }
 
+static void begin_hold(struct held *h, const struct lock_limit *limit)
+{
+	hold_refused(&h->hold, limit->kind, limit->for_ms, clock_ms());
+	if (limit->refusal[0] && strlen(limit->refusal) < LOCK_REFUSAL_MAX) {
+		free(h->refusal);
+		h->refusal = xstrdup(limit->refusal);
+	}
+}
+
+static bool is_among(size_t held, unsigned families)
+{
+	return held >= HELD_FAMILIES && families >> (held - HELD_FAMILIES) & 1;
+}
+
 void account_hold(struct account *a, const struct lock_limit *limit)
 {
 	struct tree_node *n;
 
-	hold_refused(&a->hold, limit->kind, limit->for_ms, clock_ms());
-	remember_until(a, a->hold.until_ms);
-	if (limit->refusal[0] && strlen(limit->refusal) < LOCK_REFUSAL_MAX) {
-		free(a->refusal);
-		a->refusal = xstrdup(limit->refusal);
+	for (size_t i = 0; i < HELD_COUNT; i++) {
+		if (limit->families ? is_among(i, limit->families) : i == HELD_ACCOUNT)
+			begin_hold(&a->held[i], limit);
 	}
 	for (n = tree_first(&a->waiters); n; n = tree_next(n))
-		tell_of_hold(a, place_of_node(n));
+		tell_of_holds(a, place_of_node(n));
 }
 
-void account_release(struct account *a)
+static void end_hold(struct held *h)
+{
+	h->hold = (struct hold){ 0 };
+	free(steal(&h->refusal));
+}
+
+bool account_release(struct account *a, unsigned families)
 {
 	struct tree_node *n;
+	bool any = false;
 
-	for (n = tree_first(&a->waiters); n; n = tree_next(n))
+	for (size_t i = 0; i < HELD_COUNT; i++) {
+		if (!a->held[i].hold.kind || (i != HELD_ACCOUNT && !is_among(i, families)))
+			continue;
+		end_hold(&a->held[i]);
+		any = true;
+	}
+	if (!any)
+		return false;
+	for (n = tree_first(&a->waiters); n; n = tree_next(n)) {
 		post_drop(&place_of_node(n)->box, LOCK_HELD);
+		tell_of_holds(a, place_of_node(n)); /* of those that last */
+	}
 	a->easing = a->turns;
-	a->hold = (struct hold){ 0 };
-	free(steal(&a->refusal));
+	return true;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -367,7 +460,8 @@ void account_free(struct account *a)
 	samples_clear(&a->samples);
 	must(!a->shares.by_name);
 	order_clear(&a->order);
-	free(a->refusal);
+	for (size_t i = 0; i < HELD_COUNT; i++)
+		end_hold(&a->held[i]);
 	timer_clear(&a->timer);
 	free(a);
 }

@@ -26,6 +26,14 @@
 /* Accounts that are kept for operators only, though nobody uses them. */
 enum { IDLE_MAX = 1000 };
 
+/* A limit of the upstream: by clock_ms(), and what it said, or NULL. */
+struct held {
+	struct hold hold;
+	char *refusal;
+};
+
+enum { HELD_ACCOUNT, HELD_FAMILIES, HELD_COUNT = HELD_FAMILIES + LIMIT_FAMILIES };
+
 struct account {
 	char name[LOCK_ACCOUNT_MAX];
 	struct memory *memory;
@@ -36,17 +44,16 @@ struct account {
 	struct shares shares; /* those that anything below or above belongs to */
 	struct kept kept;
 	struct samples samples;
-	int64_t turns, interval_ms; /* that count, as of whoever came last */
-	int64_t last_ms;            /* when the last turn was completed */
-	int64_t last_start_ms;      /* the latest start of those that were used and are over */
-	int64_t quiet_until_ms;     /* until then these two, or a kept place, matter */
-	int64_t last_wall_ms;       /* last_ms for people; 0: never */
-	int64_t paused_at_ms;       /* wall clock; 0: not paused */
-	struct hold hold;           /* by clock_ms() */
-	char *refusal;              /* of the hold; NULL: none */
-	int64_t easing;             /* so many turns more begin apart, as a hold has just ended */
-	int64_t idle_since_ms;      /* 0 while it is in use */
-	struct list idle;           /* in memory.idle, the longest idle first */
+	int64_t turns, interval_ms;   /* that count, as of whoever came last */
+	int64_t last_ms;              /* when the last turn was completed */
+	int64_t last_start_ms;        /* the latest start of those that were used and are over */
+	int64_t quiet_until_ms;       /* until then these two, or a kept place, matter */
+	int64_t last_wall_ms;         /* last_ms for people; 0: never */
+	int64_t paused_at_ms;         /* wall clock; 0: not paused */
+	struct held held[HELD_COUNT]; /* the account's own, then that of each family of models */
+	int64_t easing;               /* so many turns more begin apart, as a hold has just ended */
+	int64_t idle_since_ms;        /* 0 while it is in use */
+	struct list idle;             /* in memory.idle, the longest idle first */
 	struct timer *timer;
 	UT_hash_handle hh; /* in memory.accounts */
 };
@@ -121,9 +128,12 @@ void account_lose(struct account *a, struct place *p);
 /* Takes a waiter out of the line, and tells it. Call account_advance() behind it. */
 void account_remove(struct account *a, struct place *p);
 
-/* The upstream's limit begins, or its end. Call account_advance() behind it. */
+/*
+ * An upstream's limit begins; or that of the account and those of these families end: false if there
+ * was none. Call account_advance() behind it.
+ */
 void account_hold(struct account *a, const struct lock_limit *limit);
-void account_release(struct account *a);
+bool account_release(struct account *a, unsigned families);
 
 /* Frees it whatever it holds; its places are freed before. */
 void account_free(struct account *a);

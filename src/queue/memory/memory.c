@@ -84,15 +84,13 @@ static void memory_hold(struct lock_backend *b, const char *account, const struc
 	account_advance(a);
 }
 
-static void memory_release(struct lock_backend *b, const char *account)
+static void memory_release(struct lock_backend *b, const char *account, unsigned families)
 {
 	struct account *a;
 
 	HASH_FIND_STR(memory_of(b)->accounts, account, a);
-	if (!a || !a->hold.kind)
-		return;
-	account_release(a);
-	account_advance(a);
+	if (a && account_release(a, families))
+		account_advance(a);
 }
 
 static int64_t memory_position(struct lock_backend *b, const struct lock_ticket *t)

@@ -13,7 +13,7 @@ set_line('limit_since', line.limit_since or whole(NOW))
 set_line('limit_kind', kind)
 set_line('limit_said', whole(NOW))
 set_line('limit_until', whole(NOW + left))
-set_line('limit_probe', whole(NOW + (kind == 'quota' and math.min(left, C.HOLD_PROBE_MS) or left)))
+set_line('limit_probe', whole(NOW + math.min(left, C.HOLD_PROBE_MS)))
 set_line('limit_refusals', whole(number('limit_refusals') + 1))
 if ARGV[5] ~= '' then
 	redis.call('HSET', LINE, 'refusal', ARGV[5])
