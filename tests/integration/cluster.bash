@@ -7,15 +7,16 @@ declare -ga NODES=()
 declare -ga CLI=() # for redis-cli; nodes speak TLS only if there is anything
 
 # start_node [ARGUMENT...]: a redis-server on a free port, in PORT; NODE_PID by port. Its bus has a port of its
-# own, as the usual one, 10000 higher, may be out of range.
+# own, as the usual one, 10000 higher, may be somebody's; before Redis 7.0 there is no other.
 start_node() {
-	local try listen
+	local try listen bus=1
+	[[ $(redis-server --version) != *v=6.* ]] || bus=
 	for try in {1..20}; do
 		new_port
 		mkdir -p "$DIR/$PORT"
 		listen=(--port "$PORT")
 		[[ -z ${CLI[*]} ]] || listen=(--port 0 --tls-port "$PORT")
-		redis-server "${listen[@]}" --cluster-port $((PORT - 10000)) --bind 127.0.0.1 --dir "$DIR/$PORT" --save '' \
+		redis-server "${listen[@]}" ${bus:+--cluster-port $((PORT - 10000))} --bind 127.0.0.1 --dir "$DIR/$PORT" --save '' \
 			--cluster-enabled yes --cluster-node-timeout "$(scaled 1000 3000)" --cluster-require-full-coverage no "$@" \
 			>"$DIR/$PORT.out" 2>&1 3>&- &
 		NODE_PID[$PORT]=$!

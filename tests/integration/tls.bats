@@ -56,6 +56,38 @@ start_or_say() {
 	skip "hiredis without TLS; it says so"
 }
 
+# start_stunnel LINE...: a client of TLS in between, as config/README.md has it; REDIS_URL is its own.
+start_stunnel() {
+	local PORT
+	new_port
+	printf '%s\n' 'foreground = yes' 'pid =' '[redis]' 'client = yes' "accept = 127.0.0.1:$PORT" \
+		"connect = localhost:$REDIS_TLS_PORT" 'verifyChain = yes' 'CAfile = ca.crt' "$@" >stunnel.conf
+	stunnel stunnel.conf >stunnel.out 2>&1 3>&- &
+	PROCESSES+=("$!")
+	wait_for "grep -q 'Configuration successful' stunnel.out || ! running $!"
+	REDIS_URL=redis://127.0.0.1:$PORT
+}
+
+@test "stunnel in between, where hiredis has no TLS" {
+	start_tls_redis
+	start_stunnel 'checkHost = localhost' 'cert = client.crt' 'key = client.key'
+	start_turnstile
+	turn a k1
+	ask_later b k1
+	in_line b k1 1
+	hang_up a
+	await b
+	equal "$(outcome b)" "200 0"
+}
+
+@test "stunnel refuses a server of another name" {
+	start_tls_redis
+	start_stunnel 'checkHost = redis.example' 'cert = client.crt' 'key = client.key'
+	start_turnstile
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 503
+	grep -q 'Subject checks failed' stunnel.out
+}
+
 @test "rediss:// with a CA file" {
 	start_tls_redis --tls-auth-clients no
 	start_or_say -o "redis.ca_file=$DIR/ca.crt"
