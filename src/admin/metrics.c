@@ -82,6 +82,9 @@
 	ONE("turnstile_upstream_connect_retries_total", "counter",                                 \
 	    "Requests that asked again when the upstream was back.",                               \
 	    proxy_counters(s->proxy)->connect_retries)                                             \
+	ONE("turnstile_upstream_abandoned_total", "counter",                                        \
+	    "Requests that went on after their client had left.",                                 \
+	    proxy_counters(s->proxy)->abandoned)                                                   \
 	ONE("turnstile_upstream_resent_total", "counter",                                          \
 	    "Requests sent again, as the upstream had closed a kept connection.",                  \
 	    s->gauges.upstream_resent)                                                             \

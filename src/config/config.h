@@ -106,7 +106,7 @@ struct config {
 		int64_t keepalive_ms, keepalive_timeout_ms; /* the first is 0: no probes */
 		char *ca_file, *proxy;
 		char *host; /* "upstream", "client", or the Host to send */
-		bool tls_verify;
+		bool tls_verify, finish_abandoned;
 	} upstream;
 	struct {
 		bool enabled;

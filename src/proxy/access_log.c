@@ -104,7 +104,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 
 /* Fields that lines of few exchanges have, at the end. */
 struct extra {
-	struct log_field fields[5]; /* the first one without a key ends the line */
+	struct log_field fields[6]; /* the first one without a key ends the line */
 	size_t count;
 };
 
@@ -120,6 +120,7 @@ static struct extra extra_of(const struct exchange *x)
 
 	add_known(&e, "event_status", x->event_status, x->event_status);
 	add_known(&e, "retries", x->retries, x->retries);
+	add_known(&e, "abandoned_ms", x->abandoned_ms, clock_ms() - x->abandoned_ms);
 	add_known(&e, "would_position", x->would_position >= 0, x->would_position);
 	add_known(&e, "would_wait_ms", x->would_wait_ms >= 0, x->would_wait_ms);
 	return e;
@@ -166,6 +167,6 @@ void access_log_exchange(const struct exchange *x)
 	       LOG_INT("total_ms", now - x->started_ms), LOG_INT("bytes_in", x->bytes_in),
 	       LOG_INT("bytes_out", x->bytes_out), LOG_STR("upstream_request_id", x->upstream_id),
 	       LOG_STR("error", x->error), extra.fields[0], extra.fields[1], extra.fields[2],
-	       extra.fields[3]);
+	       extra.fields[3], extra.fields[4]);
 	count_end(x, gated, wait);
 }

@@ -11,6 +11,7 @@
  *      FORWARDING  the upstream's status is there: answer with it; or it can't be reached: wait
  *      FORWARDING, STREAMING  the turn is lost: cut, if that is wanted
  *      STREAMING   the upstream's response has ended: give the turn back
+ *      ABANDONED   the same: it is over
  *      DRAINING    the client has got everything: answered
  *      any         the client is gone
  *
@@ -32,6 +33,7 @@
 #include "proxy/forwarding.h"
 #include "proxy/limited.h"
 #include "proxy/line.h"
+#include "proxy/proxy.h"
 #include "proxy/reply.h"
 
 #define TO(state) (1u << (state))
@@ -49,8 +51,9 @@ static const struct {
 	[X_READING] = { "reading", TO(X_WAITING) | TO(X_FORWARDING) | TO(X_DYING) },
 	[X_WAITING] = { "waiting", TO(X_PACING) | TO(X_FORWARDING) | TO(X_DYING) },
 	[X_PACING] = { "pacing", TO(X_FORWARDING) | TO(X_DYING) },
-	[X_FORWARDING] = { "forwarding", TO(X_STREAMING) | TO(X_DYING) },
-	[X_STREAMING] = { "streaming", TO(X_DRAINING) | TO(X_DYING) },
+	[X_FORWARDING] = { "forwarding", TO(X_STREAMING) | TO(X_ABANDONED) | TO(X_DYING) },
+	[X_STREAMING] = { "streaming", TO(X_DRAINING) | TO(X_ABANDONED) | TO(X_DYING) },
+	[X_ABANDONED] = { "abandoned", TO(X_DYING) },
 	[X_DRAINING] = { "draining", TO(X_DYING) },
 	[X_DYING] = { "dying", 0 },
 };
@@ -112,6 +115,8 @@ static enum mover who_must_move(const struct exchange *x)
 								     : MOVER_UPSTREAM;
 	case X_STREAMING:
 		return x->download.len ? MOVER_CLIENT : MOVER_UPSTREAM;
+	case X_ABANDONED:
+		return MOVER_UPSTREAM;
 	default:
 		return MOVER_CLIENT;
 	}
@@ -513,11 +518,54 @@ static void advance_draining(struct exchange *x)
 		exchange_finish(x, OUTCOME_ANSWERED);
 }
 
+/* --- without its client ----------------------------------------------------------------------- */
+
+/*
+ * Whether it goes on when its client is gone: the upstream has it, would go on all the same, and the next
+ * one in line would run beside it. Those that go on have no connection that limits how many they are.
+ */
+static bool goes_on(const struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+	bool is_asked = x->state == X_FORWARDING || x->state == X_STREAMING;
+
+	return c->upstream.finish_abandoned && is_asked && x->place.state == PLACE_TURN &&
+	       x->transfer && transfer_state(x->transfer) != TRANSFER_ENDED &&
+	       transfer_was_sent(x->transfer) &&
+	       proxy_exchanges(x->proxy) <= c->listen.max_connections;
+}
+
+static void abandon(struct exchange *x)
+{
+	x->abandoned_ms = clock_ms();
+	x->proxy->counters.abandoned++;
+	move(x, X_ABANDONED);
+	reply_abandon(x);
+}
+
+static void advance_abandoned(struct exchange *x)
+{
+	if (x->place.state == PLACE_LOST) {
+		exchange_finish(x, OUTCOME_CLIENT_GONE);
+		return;
+	}
+	if (!x->upstream_status && transfer_status(x->transfer) && forwarding_is_answered(x))
+		limited_headers(x);
+	if (transfer_state(x->transfer) == TRANSFER_ENDED)
+		exchange_finish(x, OUTCOME_CLIENT_GONE);
+}
+
 static void (*const advance_state[X_STATE_COUNT])(struct exchange *x) = {
 	[X_READING] = advance_reading,     [X_WAITING] = advance_waiting,
 	[X_PACING] = advance_waiting,      [X_FORWARDING] = advance_forwarding,
-	[X_STREAMING] = advance_streaming, [X_DRAINING] = advance_draining,
+	[X_STREAMING] = advance_streaming, [X_ABANDONED] = advance_abandoned,
+	[X_DRAINING] = advance_draining,
 };
+
+static bool is_left(const struct exchange *x)
+{
+	return x->client == CLIENT_GONE || x->client == CLIENT_CLOSED;
+}
 
 static void advance(struct job *job)
 {
@@ -526,7 +574,9 @@ static void advance(struct job *job)
 
 	do {
 		before = x->state;
-		if (x->client == CLIENT_GONE || x->client == CLIENT_CLOSED)
+		if (is_left(x) && goes_on(x))
+			abandon(x);
+		else if (is_left(x) && x->state != X_ABANDONED)
 			exchange_finish(x, OUTCOME_CLIENT_GONE);
 		if (x->state != X_DYING)
 			advance_state[x->state](x);

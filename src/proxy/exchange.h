@@ -3,7 +3,9 @@
  *
  *      READING ──> WAITING ──> PACING ──> FORWARDING ──> STREAMING ──> DRAINING ──> DYING
  *      body comes  in line     delay      upstream       response      turn given   told the
- * client, asked          flows         back         then freed
+ *                                         asked          flows         back         client, then freed
+ *                                           └──────────────┴──> ABANDONED ──────────────^
+ *                                                             (upstream.finish_abandoned)
  *
  * Events record a fact (in the exchange, its place, its transfer) and ask for exchange_advance(),
  * which makes state and facts agree. A state is an enum, a list and a row of a table; one function
@@ -38,6 +40,7 @@ enum exchange_state {
 	X_PACING,
 	X_FORWARDING,
 	X_STREAMING,
+	X_ABANDONED, /* its client has left; the upstream goes on, and so does the turn */
 	X_DRAINING,
 	X_DYING,
 	X_STATE_COUNT,
@@ -134,7 +137,8 @@ struct exchange {
 	int64_t again_ms;    /* of one that is parked: not before this */
 	bool refused;        /* the same: the upstream was there, and refused it */
 	int64_t refusal_ms; /* since when a refusal is read that may be one for queue.retry; 0: none */
-	int64_t retries;    /* how often it was to be sent again after a refusal */
+	int64_t abandoned_ms; /* clock_ms(): its client left it; 0: it didn't */
+	int64_t retries;      /* how often it was to be sent again after a refusal */
 
 	/* for the log */
 	char *method, *path;   /* the path without its query */

@@ -261,8 +261,9 @@ static bool may_retry(const struct exchange *x)
 {
 	int status = status_of(x);
 
-	return x->terms.retry && x->place.state == PLACE_TURN && x->told <= TOLD_PINGS &&
-	       x->retries < RETRIES_MAX && (status == 429 || status == 503 || status == 529);
+	return x->terms.retry && x->state == X_FORWARDING && x->place.state == PLACE_TURN &&
+	       x->told <= TOLD_PINGS && x->retries < RETRIES_MAX &&
+	       (status == 429 || status == 503 || status == 529);
 }
 
 static bool is_named(const struct exchange *x, const struct limit_verdict *v)

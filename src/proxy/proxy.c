@@ -138,7 +138,7 @@ static int64_t count_holding(const struct proxy *p)
 	int64_t n = 0;
 	struct exchange *x;
 
-	for (enum exchange_state state = X_WAITING; state <= X_STREAMING; state++) {
+	for (enum exchange_state state = X_WAITING; state <= X_ABANDONED; state++) {
 		list_for_each (x, &p->in_state[state], link)
 			n += has_turn(x);
 	}
@@ -172,7 +172,7 @@ size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, 
 	struct exchange *x;
 	size_t n = 0;
 
-	for (enum exchange_state state = X_FORWARDING; state <= X_STREAMING; state++) {
+	for (enum exchange_state state = X_FORWARDING; state <= X_ABANDONED; state++) {
 		list_for_each (x, &p->in_state[state], link) {
 			if (n < max && has_turn(x) && x->moved_ms < since)
 				ret[n++] = x->verdict.account;

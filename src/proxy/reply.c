@@ -70,6 +70,8 @@ static void keep_for_event(struct exchange *x, const char *data, size_t len)
 
 bool reply_give(struct exchange *x, const char *data, size_t len)
 {
+	if (x->state == X_ABANDONED)
+		return true;
 	if (x->told == TOLD_PINGS && !is_event_stream(x)) {
 		keep_for_event(x, data, len);
 		return true;
@@ -394,6 +396,16 @@ void reply_cut(struct exchange *x)
 	if (x->told != TOLD_ERROR && x->told != TOLD_CUT)
 		tell(x, TOLD_CUT);
 	http_request_cut(x->request);
+}
+
+void reply_abandon(struct exchange *x)
+{
+	if (x->told == TOLD_NOTHING)
+		x->status = outcome_info[OUTCOME_CLIENT_GONE].status;
+	reply_cut(x);
+	pipe_clear(&x->download);
+	buf_clear(&x->event);
+	transfer_resume(x->transfer);
 }
 
 void reply_finish(struct exchange *x)

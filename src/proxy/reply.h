@@ -39,6 +39,9 @@ void reply_end(struct exchange *x);
  */
 void reply_finish(struct exchange *x);
 
+/* Its client has left, and the exchange goes on without it: what still comes is thrown away. */
+void reply_abandon(struct exchange *x);
+
 /* Cuts the client's connection at once, so that what it has can't be taken for all. */
 void reply_cut(struct exchange *x);
 

@@ -20,7 +20,7 @@
 #include "request/limits.h"
 #include "request/request.h"
 
-enum { PROXY_STATES = 7, STATUS_CLASSES = 6 };
+enum { PROXY_STATES = 8, STATUS_CLASSES = 6 };
 
 /* Since start. */
 struct proxy_counters {
@@ -31,6 +31,7 @@ struct proxy_counters {
 	int64_t retries[LIMIT_KIND_COUNT];       /* of these, those that were to be sent again */
 	int64_t heartbeat_responses, heartbeats; /* that began so; pings in all of them */
 	int64_t bytes_in, bytes_out;             /* of bodies, from and to clients */
+	int64_t abandoned;                       /* requests that went on without their client */
 	int64_t connect_retries; /* the upstream was asked again, as it couldn't be reached */
 	int64_t displaced;       /* bodies that came too slowly, when others needed the room */
 	struct histogram wait;   /* gated requests, from joining to the end of it */

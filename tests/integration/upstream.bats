@@ -216,6 +216,29 @@ refused() {
 	equal "$(relay_stats '[.requests[] | select(.tag == "a" or .tag == "b")] | length')" 2
 }
 
+@test "upstream.finish_abandoned: a request goes on without its client, and the next one doesn't run beside it" {
+	start_turnstile -o upstream.finish_abandoned=true
+	held a k1
+	ask_later b k1
+	in_line b k1 1
+	hang_up a
+	wait_for '[[ $(metric turnstile_upstream_abandoned_total) == 1 ]]'
+	equal "$(metric 'turnstile_exchanges{state="abandoned"}') $(queue k1 .isLocked)" "1 true"
+	equal "$(relay_stats '[.accounts.k1.seen, .all.aborted]')" '[1,0]'
+	relay_go
+	await b
+	equal "$(outcome b)" "200 0"
+	equal "$(relay_stats '[.accounts.k1.order, .accounts.k1.max_overlap, .all.aborted]')" '[["a","b"],1,0]'
+	exchange_wait '.outcome == "client_gone" and .abandoned_ms > 0 and .hold_ms > 0'
+	# before any answer as well
+	ask_later c k1 -H "X-Relay-Delay-Ms: $(scaled 700)"
+	relay_wait tag=c phase=body
+	hang_up c
+	served k1
+	equal "$(relay_stats '[.accounts.k1.max_overlap, .all.aborted]')" '[1,0]'
+	equal "$(metric turnstile_upstream_abandoned_total)" 2
+}
+
 # start_way [STATUS]: a proxy on the way to the upstream, at PROXY; what it gets is in proxy.out.
 start_way() {
 	rm -f proxy.out # the one before has its own

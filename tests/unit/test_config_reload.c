@@ -38,6 +38,7 @@ static const char *const other_values[] = {
 	"upstream.connect_retry_ms=718",
 	"upstream.request_timeout_ms=705",
 	"upstream.max_header_bytes=9KiB",
+	"upstream.finish_abandoned=true",
 	"upstream.keepalive_ms=716",
 	"upstream.keepalive_timeout_ms=1717",
 	"upstream.host=client",
