@@ -78,6 +78,7 @@ static const char *const other_values[] = {
 	"redis.key_prefix=p",
 	"redis.instance=some-other.instance",
 	"redis.command_timeout_ms=711",
+	"redis.outage_ms=7012",
 	"redis.max_accounts=7013",
 	"redis.cluster=true",
 	"redis.ca_file=/dev/null",
