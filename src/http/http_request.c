@@ -146,6 +146,13 @@ static void close_soon(struct http_request *r)
 	server_shard_run(r->shard);
 }
 
+/* The client has all that it was told: it was served, and what it didn't send isn't waited for. */
+static void end_early(struct http_request *r)
+{
+	r->ends_by_close = false; /* a reset could take from it what it hasn't read yet */
+	http_request_cut(r);
+}
+
 /* A hang-up; or the client has read something of an early response. */
 static void on_watched(void *arg, int error, int events)
 {
@@ -157,7 +164,9 @@ static void on_watched(void *arg, int error, int events)
 		return;
 	}
 	watch_clear(&r->watch); /* level-triggered: it would fire for ever */
-	if (r->state != R_IDLE)
+	if (early_response_done(r->early))
+		end_early(r);
+	else if (r->state != R_IDLE)
 		service(r)->gone(r->x);
 	else
 		close_soon(r);

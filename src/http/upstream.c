@@ -43,7 +43,7 @@ struct transfer {
 
 	struct curl_slist *fields; /* an array; texts in `text` */
 	struct buf text;
-	struct span whole;
+	bool is_streamed; /* the body */
 
 	int64_t sent_ms;    /* when it was given to a connection for the first time; 0: not yet */
 	bool proxy_refused; /* asked in absolute-form, it wants other credentials */
@@ -163,6 +163,12 @@ static void on_ended(struct http_call *call, CURLcode code)
 	t->events->changed(t->x);
 }
 
+void transfer_resume(struct transfer *t)
+{
+	if (t && t->call.easy)
+		loop_defer(t->upstream->loop, &t->resume);
+}
+
 /* --- the response ----------------------------------------------------------------------------- */
 
 /* One line of the head at a time; 1xx come before the response, trailers behind its body. */
@@ -179,6 +185,8 @@ static size_t on_head_line(char *data, size_t size, size_t n, void *arg)
 	}
 	if (t->head.done && !was_done) {
 		t->state = TRANSFER_ANSWERING;
+		if (t->is_streamed) /* behind an error curl sends no more, but waits for a paused body */
+			transfer_resume(t);
 		t->events->changed(t->x);
 	}
 	return t->refused ? 0 : size * n;
@@ -331,6 +339,7 @@ struct transfer *transfer_new(struct upstream *u, const struct upstream_request 
 	t->events = events;
 	t->x = x;
 	t->resume.run = run_resume;
+	t->is_streamed = request->body == UPSTREAM_BODY_STREAM;
 	t->head.max_bytes = u->config->upstream.max_header_bytes;
 	t->call.ended = on_ended;
 	http_call_open(&t->call, u->client);
@@ -350,12 +359,6 @@ void transfer_free(struct transfer **transfer)
 	buf_clear(&t->text);
 	free(t->fields);
 	free(t);
-}
-
-void transfer_resume(struct transfer *t)
-{
-	if (t && t->call.easy)
-		loop_defer(t->upstream->loop, &t->resume);
 }
 
 enum transfer_state transfer_state(const struct transfer *t)

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from wire import LIMIT, Reader, Upstream, read_response
+from wire import LIMIT, Reader, Upstream, read_response, scaled
 
 REFUSALS = {400, 403, 404, 405, 411, 413, 414, 417, 421, 422, 431, 501, 505}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -512,6 +512,19 @@ def early_chunked():
         s.sendall(post(b"Transfer-Encoding: chunked\r\n", chunks(MIB, 50000)[:300000]))
         m = read_response(Reader(s))
         check(m.status == 413 and m.body == MIB and m.whole, f"{m.start!r} {len(m.body)} {m.error}")
+
+
+@case("an early answer ends, though the client sends nothing more", "9112 9.3")
+def early_and_silent():
+    def answer(m, s):
+        time.sleep(scaled(0.2))  # the proxy has sent what there is, and rests: or this shows nothing
+        s.sendall(b"HTTP/1.1 413 Content Too Large\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    world.begin(on_head=answer)
+    with world.connect() as s:
+        s.sendall(post(b"Content-Length: 10000000\r\n", b"x" * 1000))
+        m = read_response(Reader(s))
+        check(m.status == 413 and m.body == b"hello" and m.whole, f"{m.start!r} {m.body!r} {m.error}")
+        check(s.recv(1) == b"", "the connection goes on")
 
 
 def refused_and_reset(name, raw, kept):

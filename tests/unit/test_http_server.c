@@ -182,6 +182,7 @@ static const char post[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n
 static const char rest[] = "67890";
 static const char expecting[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n"
 				"Expect: 100-continue\r\n\r\n";
+static const char old_post[] = "POST / HTTP/1.0\r\nContent-Length: 10\r\n\r\n12345";
 static const char old[] = "GET / HTTP/1.0\r\n\r\n";
 
 struct scene {
@@ -346,6 +347,29 @@ static void test_cut_within_body(void)
 	close(fd);
 }
 
+/*
+ * A client that hangs up when it has all of an early response isn't gone: it was served. Nothing of its body is taken
+ * here, so that MHD looks away, and the hang-up is all that is seen.
+ */
+static void test_served_early(const char *request)
+{
+	struct scene s = { .when = BODY, .what = STREAM };
+	char heard[1024] = "";
+	int fd = connect_client();
+
+	reset(&s);
+	t.takes_nothing = true;
+	say(fd, request);
+	CHECK(RUN_UNTIL(&t.loop, hear(fd, heard, sizeof heard) == CLOSED, 5000));
+	CHECK(is_whole(heard, CLOSED));
+	CHECK(!t.done);
+	close(fd);
+	CHECK(RUN_UNTIL(&t.loop, t.closed, 5000));
+	CHECK_INT(t.calls[GONE], 0);
+	CHECK_INT(t.done, 1);
+	CHECK(t.sent);
+}
+
 /* Two requests on one connection: nothing of the first is left in the second. */
 static void test_again(void)
 {
@@ -402,6 +426,8 @@ int main(void)
 	test_hang_up(post, CUT_AND_RESPOND, false);
 	test_half_closed();
 	test_cut_within_body();
+	test_served_early(post);
+	test_served_early(old_post);
 	test_again();
 	close(idle);
 	http_server_quiesce(t.server, CONNECTIONS_CUT);
