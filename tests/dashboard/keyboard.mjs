@@ -73,6 +73,18 @@ test('200 accounts: sorted, searched, in pages; and with the keyboard alone', as
 	assert.equal(await focused(page), 'Resume');
 	await page.keyboard.press('Enter');
 	await until('it is resumed', async () => !(await account('crowd-170')).paused);
+
+	/* All of that is in the address: it can be loaded again, sent to somebody, and gone back from. */
+	assert.match(page.url(), /#account=crowd-170&sort=account&q=crowd-1&offset=20$/);
+	await page.reload();
+	await shows('the same', async () => (await names())[0] === 'crowd-179'
+		&& await page.locator('#account-title').textContent() === 'crowd-170'
+		&& await page.inputValue('#search') === 'crowd-1');
+	await page.goBack();
+	await shows('what was before', async () => await page.locator('#account-title').textContent() !== 'crowd-170');
+	assert.match(page.url(), /sort=account&q=crowd-1&offset=20$/);
+	await page.goForward();
+	await shows('it again', async () => await page.locator('#account-title').textContent() === 'crowd-170');
 	await page.locator('#search').fill('');
 });
 

@@ -142,6 +142,22 @@ async function pacing(terms) {
 	await stop(pacer);
 }
 
+test('charts are as wide as there is room, also when the window changes', async () => {
+	await ask(fleet[0], 'wide', 'wide-0').ended;
+	await choose('wide');
+	const widths = () => page.evaluate(() => [...document.querySelectorAll('.plot')].map((box) =>
+		[box.clientWidth, box.querySelector('canvas').getBoundingClientRect().width]));
+	const fits = async () => (await widths()).length === 3 && (await widths()).every(([box, canvas]) => Math.abs(box - canvas) <= 2);
+	await shows('charts', fits);
+	const before = (await widths())[0][0], size = page.viewportSize();
+	await page.setViewportSize({ width: 700, height: 800 });
+	await shows('narrower ones', async () => await fits() && (await widths())[0][0] !== before);
+	await page.setViewportSize(size);
+	await shows(`them as before, ${before}`, async () => await fits() && Math.abs((await widths())[0][0] - before) < 20);
+	const times = await page.evaluate(() => [...document.querySelectorAll('.dygraph-axis-label-x')].map((l) => l.textContent));
+	assert.equal(new Set(times).size, times.length / 3, `each tick says another time: ${times}`);
+});
+
 test('a turn that is handed over but may not begin yet: pacing', () => pacing({}));
 test('the same with Redis', () => pacing({ redis: server }));
 

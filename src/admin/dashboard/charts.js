@@ -46,8 +46,12 @@ function ticker(plot) {
 	};
 }
 
-function axisTime(date) {
-	return new Date(date).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+/* In seconds where there are ticks between minutes. */
+function axisTime(date, granularity, options, graph) {
+	const [from, to] = graph.xAxisRange();
+	const perTick = (to - from) / Math.max(1, graph.getArea().w / 70);
+	const second = perTick < 60e3 ? { second: '2-digit' } : {};
+	return new Date(date).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', ...second });
 }
 
 function showAt(plot, time, values) {
@@ -158,6 +162,9 @@ export function showTimeline(account) {
 	graphs.forEach((plot) => draw(plot, from, from + timeline.waiting.length * timeline.stepMs));
 	showAsTable();
 }
+
+/* Nor of another width: dygraphs itself hears of the window's only. */
+new ResizeObserver(() => graphs.forEach((plot) => plot.graph.resize())).observe(byId('charts'));
 
 /* Canvases don't hear of the system's change of colours. */
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {

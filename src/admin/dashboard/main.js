@@ -6,27 +6,19 @@
  * While the tab is hidden nothing is asked. Where an answer fails to come what was shown stays, marked
  * as old, and it is asked more slowly.
  */
+import { readAddress, writeAddress } from './address.js';
 import { ApiError, forgetToken, hasToken, onTokenNeeded, request } from './api.js';
 import { showAccount, startAccount } from './account.js';
 import { askForToken, confirm, editSettings } from './dialogs.js';
 import { showAccess, showChanges } from './changes.js';
 import { byId, duration, setText } from './dom.js';
 import { showFleet } from './fleet.js';
-import { PAGE, showTable, startTable, view } from './table.js';
+import { PAGE, showTable, showView, startTable, view } from './table.js';
 
 const EVERY_MS = 1000, SLOWEST_MS = 5000;
 
-let chosen = accountOfHash();
+let chosen = null;
 let timer = 0, asking = false, again = false, failures = 0, shownAt = 0;
-
-function accountOfHash() {
-	const [, name] = /^#account=(.+)$/.exec(location.hash) ?? [];
-	try {
-		return name ? decodeURIComponent(name) : null;
-	} catch {
-		return null; // typed by hand, and no percent-encoding
-	}
-}
 
 function query() {
 	const q = new URLSearchParams({ sort: view.sort, order: view.order, limit: PAGE, offset: view.offset });
@@ -97,8 +89,8 @@ async function ask() {
 }
 
 function choose(account) {
+	writeAddress(account, view, account !== chosen);
 	chosen = account;
-	history.replaceState(null, '', account === null ? location.pathname : `#account=${encodeURIComponent(account)}`);
 	showAccount(null, chosen);
 	ask();
 	if (account !== null && matchMedia('(max-width: 60rem)').matches)
@@ -137,7 +129,11 @@ async function edit(account) {
 }
 
 onTokenNeeded(askForToken);
-startTable(ask, choose);
+startTable((isView) => {
+	if (isView)
+		writeAddress(chosen, view, false);
+	ask();
+}, choose);
 startAccount(act, () => {
 	choose(null);
 	byId('accounts-title').focus();
@@ -151,12 +147,21 @@ document.addEventListener('visibilitychange', () => {
 	showFreshness();
 	ask();
 });
-addEventListener('hashchange', () => {
-	if (location.hash && !location.hash.startsWith('#account='))
+/* Opened, typed by hand, or gone back to. */
+function goToAddress() {
+	const address = readAddress();
+	if (!address)
 		return; // the skip link
-	chosen = accountOfHash();
+	const { account, ...looked } = address;
+	showView(looked);
+	chosen = account;
+	showAccount(null, chosen);
+}
+
+addEventListener('popstate', () => {
+	goToAddress();
 	ask();
 });
 setInterval(showFreshness, 1000);
-showAccount(null, chosen);
+goToAddress();
 ask();

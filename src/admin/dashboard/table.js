@@ -85,7 +85,7 @@ function showEmpty(overview) {
 export function showTable(overview, chosen) {
 	if (view.offset >= overview.matched && view.offset > 0) {
 		view.offset = Math.max(0, Math.floor((overview.matched - 1) / PAGE) * PAGE);
-		changed();
+		changed(true);
 		return;
 	}
 	const busy = steady && (body.matches(':hover') || body.contains(document.activeElement));
@@ -97,14 +97,21 @@ export function showTable(overview, chosen) {
 	showEmpty(overview);
 }
 
-function look(change) {
-	Object.assign(view, { offset: 0 }, change);
+/* Another view, such as that of the address. */
+export function showView(other) {
+	Object.assign(view, other);
+	if (document.activeElement !== byId('search'))
+		byId('search').value = view.q;
 	steady = false;
 	showSort();
-	changed();
 }
 
-/* `onView`: ask the server again, by `view`; `onChoose(account)`. */
+function look(change) {
+	showView({ offset: 0, ...change });
+	changed(true);
+}
+
+/* `onView(isView)`: ask the server again, by `view`, which is another one if `isView`; `onChoose(account)`. */
 export function startTable(onView, onChoose) {
 	let typing = 0;
 	changed = onView;
