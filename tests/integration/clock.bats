@@ -2,6 +2,7 @@
 # The clock of Redis is set forward and back by minutes, under a turn, waiters and a delay. SKEW: the library
 # that does so within redis-server (skew.c).
 load helpers
+load admin
 
 setup() {
 	prepare
@@ -81,4 +82,27 @@ in_order() {
 	hang_up held
 	served k1
 	wait_for "[[ \$(redis exists user_msg_queue_lock:$(key_account k1) user_msg_queue_wait:$(key_account k1)) == 0 ]]"
+}
+
+@test "a window that is spent is asked about once a minute, and the first success opens the line" {
+	local five=anthropic-ratelimit-unified-5h
+	local spent=(-H 'X-Relay-Status: 429' -H "X-Relay-Header: $five-status: rejected"
+		-H "X-Relay-Header: $five-reset: $(($(date +%s) + 7200))")
+	start_turnstile -o queue.on_limit=quota
+	ask k1 -o /dev/null "${spent[@]}"
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 429
+	set_clock 50
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 429
+	equal "$(relay_stats .accounts.k1.seen)" 1
+	set_clock 62
+	ask k1 -o /dev/null "${spent[@]}"
+	equal "$(relay_stats .accounts.k1.seen)" 2
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 429
+	set_clock 112
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 429
+	equal "$(relay_stats .accounts.k1.seen)" 2
+	set_clock 124
+	served k1
+	served k1
+	equal "$(queue k1 .held)" null
 }

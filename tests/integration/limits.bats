@@ -23,24 +23,24 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 @test "a throttle: nobody of the line is sent meanwhile, then one, then all in order" {
 	start_all -o queue.delay_ms=0
 	local n
-	limited a k1 "$(scaled 700)" 'retry-after: 3'
-	for n in 1 2 3 4 5; do
+	limited a k1 "$(scaled 700)" 'retry-after: 5'
+	for n in 1 2 3 4 5 6; do
 		ask_later "w$n" k1
 		waiting k1 "$n"
 	done
 	await a
 	equal "$(outcome a)" "429 0"
 	wait_for '[[ $(queue k1 .held.reason) == throttle ]]'
-	equal "$(queue k1 .waiting)" 5
+	equal "$(queue k1 .waiting)" 6
 	equal "$(admin /api/overview '.queues[0].state')" limited
 	await w1
 	relay_stats '(.requests | map({(.tag): .}) | add) | (.w1.arrived_us - .a.last_us) / 1000' >pause
-	(($(cut -d. -f1 pause) >= 2990))
-	await w2 w3 w4 w5
-	for n in 1 2 3 4 5; do
+	(($(cut -d. -f1 pause) >= 4990))
+	await w2 w3 w4 w5 w6
+	for n in 1 2 3 4 5 6; do
 		equal "$(outcome "w$n")" "200 0"
 	done
-	equal "$(in_order)" "a w1 w2 w3 w4 w5"
+	equal "$(in_order)" "a w1 w2 w3 w4 w5 w6"
 	equal "$(queue k1 .held)" null
 	log_wait '.msg | test("the upstream limits the account")'
 	equal "$(metric 'turnstile_upstream_limits_total{kind="throttle"}')" 1
@@ -231,4 +231,27 @@ for_model() {
 	for_model h claude-opus-5-5
 	await h
 	equal "$(outcome h)" "200 0"
+}
+
+@test "limits that an upstream makes up hold an account for a day at most, and it is asked after a minute" {
+	local i=0 fields now
+	start_all -o queue.delay_ms=0 -o queue.on_limit=throttle,quota
+	for fields in 'retry-after: 99999999999999999999' 'retry-after: 86400000' \
+		'anthropic-ratelimit-unified-5h-status: rejected|anthropic-ratelimit-unified-5h-reset: 99999999999999999999' \
+		'anthropic-ratelimit-unified-status: rejected|anthropic-ratelimit-unified-representative-claim: seven_day|anthropic-ratelimit-unified-reset: 9999999999999' \
+		'anthropic-ratelimit-requests-remaining: 0|anthropic-ratelimit-requests-reset: 9999-12-31T23:59:59Z'; do
+		local args=() field
+		while IFS= read -r field; do
+			args+=(-H "X-Relay-Header: $field")
+		done < <(tr '|' '\n' <<<"$fields")
+		ask "k$((++i))" -o /dev/null -H 'X-Relay-Status: 429' "${args[@]}"
+		now=$(date +%s)
+		equal "$(queue "k$i" "[.held | .until, .nextProbe | sub(\"[.][0-9]+Z\"; \"Z\") | fromdate - $now] | [.[0] <= 86401, .[1] <= 61]")" '[true,true]'
+	done
+	# what says nothing of an end holds for seconds
+	for fields in 'retry-after: -5' 'retry-after: soon' 'retry-after: 0' 'retry-after: 1e9'; do
+		ask "k$((++i))" -o /dev/null -H 'X-Relay-Status: 429' -H "X-Relay-Header: $fields"
+		now=$(date +%s)
+		equal "$(queue "k$i" "(.held.until | sub(\"[.][0-9]+Z\"; \"Z\") | fromdate) - $now <= 3")" true
+	done
 }

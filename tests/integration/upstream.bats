@@ -81,6 +81,25 @@ is_away() { wait_for "awk '{exit \$1 < $1}' <<<\"\$(metric turnstile_upstream_do
 	exchange_wait '.outcome == "upstream_unreachable" and .total_ms >= 1000 and (.error | length) > 10'
 }
 
+@test "longer than upstream.connect_retry_ms: the place is kept for who sends it again" {
+	start_turnstile -o "upstream.connect_retry_ms=$(scaled 3000 20000)"
+	away
+	ask_later a k1 -H 'x-claude-code-prompt-id: a'
+	wait_for '[[ $(queue k1 .isLocked) == true ]]'
+	ask_later b k1 -H 'x-claude-code-prompt-id: b'
+	waiting k1 1
+	ask_later c k1 -H 'x-claude-code-prompt-id: c'
+	waiting k1 2
+	await a
+	equal "$(outcome a)" "502 0"
+	ask_later again k1 -H 'x-claude-code-prompt-id: a'
+	waiting k1 2
+	equal "$(metric turnstile_places_returned_total)" 1
+	comes_back
+	await b again c
+	equal "$(relay_stats '.accounts.k1.order')" '["b","again","c"]'
+}
+
 @test "who hangs up meanwhile never reaches the upstream, and the next has the turn" {
 	start_turnstile
 	away

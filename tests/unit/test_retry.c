@@ -29,6 +29,7 @@ static void check_unreachable(void)
 	CHECK_INT(world_outcome(), OUTCOME_UPSTREAM_UNREACHABLE);
 	CHECK_INT(world.request.status, 502);
 	CHECK_INT(world.queue.used, 0);
+	CHECK_INT(world.queue.kept, 1); /* whoever sends it again is where it was */
 	CHECK(strstr(buf_str(&world.request.names), "retry-after: "));
 	world_close();
 }
