@@ -6,12 +6,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { hold, pause, until } from './fleet.mjs';
-import { MESSAGE, atRelay, claude, exchanges, isAnswered, relay, sdk, setPatience, turnstile, waits } from './stage.mjs';
+import {
+	CUTS_AFTER_MS, MESSAGE, atRelay, beating, claude, cutting, exchanges, isAnswered, relay, sdk, setPatience, turnstile, waits,
+} from './stage.mjs';
 
 const WAIT_MS = 40000;
 const CUT = { 'X-Relay-Fault': 'cut-body', 'X-Relay-Cut-After': '5', 'X-Relay-First': '1' };
 const lines = (script) => Object.entries(script).map(([name, value]) => `${name}: ${value}`);
-const holder = (account) => hold(turnstile, relay, account, `${account}-holder`);
+const holder = (account, at = turnstile) => hold(at, relay, account, `${account}-holder`);
+/* Until a client behind `first` has heard pings for a while: longer than a proxy lets it wait in silence. */
+const hearsPings = async (account) => {
+	await waits(account, beating);
+	await pause(3 * CUTS_AFTER_MS);
+	assert.deepEqual(await atRelay(account), []);
+};
+const overloaded = lines({ 'X-Relay-Status': '529', 'X-Relay-First': '1' });
 const outcomes = (account, what) => exchanges(account).filter((e) => e.outcome === what);
 
 describe('Claude Code', { concurrency: true }, () => {
@@ -53,6 +62,35 @@ describe('Claude Code', { concurrency: true }, () => {
 		assert.equal((await atRelay('refused')).length, 1, 'who is refused never reaches the upstream');
 	});
 
+	it('heartbeats: a wait behind a proxy that cuts what is silent', async () => {
+		const first = await holder('beats', beating), c = claude('beats', 'say hello', { url: await cutting(beating) });
+		await hearsPings('beats');
+		first.hangUp();
+		isAnswered(await c.ended);
+		assert.equal(exchanges('beats', beating).length, 2, 'it never asked again');
+		assert.equal((await atRelay('beats')).length, 1);
+	});
+
+	it("the relay's error behind heartbeats: it asks again by itself", async () => {
+		const first = await holder('beats-error', beating);
+		const c = claude('beats-error', 'say hello', { url: beating.url, script: overloaded });
+		await hearsPings('beats-error');
+		first.hangUp();
+		isAnswered(await c.ended);
+		assert.ok(exchanges('beats-error', beating).some((e) => e.status === 200 && e.event_status === 529));
+	});
+
+	it('refused behind heartbeats: it asks again, and has its place', async () => {
+		const first = await holder('beats-refused', beating);
+		await setPatience('beats-refused', 5000, beating);
+		const c = claude('beats-refused', 'say hello', { url: beating.url });
+		await until('it is refused', () => exchanges('beats-refused', beating).some((e) => e.event_status === 503));
+		await setPatience('beats-refused', 60000, beating);
+		first.hangUp();
+		isAnswered(await c.ended);
+		assert.equal((await atRelay('beats-refused')).length, 1);
+	});
+
 	it('a stream that is cut is no answer: it asks again', async () => {
 		isAnswered(await claude('cut', 'say hello', { script: lines(CUT) }).ended);
 		assert.deepEqual((await atRelay('cut')).map((r) => r.phase), ['cut', 'done']);
@@ -91,6 +129,43 @@ describe('the SDK', { concurrency: true }, () => {
 		await setPatience('back', 60000);
 		first.hangUp();
 		assert.match(await text, /and so on/);
+	});
+
+	it('heartbeats: a wait behind a proxy that cuts what is silent, and no ping among the events', async () => {
+		const first = await holder('beats-sdk', beating), baseURL = await cutting(beating), kinds = [];
+		const read = (async () => {
+			for await (const event of await sdk('beats-sdk', {}, { baseURL, maxRetries: 0 }).messages.create({ ...MESSAGE, stream: true }))
+				kinds.push(event.type);
+		})();
+		await hearsPings('beats-sdk');
+		first.hangUp();
+		await read;
+		assert.deepEqual([kinds[0], kinds.at(-1)], ['message_start', 'message_stop']);
+		assert.ok(!kinds.includes('ping'));
+	});
+
+	it('without heartbeats it is cut there', async () => {
+		const first = await holder('silent'), options = { baseURL: await cutting(turnstile), maxRetries: 0 };
+		const error = await sdk('silent', {}, options).messages.stream(MESSAGE).finalText().then((text) => `resolved to ${text}`, (e) => e);
+		assert.ok(error instanceof Error, String(error));
+		await until('it has left the line', () => outcomes('silent', 'client_gone').length === 1);
+		first.hangUp();
+	});
+
+	it('errors behind heartbeats are errors: of the relay, of the line, a cut', async () => {
+		const ask = (account, script = {}) => sdk(account, script, { baseURL: beating.url, maxRetries: 0 }).messages.stream(MESSAGE).finalText()
+			.then((text) => `resolved to ${text}`, (e) => e);
+		const cases = ['beats-529', 'beats-cut', 'beats-late'];
+		const firsts = await Promise.all(cases.map((account) => holder(account, beating)));
+		await setPatience('beats-late', 4000, beating);
+		const asked = [ask(cases[0], { 'X-Relay-Status': '529' }), ask(cases[1], CUT), ask(cases[2])];
+		await Promise.all(cases.slice(0, 2).map(hearsPings));
+		firsts.forEach((first) => first.hangUp());
+		const [error, cut, late] = await Promise.all(asked);
+		assert.match(error.message, /overloaded_error/);
+		assert.ok(cut instanceof Error, String(cut));
+		assert.match(late.message, /waited too long for the account's turn: \d+ s so far, 1 request before it/);
+		assert.match(late.message, /queue_timeout/);
 	});
 
 	it('refused for good: says why', async () => {

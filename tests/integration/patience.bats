@@ -43,4 +43,12 @@ idle() {
 	equal "$(jq -c '[.answered, .sent_away]' people)" '[10,0]'
 	equal "$(relay_stats '.accounts.k1 | [.completed, .max_overlap]')" '[10,1]'
 	(($(jq '.["503"] // 0' people) > 0)) # or it says nothing
+	(($(idle) < $(scaled 60))) # of a thousand
+	# in the moment of each refusal somebody had the account's turn
+	exchange_wait '.outcome == "answered"' 10
+	exchanges '[.outcome, (.time | sub("\\.(?<ms>.*)Z"; "Z") | fromdateiso8601) * 1000 + (.time | .[20:23] | tonumber), .hold_ms]' >ends
+	jq -s -e '
+		[.[] | select(.[0] == "answered") | {from: (.[1] - .[2]), to: .[1]}] as $turns
+		| [.[] | select(.[0] == "queue_timeout") | .[1] as $at | any($turns[]; .from <= $at + 50 and $at <= .to + 50)]
+		| length > 0 and all' ends
 }
