@@ -73,7 +73,7 @@ code() { jq -r .error.code answer; }
 	equal "$(status -X PUT -H "Authorization: Bearer $hand" --json '{"delayMs":7}' "$ADMIN/api/config")" 200
 	equal "$(status -X DELETE -H "Authorization: Bearer $hand" "$ADMIN/api/config")" 200
 	equal "$(status -H "Authorization: Bearer $eye" "$ADMIN/api/changes")" 200
-	equal "$(jq -c '[.count, (.changes | length)]' answer)" '[6,6]'
+	equal "$(jq -c '[.count, (.changes | length)]' answer)" '[7,7]'
 	equal "$(jq -c '.changes[-2:][] | [.who, .client, .what, .accountId, .setting, .before, .after]' answer)" \
 		'["hand","127.0.0.1","operator: setting changed",null,"delayMs","0","7"]
 ["hand","127.0.0.1","operator: account paused","x",null,null,null]'
