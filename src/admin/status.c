@@ -45,12 +45,17 @@ struct readiness {
 	struct findings reasons, notes; /* notes don't make it unready */
 };
 
-static void add_finding(struct findings *f, const char *code, const char *detail)
+static void add_finding_of(struct findings *f, const char *code, struct span detail)
 {
 	must(f->count < FINDINGS_MAX);
 	f->list[f->count].code = code;
-	snprintf(f->list[f->count].detail, LOCK_ACCOUNT_MAX, "%s", detail);
+	snprintf(f->list[f->count].detail, LOCK_ACCOUNT_MAX, "%.*s", SPAN_ARG(detail));
 	f->count++;
+}
+
+static void add_finding(struct findings *f, const char *code, const char *detail)
+{
+	add_finding_of(f, code, span_of(detail));
 }
 
 static void add_reason(struct readiness *r, const char *code, const char *detail)
@@ -113,6 +118,31 @@ static void add_backend_down(struct call *c, struct readiness *r)
 		add_reason(r, "backend_down", queue_backend_name(c->admin->parts.queue));
 }
 
+/* The whole of an error may name a user of Redis. */
+static void add_backend_refuses(struct call *c, struct readiness *r,
+				const struct lock_stats *backend)
+{
+	struct span text = span_of(backend->refusal);
+
+	if (can_do_without(c->admin->parts.config))
+		return;
+	if (!may_hear_names(c))
+		text.len = strcspn(text.ptr, " ");
+	add_finding_of(&r->reasons, "backend_refuses", text);
+}
+
+static void add_slow_hand_overs(struct call *c, struct readiness *r,
+				const struct lock_stats *backend)
+{
+	const char *why = backend->slow_hand_overs;
+
+	if (why && *why)
+		add_finding(&r->notes, "hand_overs_slow",
+			    may_hear_names(c)
+				    ? why
+				    : "Redis forbids messages: each takes up to a second");
+}
+
 static void suspect_known(struct call *c, const struct lock_answer *answer)
 {
 	struct readiness *r = c->data;
@@ -165,8 +195,11 @@ void serve_ready(struct call *c)
 	queue_stats(parts->queue, &backend);
 	if (gauges.draining)
 		add_reason(r, "draining", "this process is shutting down");
-	if (!backend.up)
+	if (backend.refusal && *backend.refusal)
+		add_backend_refuses(c, r, &backend);
+	else if (!backend.up)
 		add_backend_down(c, r);
+	add_slow_hand_overs(c, r, &backend);
 	if (gauges.upstream_down_since_ms) /* another process would find it no better */
 		add_upstream_down(r, &gauges);
 	if (lag_longest_us(c->admin->lag) > STALLED_US)

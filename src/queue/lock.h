@@ -143,10 +143,13 @@ struct lock_stats {
 	int64_t dropped_waiters; /* waiters of any process that were taken for dead */
 	int64_t forgotten; /* idle accounts that were forgotten before their time, for want of room */
 	int64_t kept;      /* places that are kept now, as far as this process knows */
-	int64_t returned;      /* tickets that got a place that was kept, since start */
-	int64_t renewals;      /* of leases of turns, since start */
-	int64_t round_trip_us; /* to the backend and back, lately; -1: not known */
-	bool up;               /* the backend can be asked */
+	int64_t returned;            /* tickets that got a place that was kept, since start */
+	int64_t renewals;            /* of leases of turns, since start */
+	int64_t round_trip_us;       /* to the backend and back, lately; -1: not known */
+	bool up;                     /* the backend can be asked, and does what it is asked for */
+	const char *refusal;         /* why it answers, but doesn't do that; "" or NULL: it does */
+	const char *slow_hand_overs; /* why turns are handed over by touches only; "" or NULL: they
+				      * aren't */
 
 	/* Live as long as the backend: from giving a turn back to knowing that it was handed on;
 	 * round trips to the backend, NULL if there are none. */

@@ -110,10 +110,17 @@ static void drop_pending(struct redis_link *l, bool tell)
 	}
 }
 
+const char *redis_link_forbidden(const struct redis_link *l)
+{
+	bool forbidden = l && l->channel && !redis_link_is_up(l) && strstr(l->cause, "NOPERM");
+
+	return forbidden ? l->cause : "";
+}
+
 /* One outage is one line: the listening link keeps quiet, unless it is forbidden to listen. */
 static void complain(struct redis_link *l)
 {
-	bool forbidden = l->channel && strstr(l->cause, "NOPERM");
+	bool forbidden = *redis_link_forbidden(l);
 	CLEANUP(freep) char *at = NULL;
 
 	if (l->complained || (l->channel && !forbidden))

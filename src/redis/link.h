@@ -55,6 +55,9 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_ter
 void redis_link_free(struct redis_link *link);
 
 bool redis_link_is_up(const struct redis_link *link);
+
+/* Why a link that listens may not do that, as the server says; else "". Takes NULL. */
+const char *redis_link_forbidden(const struct redis_link *link);
 /* Nothing that was sent still has to be answered. One that isn't up any more may not be so yet. */
 bool redis_link_is_idle(const struct redis_link *link);
 /* Where it is connected to, or was last; its port is 0 if it never was, or on a Unix socket. */

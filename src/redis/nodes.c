@@ -33,6 +33,22 @@ struct redis_node *redis_nodes_any_up(const struct redis_nodes *n)
 	return found;
 }
 
+const char *redis_nodes_error(const struct redis_nodes *n)
+{
+	const struct redis_node *found = NULL;
+
+	for (size_t i = 0; i < n->count; i++) {
+		const struct redis_node *node = n->node[i];
+
+		if (!redis_node_is_up(node))
+			continue;
+		if (!*node->error)
+			return "";
+		found = node;
+	}
+	return found ? found->error : "";
+}
+
 void redis_node_refuses(struct redis_node *node, const char *error)
 {
 	struct span word = { error, strcspn(error, " ") };
@@ -42,10 +58,10 @@ void redis_node_refuses(struct redis_node *node, const char *error)
 			redis_link_reset(node->link, error);
 		return;
 	}
-	word.len = MIN(word.len, sizeof node->error - 1);
-	if (span_eq(word, span_of(node->error)))
+	node->refused_ms = clock_ms();
+	if (word.len && !strncmp(node->error, error, word.len))
 		return;
-	snprintf(node->error, sizeof node->error, "%.*s", SPAN_ARG(word));
+	snprintf(node->error, sizeof node->error, "%s", error);
 	log_warn("redis refuses", LOG_STR("cause", error));
 }
 
@@ -211,6 +227,7 @@ static struct redis_node *get_node(struct redis_nodes *n, struct span host, int 
 	node->address.host = xstrndup(host.ptr, host.len);
 	node->address.port = port;
 	*node->error = '\0';
+	node->policy_asked = false;
 	open_link(node);
 	return node;
 }

@@ -29,8 +29,11 @@ struct redis_node {
 	struct timer *grace, *outage; /* while the link is down: patience with it, in two steps */
 	int64_t answered_ms;          /* redis_node_doubt()'s; 0: not in doubt */
 	unsigned slots;               /* how many are here, in a cluster */
-	bool patient;   /* the link isn't up, but may be soon: who enters waits for it */
-	char error[24]; /* the first word of the error that enters get, "" if none */
+	bool patient; /* the link isn't up, but may be soon: who enters waits for it */
+	/* What it refuses to do at all, as it says, and when it did so last; "" if it doesn't. */
+	char error[120];
+	int64_t refused_ms;
+	bool policy_asked; /* its owner's: whether it may evict keys */
 };
 
 struct redis_nodes_terms {
@@ -98,6 +101,9 @@ static inline bool redis_node_is_up(const struct redis_node *node)
 
 /* One that is up, if there is one with slots, or NULL. */
 struct redis_node *redis_nodes_any_up(const struct redis_nodes *n);
+
+/* Why those that are up are of no use; "" if one of them is, or none is up. */
+const char *redis_nodes_error(const struct redis_nodes *n);
 
 /*
  * Learns from a MOVED or ASK of `from` and returns the node that it names; NULL if it can't be

@@ -2,6 +2,7 @@
 # Redis fails in every way there is: what happens to those who wait, come and stream, by
 # queue.on_backend_error; what the log says; how it recovers.
 load helpers
+load admin
 
 setup() {
 	prepare
@@ -309,6 +310,43 @@ waiters_learn() {
 	says 'OOM'
 	redis config set maxmemory 0
 	recovers
+}
+
+# readyz: its status, and of each reason the code and the first word.
+readyz() { http "$ADMIN/readyz" | jq -r '[.status, (.reasons[] | .code, (.detail | split(" ")[0]))] | join(" ")'; }
+
+# readiness WORDS: soon /readyz says so, and the metric. Nobody asks for a turn meanwhile.
+readiness() {
+	wait_for "[[ \$(readyz) == '$1' ]]" 6
+	equal "$(metric turnstile_backend_up)" "$([[ $1 == ready ]] && echo 1 || echo 0)"
+}
+
+@test "Redis answers, and is of no use: readiness says so, and why, without any traffic" {
+	start_turnstile
+	readiness ready
+	redis config set min-replicas-to-write 1
+	readiness 'not_ready backend_refuses NOREPLICAS'
+	redis config set min-replicas-to-write 0
+	readiness ready
+	redis acl setuser default -evalsha -eval
+	readiness 'not_ready backend_refuses NOPERM'
+	redis acl setuser default +@all
+	readiness ready
+	redis acl setuser default -publish
+	wait_for "[[ \$(admin /readyz '.notes[].code') == hand_overs_slow ]]" 6
+	readiness ready
+	redis acl setuser default +@all
+	served k1
+}
+
+@test "a Redis that may evict locks is told of at the start" {
+	redis config set maxmemory-policy allkeys-lru
+	start_turnstile
+	log_wait '(.msg | test("redis may evict locks")) and .policy == "allkeys-lru"'
+	redis config set maxmemory-policy noeviction
+	start_turnstile
+	served k1
+	equal "$(log_lines 'select(.msg | test("evict"))')" ""
 }
 
 @test "Redis becomes a read-only replica" {

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 
+#include "queue/redis/checkup.h"
 #include "queue/redis/keepers.h"
 #include "queue/redis/queries.h"
 #include "queue/redis/sweep.h"
@@ -38,6 +39,7 @@ struct redis {
 	struct keepers keepers;
 	struct redis_tickets tickets;
 	struct redis_queries ask;
+	struct redis_checkup checkup;
 	struct redis_link *sub;
 	struct redis_address sub_address; /* the URL's, but for host and port */
 	struct redis_node *sub_node;      /* whose it is */
@@ -87,6 +89,7 @@ static void node_up(void *arg, struct redis_node *node)
 	place_sub(r);
 	redis_tickets_link_up(&r->tickets, node);
 	redis_queries_link_up(&r->ask);
+	redis_checkup_link_up(&r->checkup, node);
 	if (r->state == RUNNING)
 		sweep_link_up(r->sweep);
 }
@@ -221,6 +224,14 @@ static bool redis_holds(struct lock_backend *b, struct lock_ticket *t)
 	return redis_tickets_holds(t);
 }
 
+/* Messages are sent by scripts, and heard on a link of their own. */
+static const char *hand_overs_are_slow(const struct redis *r)
+{
+	if (*r->checkup.unheard)
+		return r->checkup.unheard;
+	return redis_link_forbidden(r->sub);
+}
+
 static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
 {
 	const struct redis *r = container_of(b, struct redis, backend);
@@ -234,8 +245,10 @@ static void redis_stats(const struct lock_backend *b, struct lock_stats *ret)
 		.forgotten = r->tickets.presence.forgotten,
 		.kept = redis_tickets_kept(&r->tickets),
 		.returned = r->tickets.returned,
-		.up = redis_nodes_any_up(&r->nodes),
+		.refusal = redis_nodes_error(&r->nodes),
+		.slow_hand_overs = hand_overs_are_slow(r),
 	};
+	ret->up = redis_nodes_any_up(&r->nodes) && !*ret->refusal;
 	for (size_t i = 0; i < r->nodes.count; i++) {
 		ret->active_renewals += keeper_held(keeper_of(r->nodes.node[i]));
 		ret->renewals += keeper_renewals(keeper_of(r->nodes.node[i]));
@@ -269,6 +282,7 @@ static void shut(struct redis *r)
 	sweep_free(steal(&r->sweep));
 	redis_link_free(steal(&r->sub));
 	keepers_stop(&r->nodes);
+	redis_checkup_close(&r->checkup);
 	redis_nodes_close(&r->nodes);
 	redis_tickets_close(&r->tickets);
 	redis_queries_close(&r->ask);
@@ -475,6 +489,10 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 					 .fn = ordered,
 					 .arg = r };
 	redis_queries_open(&r->ask);
+	r->checkup = (struct redis_checkup){ .loop = loop,
+					     .caller = &r->tickets.calls.caller,
+					     .names = &r->tickets.names };
+	redis_checkup_open(&r->checkup);
 	r->sweep = sweep_new(loop, config, &r->tickets.names, &r->tickets.calls.caller, swept, r);
 	open_nodes(r);
 	open_sub(r);

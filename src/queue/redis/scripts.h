@@ -41,6 +41,7 @@ enum script {
 	SCRIPT_RETUNE,
 	SCRIPT_HOLD,
 	SCRIPT_RELEASE,
+	SCRIPT_CHECK,
 	SCRIPT_COUNT,
 	SCRIPT_NONE = SCRIPT_COUNT, /* a plain command */
 };
