@@ -184,7 +184,12 @@ local function model_keep(call, w)
 		end
 	end
 	while #world.kept > world.max_waiting do
-		table.remove(world.kept, 1)
+		local j = 1 -- of several that end at once any may go
+		while world.kept[j + 1] and world.kept[j + 1].until_ms == world.kept[1].until_ms and
+			real_call('HEXISTS', 'm_kept', world.kept[j].key) == 1 do
+			j = j + 1
+		end
+		table.remove(world.kept, j)
 	end
 end
 
@@ -582,8 +587,8 @@ local function check_call(call, answer, state)
 	ordered(call, answer, before)
 	deliver(before)
 	-- a turn that was over, or a waiter that was dead, has no place any more
-	local left = answer[2] == 1 or state.waited and (answer[4] == 0 or real_call('HEXISTS', 'm_kept', call.args[7]) == 1)
-	if call.script == 'give_back' and call.how == 'keep' and state.leaver and left then
+	if call.script == 'give_back' and call.how == 'keep' and state.leaver and (answer[2] == 1 or
+		state.waited and (answer[4] == 0 or real_call('HEXISTS', 'm_kept', call.args[7]) == 1)) then
 		model_keep(call, state.leaver)
 	end
 	local gone = good_leavers(call, what, state.list, after)

@@ -116,7 +116,8 @@ BUGS = {
     # the clock is set back
     "a waiter's lease from before": [
         ("prelude", "\t\trenew_lease(id)\n\tend\nend\n\n-- The first waiter", "\tend\nend\n\n-- The first waiter")],
-    "a seat's lease from before": [("prelude", "if ends > NOW + math.max(number('ttl')", "if false and (number('ttl')")],
+    "a seat's lease from before": [
+        ("prelude", "if ends > NOW + math.max(number('ttl'), CONFIRM_MS) then", "if false then")],
     "a start from before": [("prelude", "math.min(tonumber(r.start), NOW + r.start - r.given)", "tonumber(r.start)")],
     # limits of the upstream
     "a limit is overlooked": [("prelude", " and limit_allows() and", " and")],
@@ -154,11 +155,13 @@ WORLDS = {
     "a seat's lease from before": "sets_back",
     "a start from before": "sets_back",
     "a limit from before the clock was set back": "sets_back limits",
+    "a fresh hand-over is confirmed late": "long ttl=9000",
     "absence is death": "goes_away",
     "a grace without end": "goes_away",
     "a kept place is for ever": "leaves",
     "a share's kept places have no bound": "leaves",
-    "kept places have no bound": "leaves",
+    "kept places have no bound": "leaves max_waiting=2 keep_ms=20000",
+    "who finds the line full again gives nothing back": "max_waiting=2 goes_away",
     "who is kept twice has the higher rank": "leaves",
     "more turns wait until somebody joins": "retunes",
 }
@@ -234,7 +237,7 @@ def compose(bug):
     parts = ["local real_redis, shim = redis, {}\nlocal redis = shim\nlocal SCRIPTS, BUGS = {}, {}\n"]
     if isinstance(planted, str):
         parts += ["BUGS.%s = true\n" % flag for flag in planted.split()]
-    parts.append("local FORCED = { %s }\n" % ", ".join("%s = true" % w for w in WORLDS.get(bug, "").split()))
+    parts.append("local FORCED = { %s }\n" % ", ".join(w if "=" in w else w + "=true" for w in WORLDS.get(bug, "").split()))
     parts += scripts(bug)
     for name in WORLD:
         parts.append(open(os.path.join(HERE, name + ".lua"), encoding="utf-8").read())

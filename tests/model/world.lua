@@ -36,7 +36,7 @@ local function arrive(p)
 	t.share, t.weight, t.share_number = 's' .. share, world.shares[share], share
 	t.yields = world.yields and math.random(3) == 1 and 3 or 0
 	t.key = again and again.key or string.format('%016x', math.random(6) + 16 * share)
-	if math.random(8) == 1 then
+	if math.random(world.long and 2 or 8) == 1 then
 		t.use_ms = math.random(2 * world.ttl)
 	end
 	p.tickets[#p.tickets + 1] = t
@@ -622,18 +622,22 @@ local function run(seed)
 	world.operated = math.random(2) == 1
 	world.brisk = math.random(2) == 1
 	world.leaves = math.random(3) == 1
+	world.long = math.random(4) == 1
 	world.limits = math.random(4) == 1
 	world.adrifts = math.random(3) == 1
 	world.lossy = math.random(4) == 1
 	world.goes_away = not world.lossy and not world.adrifts and math.random(4) == 1
 	world.sets_back = not world.lossy and not world.goes_away and math.random(6) == 1
-	for name in pairs(FORCED) do
-		world[name] = true
+	for name, value in pairs(FORCED) do
+		world[name] = value
 	end
 	world.lossy = world.lossy and not (FORCED.goes_away or FORCED.sets_back)
 	world.adrifts = world.adrifts and not FORCED.goes_away
 	world.goes_away = world.goes_away and not (world.lossy or world.adrifts)
 	world.sets_back = world.sets_back and not (world.lossy or world.goes_away)
+	if world.sets_back then
+		world.keep_ms = 0 -- which of several kept places is the oldest can't be said then
+	end
 	for i = 1, one_of(2, 2, 2, 3, 4) do
 		world[i] = { instance = 'i' .. i, boots = 0 }
 		boot(world[i])
