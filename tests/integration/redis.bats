@@ -214,7 +214,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	turn a k1
 	ask_later b k1
 	in_line b k1 1
-	redis config set maxmemory $(($(redis info memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p') + 800000))
+	redis config set maxmemory $(($(redis info memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p') + 1200000))
 	equal "$(python3 "$BATS_TEST_DIRNAME/crowd.py" flood 3000 8 "$URL" -- 'X-Relay-Events: 1')" '{"200":3000}'
 	served k2
 	(($(redis zcard user_msg_queue_index) <= 204))
