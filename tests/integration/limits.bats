@@ -255,3 +255,22 @@ for_model() {
 		equal "$(queue "k$i" "(.held.until | sub(\"[.][0-9]+Z\"; \"Z\") | fromdate) - $now <= 3")" true
 	done
 }
+
+@test "queue.retry: of several turns that are refused together, one asks again, and the line waits for it" {
+	local name delay
+	delay=$(scaled 700)
+	start_all -o queue.delay_ms=0 -o queue.turns=2 -o queue.retry=throttle
+	for name in a b; do
+		ask_later "$name" k1 -H 'X-Relay-Status: 429' -H 'X-Relay-First: 1' -H 'X-Relay-Header: retry-after: 5' \
+			-H "X-Relay-Delay-Ms: $delay"
+	done
+	relay_wait tag=a phase=body
+	relay_wait tag=b phase=body
+	ask_later c k1
+	waiting k1 1
+	await a b c
+	equal "$({ outcome a; outcome b; } | sort | paste -sd,)" "200 0,429 0"
+	equal "$(outcome c)" "200 0"
+	equal "$(relay_stats '[.requests[] | select(.counted) | .tag] | [length, .[-1], (.[2] | . == "a" or . == "b")] | join(" ")')" "4 c true"
+	equal "$(queue k1 .held)" null
+}

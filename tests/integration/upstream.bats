@@ -258,6 +258,19 @@ refused() {
 	equal "$(metric turnstile_upstream_abandoned_total)" 2
 }
 
+@test "upstream.finish_abandoned: those without a client are no more than connections may be" {
+	start_turnstile -o upstream.finish_abandoned=true -o listen.max_connections=1
+	held a k1
+	hang_up a
+	wait_for '[[ $(metric turnstile_upstream_abandoned_total) == 1 ]]'
+	held b k2
+	hang_up b
+	relay_wait tag=b phase=aborted
+	equal "$(metric turnstile_upstream_abandoned_total)" 1
+	relay_go
+	relay_wait tag=a phase=done
+}
+
 # start_way [STATUS]: a proxy on the way to the upstream, at PROXY; what it gets is in proxy.out.
 start_way() {
 	rm -f proxy.out # the one before has its own
