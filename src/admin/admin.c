@@ -79,13 +79,16 @@ void call_reply(struct call *c, int status, cJSON *document)
 	reply(c, status, document, NULL);
 }
 
+/* What was asked for may stand in the message, and be no UTF-8: cJSON would pass that on. */
 static cJSON *error_document(const char *code, const char *message)
 {
+	CLEANUP(buf_clear) struct buf text = { 0 };
 	cJSON *document = cJSON_CreateObject();
 	cJSON *error = cJSON_AddObjectToObject(document, "error");
 
+	buf_json(&text, span_of(message));
 	cJSON_AddStringToObject(error, "code", code);
-	cJSON_AddStringToObject(error, "message", message);
+	cJSON_AddRawToObject(error, "message", buf_str(&text));
 	return document;
 }
 
