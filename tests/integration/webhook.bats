@@ -122,6 +122,18 @@ held() { ask "$1" -o /dev/null -H 'X-Relay-Status: 429' -H "X-Relay-Header: ${2:
 	equal "$(events '.text | fromjson | .event' | uniq | wc -l)" 2
 }
 
+@test "a turn whose lock is gone" {
+	start_receiver
+	start_relay
+	start_redis
+	start_turnstile -o "admin.webhook=$HOOK" -o "queue.lock_ttl_ms=$(scaled 1500 5000)"
+	turn a k1
+	redis flushall >/dev/null
+	event turn_lost
+	hang_up a
+	equal "$(events | wc -l)" 1
+}
+
 @test "a turn that doesn't move, once somebody waits for it" {
 	start_receiver
 	start_all -o "admin.webhook=$HOOK" -o listen.stall_timeout_ms=1000

@@ -1,5 +1,6 @@
 #include "queue/redis/ticket.h"
 
+#include "base/alert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "queue/redis/keepers.h"
@@ -68,10 +69,11 @@ void ticket_doubt(struct redis_ticket *p, enum loss loss)
 {
 	const struct lock_ticket *t = p->box.ticket;
 
-	if (p->state == TURN_HELD && loss && count_loss(p))
-		log_warn("a turn goes on, but may not have been alone",
-			 LOG_STR("account", t->account), LOG_STR("ticket", t->id),
-			 LOG_STR("cause", loss_cause(loss)));
+	if (p->state != TURN_HELD || !loss || !count_loss(p))
+		return;
+	log_warn("a turn goes on, but may not have been alone", LOG_STR("account", t->account),
+		 LOG_STR("ticket", t->id), LOG_STR("cause", loss_cause(loss)));
+	alert(ALERT_TURN_LOST, t->account, 0);
 }
 
 /* By an operator. Another enter may be on its way; and there is a record of it in Redis. */

@@ -5,6 +5,7 @@
  * So on each new link, and with each sweep, Redis is asked what it has of this process; what is
  * unknown here is given back.
  */
+#include "base/alert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "queue/redis/keepers.h"
@@ -38,6 +39,7 @@ static void count_late_loss(struct redis_tickets *r, const struct ticket_call *e
 	r->lost++;
 	log_warn("a turn ended, but may not have been alone", LOG_STR("account", e->account),
 		 LOG_STR("ticket", e->id), LOG_STR("cause", loss_cause(loss)));
+	alert(ALERT_TURN_LOST, e->account, 0);
 }
 
 /* --- giving back ------------------------------------------------------------------------------ */
