@@ -63,6 +63,20 @@ session() { echo "X-Claude-Code-Session-Id: $1"; }
 	await turn
 }
 
+@test "people with one key learn of each other's places only, not who has them" {
+	start_all -o queue.share_by=header:X-Who
+	held holder k1
+	ask_later a k1 -H 'X-Who: ann'
+	waiting k1 1
+	ask_later b k1 -H 'X-Who: bob'
+	waiting k1 2
+	wait_for '[[ $(line k1 "[.mine[] | .position] | tostring") == "[1,2]" ]]'
+	equal "$(line k1 '[.mine[].share] | tostring')" '[null,null]'
+	equal "$(line k1 '[.mine[] | .share != null] | tostring' -H 'X-Who: bob')" '[false,true]'
+	relay_go
+	await a b holder
+}
+
 @test "nobody without a credential, and it makes no noise" {
 	start_all
 	equal "$(http -o answer -w '%{http_code}' "$URL$LINE")" 401
