@@ -21,8 +21,8 @@ gap_us() {
 
 # errors PORT NAME: how many of them it has answered. A Redis before 6.2 doesn't count them; there it counts for one.
 errors() {
-	on "$1" info errorstats | sed -n "s/^errorstat_$2:count=\([0-9]*\).*/\1/p" | grep . ||
-		on "$1" info server | grep -q '^redis_version:6\.0' && echo 1 || echo 0
+	on "$1" info errorstats | sed -n "s/^errorstat_$2:count=\([0-9]*\).*/\1/p" | grep . && return
+	if on "$1" info server | grep -q '^redis_version:6\.0'; then echo 1; else echo 0; fi
 }
 status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; }
 

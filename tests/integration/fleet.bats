@@ -39,13 +39,14 @@ freeze() { kill -STOP "${PID_OF[$1]}"; }
 thaw() { kill -CONT "${PID_OF[$1]}"; }
 
 # tickets VERB: of k1, in the order in which Redis saw them: those that "enter", or "gave" their turn back. Behind the process
-# comes the ticket, and then enter's ttl and all the rest, or what became of the turn.
+# comes the ticket, and then enter's ttl and all the rest, or what became of the turn. Once each: a call whose answer
+# is late is sent again.
 tickets() {
 	awk -F'" "' -v "verb=$1" "/EVALSHA/ && /lock:$(key_account k1)\"/"' {
 		for (i = 1; i < NF && $i !~ /^[^ :]+\.[0-9a-f]+$/; i++)
 			;
 		is = $(i + 2) ~ /^(used|unused|keep)$/ ? "gave" : NF - i > 10 && $(i + 2) ~ /^[0-9]+$/ ? "enter" : ""
-		if (is == verb) print $(i + 1)
+		if (is == verb && !seen[$(i + 1)]++) print $(i + 1)
 	}' calls
 }
 

@@ -139,7 +139,7 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 @test "quota in view: windows as the responses tell, the answers by kind, and what changes in the log" {
 	local hour reset five=anthropic-ratelimit-unified-5h
 	start_all -o queue.delay_ms=0 -o queue.on_limit= -o admin.metrics_accounts=5
-	hour=$(($(date +%s) + 3600)) reset=$(($(date +%s) + 3))
+	hour=$(($(date +%s) + 3600)) reset=$(($(date +%s) + 2 + $(scaled 2) ))
 	equal "$(queue k1 .quota)" null
 	ask k1 -o /dev/null -H "X-Relay-Header: $five-utilization: 0.5" -H "X-Relay-Header: $five-reset: $hour" \
 		-H "X-Relay-Header: $five-status: allowed"
