@@ -63,6 +63,7 @@ struct upstream {
 
 struct queue {
 	int joined, left, used, kept, holds, releases;
+	enum hold_kind hold_kind; /* of the last one */
 	bool lease_is_over;
 };
 
@@ -367,6 +368,7 @@ void queue_hold(struct queue_place *p, const struct lock_limit *limit)
 	CHECK_INT(p->state, PLACE_TURN);
 	CHECK(limit->kind != HOLD_NONE);
 	p->queue->holds++;
+	p->queue->hold_kind = limit->kind;
 }
 
 bool queue_holds(const struct queue_place *p)

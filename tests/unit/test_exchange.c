@@ -311,6 +311,29 @@ static void test_limited(int status)
 	world_close();
 }
 
+/* A spent window holds where that is wanted: one of the account everybody, one of a family only requests for it. */
+static void test_quota(const char *on_limit, const char *window, enum hold_kind kind)
+{
+	const char *const options[] = { on_limit, NULL };
+	CLEANUP(freep)
+	char *fields = xasprintf("Content-Type: application/json\n"
+				 "anthropic-ratelimit-unified-status: rejected\n"
+				 "anthropic-ratelimit-unified-%s-status: rejected\n"
+				 "anthropic-ratelimit-unified-%s-reset: %" PRId64 "\n",
+				 window, window, clock_wall_ms() / 1000 + 3600);
+
+	world_open(options);
+	message_is_forwarded();
+	answer(429, fields);
+	settle();
+	CHECK(answer_bytes("{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\"}}"));
+	answer_end(UPSTREAM_OK, "");
+	world_check_over();
+	CHECK_INT(world.queue.holds, kind != HOLD_NONE);
+	CHECK_INT(world.queue.hold_kind, kind);
+	world_close();
+}
+
 static void test_upstream_fails(const struct situation *s)
 {
 	world_open(NULL);
@@ -479,6 +502,10 @@ int main(void)
 	test_limited(200);
 	test_limited(429);
 	test_limited(400);
+	test_quota("queue.on_limit=quota", "5h", HOLD_QUOTA);
+	test_quota("queue.on_limit=throttle", "5h", HOLD_NONE);
+	test_quota("queue.on_limit=quota", "7d_opus", HOLD_QUOTA);
+	test_quota("queue.on_limit=quota", "7d_nobody", HOLD_NONE);
 	for (const struct situation *s = forwarding; s <= streaming; s++)
 		test_upstream_fails(s);
 	test_refused(401, false);
