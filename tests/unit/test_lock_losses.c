@@ -118,6 +118,22 @@ static void test_free_turn_is_taken_again(struct fixture *f)
 	CHECK_INT(lost(f->b[0]), before + 1); /* somebody may have had one beside it */
 }
 
+/* Of a turn nothing is left but its seat: what is found out first is what its give-back says. */
+static void test_record_and_lock_are_lost(struct fixture *f)
+{
+	struct guest a = { 0 };
+	int64_t before = lost(f->b[0]);
+
+	a.t.terms = (struct lock_terms){ 0, 120000, 600000, 10 };
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "DEL t_who:a t_lock:a");
+	guest_leave(&a, true);
+	UNTIL(f, lost(f->b[0]) == before + 1);
+	pass(f, 200);
+	CHECK_INT(lost(f->b[0]), before + 1);
+}
+
 /*
  * A server has taken over whose copy is older than a give-back: the turn is there again, for all of its
  * lease. The first new link gives it back, and so does the sweep.
@@ -178,6 +194,7 @@ int main(void)
 		{ "waiters find losses", test_waiters_find_losses },
 		{ "flushed turn is counted", test_flushed_turn_is_counted },
 		{ "free turn is taken again", test_free_turn_is_taken_again },
+		{ "record and lock are lost", test_record_and_lock_are_lost },
 		{ "copies and a new link", test_copies_and_a_new_link },
 		{ "copies and the sweep", test_copies_and_the_sweep },
 	};

@@ -142,6 +142,13 @@ local function blank_record()
 		weight = '1' }
 end
 
+-- The same, of one that has a turn.
+local function blank_turn()
+	local r = blank_record()
+	r.given, r.start = r.joined, r.joined
+	return r
+end
+
 -- What is left of a ticket that has lost its place or turn, until its give-back, as its process may
 -- have asked more than once: "removed <when>" by an operator, "lost <when> <why>".
 local function put_end(id, what, why)
@@ -433,12 +440,10 @@ end
 
 -- Its lock was deleted or evicted, but nobody has taken it: it is set again.
 local function restore(id, ends)
-	local r = record(id)
+	local r = record(id) or blank_turn()
 	redis.call('SET', LOCK, id, 'PX', math.ceil(ends - NOW))
-	if r then
-		r.broken = 'gone'
-		put_record(id, r)
-	end
+	r.broken = 'gone'
+	put_record(id, r)
 	tell(id, 'broken gone')
 end
 
@@ -587,10 +592,7 @@ local function keep_turn(id, ttl, in_use)
 	elseif not seated and not in_use then
 		return false, 'gone'
 	end
-	if not r then
-		r = blank_record()
-		r.given, r.start = r.joined, r.joined
-	end
+	r = r or blank_turn()
 	if not seated then
 		r.broken = 'gone'
 		in_lock = redis.call('EXISTS', LOCK) == 0
