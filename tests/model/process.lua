@@ -221,7 +221,7 @@ local function take_place(p, t, call, answer)
 	elseif what == 'full' and joins then
 		t.state = 'none'
 	elseif what == 'full' and t.state == 'waiting' then
-		t.state, t.kept = BUGS.full_is_all and 'none' or 'unsure', nil
+		t.state, t.kept = 'unsure', nil
 	end
 end
 

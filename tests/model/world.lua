@@ -230,10 +230,15 @@ local function for_all(f)
 	for _, p in ipairs(world) do
 		for _, t in ipairs(p.tickets) do
 			f(t)
-			-- what was known of them may be lost with it
-			t.no_witness = t.no_witness or t.hurt and not t.counted
 		end
 	end
+end
+
+-- What was known of earlier losses, and hasn't been heard yet, may be lost as well.
+local function lose_witnesses()
+	for_all(function(t)
+		t.no_witness = t.no_witness or t.hurt and not t.counted
+	end)
 end
 
 local function hurt_those_without_seat(before)
@@ -251,6 +256,7 @@ local function evict(key)
 	local before, first = holders_now(), real_call('HGET', LINE, 'first')
 	note('lost:', key)
 	expire_keys()
+	lose_witnesses()
 	shim.call('DEL', key)
 	if key == LINE then
 		world.turns_in_force, world.limit, world.easing = 1, nil, 0
@@ -266,6 +272,7 @@ end
 local function lose_all()
 	local before = holders_now()
 	note('FLUSHALL')
+	lose_witnesses()
 	shim.call('DEL', unpack(ACCOUNT_KEYS))
 	world.turns_in_force, world.limit, world.easing = 1, nil, 0
 	hurt_those_without_seat(before)
@@ -275,6 +282,7 @@ end
 local function fail_over()
 	local before = holders_now()
 	note('a replica takes over')
+	lose_witnesses()
 	put_back(world.replica)
 	world.limit, world.limits = nil, false
 	shim.call('HDEL', LINE, 'limit_kind') -- how it was then isn't known here
@@ -284,6 +292,8 @@ local function fail_over()
 		local ends = before[t.id] and tonumber(real_call('ZSCORE', SEATS, t.id) or nil)
 		if ends and t.lease_until and ends < t.lease_until + skew then
 			t.excused, t.no_witness = true, true -- a renewal is lost
+		elseif before[t.id] and real_call('ZSCORE', WAIT, t.id) then
+			t.no_witness = true -- it may get its turn anew before anybody looks
 		end
 	end)
 	cut_all()
