@@ -181,23 +181,30 @@ static void give_up(struct webhook *w, const struct message *m, int status, cons
 		 LOG_STR("cause", error));
 }
 
-static void on_done(void *arg, int status, const char *error)
+/* True: the first is to be sent again, after a while. */
+static bool end_attempt(struct webhook *w, struct message *m, int status, const char *error)
 {
-	struct webhook *w = arg;
-	struct message *m = first(w);
-
-	post_free(steal(&w->post));
 	if (is_worth_retrying(status) && m->attempts < ATTEMPTS) {
 		w->resting = true;
 		timer_start(w->again, (int64_t)RETRY_MS << (m->attempts - 1));
-		return;
+		return true;
 	}
 	if (status >= 200 && status < 300)
 		w->counters.sent++;
 	else
 		give_up(w, m, status, error);
 	drop(w, m);
-	send_next(w);
+	return false;
+}
+
+static void on_done(void *arg, int status, const char *error)
+{
+	struct webhook *w = arg;
+	bool again = end_attempt(w, first(w), status, error);
+
+	post_free(steal(&w->post)); /* the words of the error were its own */
+	if (!again)
+		send_next(w);
 }
 
 static void send_next(struct webhook *w)

@@ -15,20 +15,15 @@ static void leave(struct call *c)
 	post_free(t->post);
 }
 
-static void on_done(void *arg, int status, const char *error)
+static void answer(struct call *c, int status, const char *error)
 {
-	struct trial *t = arg;
-	struct call *c = t->call;
-	bool taken = status >= 200 && status < 300;
 	cJSON *document;
 
-	post_free(steal(&t->post));
-	c->leave = NULL;
 	if (!status) {
 		call_fail(c, 502, "webhook_failed", "admin.webhook can't be reached: %s", error);
 		return;
 	}
-	if (!taken) {
+	if (status < 200 || status >= 300) {
 		call_fail(c, 502, "webhook_failed", "admin.webhook answers %d", status);
 		return;
 	}
@@ -36,6 +31,16 @@ static void on_done(void *arg, int status, const char *error)
 	cJSON_AddBoolToObject(document, "sent", true);
 	json_add(document, "status", status);
 	call_reply(c, 200, document);
+}
+
+static void on_done(void *arg, int status, const char *error)
+{
+	struct trial *t = arg;
+	struct post *post = steal(&t->post); /* the words of the error are its own */
+
+	t->call->leave = NULL;
+	answer(t->call, status, error);
+	post_free(post);
 }
 
 void serve_webhook_test(struct call *c)

@@ -29,7 +29,8 @@ struct post_request {
 
 /*
  * Sends; everything is copied. `done` comes once, from the loop, never from within the call: the
- * status, or 0 and curl's words why there is none. The post is the caller's to free.
+ * status, or 0 and curl's words why there is none, which live as long as the post. The post is the
+ * caller's to free.
  */
 struct post *post_new(struct post_client *c, const struct post_request *request,
 		      void (*done)(void *arg, int status, const char *error), void *arg) MUST_USE;
