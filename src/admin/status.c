@@ -247,6 +247,20 @@ static void add_exchanges(const struct proxy_gauges *gauges, int64_t max_clients
 	cJSON_AddBoolToObject(document, "draining", gauges->draining);
 }
 
+/* Of user messages that the upstream answered, in the last five minutes. */
+static void add_first_byte(const struct admin *a, cJSON *document)
+{
+	cJSON *object = cJSON_AddObjectToObject(document, "firstByte");
+	struct first_bytes_figures f;
+
+	proxy_first_bytes(a->parts.proxy, &f);
+	json_add(object, "count", f.count);
+	json_add_known(object, "p50Ms", f.count, f.p50_ms);
+	json_add_known(object, "p95Ms", f.count, f.p95_ms);
+	json_add_known(object, "upstreamP50Ms", f.count, f.upstream_p50_ms);
+	json_add_known(object, "upstreamP95Ms", f.count, f.upstream_p95_ms);
+}
+
 void status_add(const struct admin *a, cJSON *document)
 {
 	struct proxy_gauges gauges;
@@ -264,6 +278,7 @@ void status_add(const struct admin *a, cJSON *document)
 		json_add(document, "upstreamDownMs", clock_ms() - gauges.upstream_down_since_ms);
 	else
 		cJSON_AddNullToObject(document, "upstreamDownMs");
+	add_first_byte(a, document);
 	add_backend(a, document);
 	add_exchanges(&gauges, a->parts.max_clients, document);
 	cJSON_AddNumberToObject(document, "loopLagMs", (double)lag_longest_us(a->lag) / 1000);

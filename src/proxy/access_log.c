@@ -80,6 +80,10 @@ static void count_first_byte(const struct exchange *x)
 		return;
 	histogram_add(&x->proxy->counters.ttfb, ttfb_ms(x) * 1000);
 	histogram_add(&x->proxy->counters.upstream_ttfb, upstream_ms(x) * 1000);
+	first_bytes_add(&x->proxy->first_bytes,
+			&(struct first_byte){ .at_ms = clock_ms(),
+					      .ttfb_ms = ttfb_ms(x),
+					      .upstream_ms = upstream_ms(x) });
 }
 
 static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)

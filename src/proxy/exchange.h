@@ -90,6 +90,7 @@ struct proxy {
 	struct tally *tally;
 	struct quotas *quotas;
 	struct history *history;
+	struct first_bytes first_bytes;
 	struct refusals refusals;
 	struct outlooks *outlooks;          /* for those who ask about their line */
 	int64_t relay_queue_quiet_until_ms; /* no warning of a queue in the relay before this */

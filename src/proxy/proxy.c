@@ -105,6 +105,11 @@ const struct refusals *proxy_refusals(const struct proxy *p)
 	return &p->refusals;
 }
 
+void proxy_first_bytes(const struct proxy *p, struct first_bytes_figures *ret)
+{
+	first_bytes_look(&p->first_bytes, clock_ms(), ret);
+}
+
 const struct history *proxy_history(const struct proxy *p)
 {
 	return p->history;

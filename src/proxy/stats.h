@@ -11,6 +11,7 @@
 
 #include "base/histogram.h"
 #include "http/http_server.h"
+#include "proxy/first_bytes.h"
 #include "proxy/history.h"
 #include "proxy/outcome.h"
 #include "proxy/quota.h"
@@ -80,6 +81,9 @@ const struct tally *proxy_tally(const struct proxy *p);
 
 /* Of the last hours and days. Lives as long as the proxy. */
 const struct history *proxy_history(const struct proxy *p);
+
+/* How long clients waited lately for the first byte of their answer. */
+void proxy_first_bytes(const struct proxy *p, struct first_bytes_figures *ret);
 
 void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret);
 

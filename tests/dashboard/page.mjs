@@ -58,6 +58,9 @@ test('how much of its windows an account has used, and when they end', async () 
 test('the timeline and its figures are of the whole fleet, and there for a page opened later', async () => {
 	for (let i = 0; i < 4; i++)
 		await ask(fleet[i % 3], 'alpha', `turn-${i}`, { 'x-relay-events': '2', 'x-relay-interval-ms': '20' }).ended;
+	assert.ok((await json(`${fleet[0].admin}/api/status`)).firstByte.count >= 2);
+	await shows('how long clients waited for their answers', async () =>
+		/First byte after [\d.]+ m?s, the relay’s part [\d.]+ m?s/.test(await page.locator('#facts').textContent()));
 	const late = await openPage(browser, fleet[2], { hash: '#account=alpha' });
 	await until('the turns are there', async () => Number((await figures(late, 'figures')).Turns?.value) >= 4);
 	const recent = (await account('alpha')).last5Minutes, shown = await figures(late, 'figures');

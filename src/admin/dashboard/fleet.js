@@ -15,6 +15,10 @@ function showFacts(overview) {
 			text: backend.name === 'memory' ? 'Memory: this process only'
 				: !backend.up ? 'Redis is down'
 				: backend.roundTripMs === null ? 'Redis is up' : `Redis is up, ${backend.roundTripMs.toFixed(2)} ms` },
+		...(self.firstByte.count === 0 ? [] : [{ name: 'first byte',
+			text: `First byte after ${duration(self.firstByte.p50Ms)}, the relay’s part ${duration(self.firstByte.upstreamP50Ms)}`,
+			title: `Half of the ${count(self.firstByte.count)} user messages that this instance had answered in the last 5 minutes; 95 %: `
+				+ `${duration(self.firstByte.p95Ms)}, the relay’s part ${duration(self.firstByte.upstreamP95Ms)}` }]),
 		{ name: 'mode', bad: self.mode !== 'enforce',
 			text: self.mode === 'enforce' ? `Queue on, ${duration(settings.delayMs)} between turns`
 				: self.mode === 'observe' ? 'Observing only: nothing waits' : 'Queue off: everything passes' },
