@@ -1,5 +1,6 @@
 #include "http/http_client.h"
 
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ struct multi {
 	CURLM *curl;
 	struct timer *timer;
 	struct job timeout_job; /* a timeout of 0: curl wants to act as soon as it isn't nested */
-	int closed_fd;          /* the last one; what was left in it: */
+	int closed_fd; /* the last one; its port at our end, 0: none; what was left in it: */
+	int closed_port;
 	struct buf last_words;
 };
 
@@ -131,12 +133,25 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return fd;
 }
 
+static int own_port(int fd)
+{
+	struct sockaddr_storage a = { 0 };
+	socklen_t len = sizeof a;
+
+	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return 0;
+	return a.ss_family == AF_INET    ? ntohs(((struct sockaddr_in *)&a)->sin_port)
+	       : a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port)
+					 : 0;
+}
+
 static int close_socket(void *arg, curl_socket_t fd)
 {
 	struct multi *m = arg;
 
 	sockets_closed(m->client->sockets, fd);
 	m->closed_fd = fd;
+	m->closed_port = own_port(fd);
 	last_words_read(fd, &m->last_words);
 	return close(fd);
 }
@@ -237,6 +252,7 @@ static void set_connection(struct multi *m, CURL *curl)
 void http_call_open(struct http_call *call, struct http_client *c)
 {
 	call->fd = -1;
+	call->own_port = 0;
 	call->easy = easies_take(&c->easies);
 	call->multi = container_of(client_shards_join(c->shards), struct multi, shard);
 	set_connection(call->multi, call->easy->curl);
@@ -255,6 +271,15 @@ void http_call_start_again(struct http_call *call)
 	http_call_start(call);
 }
 
+void http_call_connected(struct http_call *call, int own_port)
+{
+	struct multi *m = call->multi;
+
+	call->own_port = MAX(own_port, 0);
+	if (call->own_port == m->closed_port)
+		m->closed_port = 0; /* it is this one's by now */
+}
+
 void http_call_resume(struct http_call *call)
 {
 	struct multi *m = call->multi;
@@ -266,9 +291,10 @@ void http_call_resume(struct http_call *call)
 struct span http_call_last_words(const struct http_call *call)
 {
 	const struct multi *m = call->multi;
+	bool is_its = call->own_port ? call->own_port == m->closed_port
+				     : call->fd >= 0 && call->fd == m->closed_fd;
 
-	return call->fd >= 0 && call->fd == m->closed_fd ? buf_span(&m->last_words)
-							 : (struct span){ 0 };
+	return is_its ? buf_span(&m->last_words) : (struct span){ 0 };
 }
 
 void http_call_close(struct http_call *call)

@@ -26,7 +26,8 @@ struct http_client;
 struct http_call {
 	struct easy *easy; /* NULL once it is over */
 	struct multi *multi;
-	int fd; /* of the socket that it used last, which may be closed; -1: of none */
+	int fd;       /* of the socket that it used last, which may be closed; -1: of none */
+	int own_port; /* and our end's port; 0: not known, or it has none */
 	/* It has ended, by itself. From within curl's caller: may start it again, or end it. */
 	void (*ended)(struct http_call *call, CURLcode code);
 };
@@ -54,6 +55,13 @@ void http_call_start(struct http_call *call);
 
 /* The same once more, on a new connection. From ended(). */
 void http_call_start_again(struct http_call *call);
+
+/*
+ * Its connection is there, with that port at our end, and is about to be used: from
+ * CURLOPT_PREREQFUNCTION. On a kept one curl may send, and find it reset, before it tells anybody
+ * which socket that is.
+ */
+void http_call_connected(struct http_call *call, int own_port);
 
 /* What a callback paused goes on. Not from within one. */
 void http_call_resume(struct http_call *call);

@@ -221,7 +221,8 @@ static int on_send(void *arg, char *peer, char *own, int peer_port, int own_port
 	curl_easy_getinfo(t->call.easy->curl, CURLINFO_NUM_CONNECTS, &new_connections);
 	if (new_connections) /* a kept one may be gone, too */
 		reach_succeeded(t->upstream->reach);
-	(void)peer, (void)own, (void)peer_port, (void)own_port;
+	http_call_connected(&t->call, own_port);
+	(void)peer, (void)own, (void)peer_port;
 	if (!t->sent_ms) {
 		t->sent_ms = now;
 		return CURL_PREREQFUNC_OK;

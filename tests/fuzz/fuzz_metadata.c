@@ -78,7 +78,8 @@ static struct metadata read_copy(const struct buf *b)
 	CLEANUP(freep) char *copy = xmalloc(MAX(b->len, 1));
 	struct metadata m = { .device_id = copy }; /* is overwritten */
 
-	memcpy(copy, b->data, b->len);
+	if (b->len)
+		memcpy(copy, b->data, b->len);
 	metadata_read((struct span){ copy, b->len }, &m);
 	check_text(m.device_id);
 	check_text(m.account_uuid);
