@@ -87,12 +87,26 @@ lacks() {
 
 # --- processes ----------------------------------------------------------------------------------
 
+# start_relay [ARGUMENT...]: on a port that nobody else gets while it is down; a port that is taken makes it exit, so
+# another one is tried.
 start_relay() {
-	"$FAKE_RELAY" "$@" >"$DIR/relay.out" 2>&1 3>&- &
-	RELAY_PID=$!
-	PROCESSES+=("$RELAY_PID")
-	wait_for "grep -q '^listening on ' '$DIR/relay.out'"
-	RELAY=$(sed -n 's/^listening on //p' "$DIR/relay.out")
+	local try PORT own=()
+	for try in {1..20}; do
+		if [[ " $* " != *" --port "* ]]; then
+			new_port
+			own=(--port "$PORT")
+		fi
+		"$FAKE_RELAY" "${own[@]}" "$@" >"$DIR/relay.out" 2>&1 3>&- &
+		RELAY_PID=$!
+		wait_for "grep -q '^listening on ' '$DIR/relay.out' || ! running $RELAY_PID"
+		if running "$RELAY_PID"; then
+			PROCESSES+=("$RELAY_PID")
+			RELAY=$(sed -n 's/^listening on //p' "$DIR/relay.out")
+			return
+		fi
+	done
+	cat "$DIR/relay.out" >&2
+	return 1
 }
 
 stop_relay() {
