@@ -68,7 +68,7 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 }
 
 @test "a script on a web page hears our own errors, and the relay's as they are" {
-	start_turnstile -o queue.timeout_ms=1000
+	start_turnstile -o queue.timeout_ms=1000 -o listen.max_target_bytes=300
 	ask k1 -o a.body -D a.head -H 'Origin: https://example.org'
 	equal "$(header access-control-allow-origin a.head)" ''
 	turn b k1
@@ -77,9 +77,8 @@ told() { ask k1 -o "$1.body" -D "$1.head" "${@:2}"; }
 	has 'request-id, retry-after' "$(header access-control-expose-headers c.head)"
 	told d
 	equal "$(header access-control-allow-origin d.head)" ''
-	http -o e.body -D e.head -H 'Origin: https://example.org' -H 'Transfer-Encoding: gzip, chunked' -d x \
-		"$URL/v1/messages" || true
-	has 'HTTP/1.1 501' "$(head -n 1 e.head)"
+	http -o e.body -D e.head -H 'Origin: https://example.org' -d x "$URL/$(printf 'x%.0s' {1..500})" || true
+	has 'HTTP/1.1 414' "$(head -n 1 e.head)"
 	equal "$(header access-control-allow-origin e.head)" '*'
 }
 
