@@ -59,6 +59,7 @@ start_or_say() {
 # start_stunnel LINE...: a client of TLS in between, as config/README.md has it; REDIS_URL is its own.
 start_stunnel() {
 	local PORT
+	command -v stunnel >/dev/null || skip "stunnel isn't installed"
 	new_port
 	printf '%s\n' 'foreground = yes' 'pid =' '[redis]' 'client = yes' "accept = 127.0.0.1:$PORT" \
 		"connect = localhost:$REDIS_TLS_PORT" 'verifyChain = yes' 'CAfile = ca.crt' "$@" >stunnel.conf
