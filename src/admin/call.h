@@ -130,7 +130,7 @@ void serve_changes(struct call *c); /* changes.c */
 
 void serve_history(struct call *c); /* history.c */
 
-void serve_webhook_test(struct call *c); /* webhook_test.c */
+void serve_webhook_test(struct call *c); /* webhook_trial.c */
 
 void serve_page(struct call *c); /* dashboard.c */
 void serve_asset(struct call *c);

@@ -1,5 +1,5 @@
 /*
- * webhook_test.c - an operator tries admin.webhook, and hears how it went.
+ * webhook_trial.c - an operator tries admin.webhook, and hears how it went.
  */
 #include "admin/call.h"
 
