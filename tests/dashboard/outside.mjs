@@ -179,7 +179,7 @@ test('what is served: light, cached, and open to nothing else', async () => {
 	const [weight, unpacked] = [1, 2].map((i) => parts.reduce((n, part) => n + part[i], 0));
 	console.log(`the page weighs ${weight} bytes in ${parts.length} parts, unpacked ${unpacked}`);
 	assert.ok(parts.length > 10 && parts.every((part) => part[1] > 0), 'all parts came');
-	assert.ok(unpacked < 165000);
+	assert.ok(unpacked < 165 * 1024);
 	await closePage(fresh);
 	for (const [path] of parts) {
 		const response = await fetch(fleet[0].admin + path);
