@@ -11,6 +11,7 @@
 
 #include "admin/json.h"
 #include "base/clock.h"
+#include "base/percentile.h"
 
 /* A free turn is handed on within a lease of waiters, even when a process dies in between. */
 enum { UNTAKEN_MS = 5000 };
@@ -228,19 +229,6 @@ cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas)
 	json_add(document, "kept", v->kept);
 	add_holders(v, document);
 	return document;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-int64_t percentile(int64_t *values, size_t count, size_t of_100)
-{
-	qsort(values, count, sizeof *values, ascending);
-	return values[(count * of_100 + 99) / 100 - 1];
 }
 
 static void add_percentiles(cJSON *document, const char *name, int64_t *values, size_t count)

@@ -31,9 +31,3 @@ extern const char *const account_state_name[ACCOUNT_STATES];
 
 /* `stalled`: its process says that the holder doesn't move. `*ret_why`: of a stuck one, or NULL. */
 enum account_state account_state(const struct lock_view *v, bool stalled, const char **ret_why);
-
-/*
- * By nearest rank: the smallest of `count` values (not 0) that at least `of_100` of 100 don't
- * exceed. Sorts them.
- */
-int64_t percentile(int64_t *values, size_t count, size_t of_100);

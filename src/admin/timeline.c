@@ -5,6 +5,7 @@
 
 #include "admin/account.h"
 #include "base/mem.h"
+#include "base/percentile.h"
 
 /* One more waits from here on, or one less. */
 struct change {
