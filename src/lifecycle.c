@@ -45,8 +45,8 @@ static void on_admin_stopped(void *arg)
 {
 	struct process *p = arg;
 
-	beacon_free(steal(&p->beacon));
 	webhook_free(steal(&p->webhook));
+	beacon_free(steal(&p->beacon));
 	queue_stop(p->queue, p->config->redis.command_timeout_ms, on_queue_stopped, p);
 }
 

@@ -247,8 +247,8 @@ static int start_parts(struct process *p, struct buf *errors)
 	parts.proxy = p->proxy;
 	parts.beacon = p->beacon =
 		beacon_new(&(struct beacon_parts){ &p->loop, p->config, p->queue, p->proxy });
-	parts.webhook = p->webhook =
-		webhook_new(&(struct webhook_parts){ &p->loop, p->config, p->queue, p->proxy });
+	parts.webhook = p->webhook = webhook_new(
+		&(struct webhook_parts){ &p->loop, p->config, p->queue, p->proxy, p->beacon });
 	return admin_new(&parts, errors, &p->admin);
 }
 
@@ -305,8 +305,8 @@ static bool stop(struct process *p)
 	runfile_free(p->runfile);
 	disk_free(p->disk);
 	admin_free(p->admin);
-	beacon_free(p->beacon);
 	webhook_free(p->webhook);
+	beacon_free(p->beacon);
 	proxy_free(p->proxy);
 	queue_free(p->queue);
 	takeover_client_free(p->takeover_client);

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <uthash.h>
 
 #include "admin/json.h"
@@ -64,7 +63,6 @@ struct webhook {
 	char stalled[LOCK_ACCOUNT_MAX];
 	struct webhook_counters counters;
 	int64_t messages;
-	char boot[20]; /* this process's name in ids */
 };
 
 /* --- what is sent ----------------------------------------------------------------------------- */
@@ -83,7 +81,7 @@ static cJSON *compose_json(const struct webhook *w, const struct message *m)
 	cJSON *document = cJSON_CreateObject();
 	char id[64];
 
-	snprintf(id, sizeof id, "%s-%lld", w->boot, (long long)m->id);
+	snprintf(id, sizeof id, "%s-%lld", beacon_id(w->parts.beacon), (long long)m->id);
 	cJSON_AddStringToObject(document, "id", id);
 	cJSON_AddStringToObject(document, "event", alert_word(m->kind));
 	cJSON_AddStringToObject(document, "message", alert_message(m->kind));
@@ -392,10 +390,7 @@ const struct webhook_counters *webhook_counters(const struct webhook *w)
 struct webhook *webhook_new(const struct webhook_parts *parts)
 {
 	struct webhook *w = xcalloc(1, sizeof *w);
-	uint64_t random;
 
-	must(getrandom(&random, sizeof random, 0) == sizeof random);
-	snprintf(w->boot, sizeof w->boot, "%016llx", (unsigned long long)random);
 	w->parts = *parts;
 	list_init(&w->pending);
 	w->again = timer_new(parts->loop, on_again, w);

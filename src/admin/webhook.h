@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "admin/beacon.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "http/post.h"
@@ -24,6 +25,7 @@ struct webhook_parts {
 	const struct config *config;
 	struct queue *queue;
 	struct proxy *proxy;
+	const struct beacon *beacon; /* whose name events have */
 };
 
 /* Since start. */
