@@ -32,6 +32,8 @@ static bool read_parameter(struct condition *c, struct span name, struct span va
 		return read_number(value, &c->active);
 	else if (span_eq(name, SPAN("seen")))
 		return read_number(value, &c->seen);
+	else if (span_eq(name, SPAN("times")))
+		return read_number(value, &c->times);
 	else if (span_eq(name, SPAN("limit_ms")))
 		return read_number(value, &c->limit_ms) && c->limit_ms <= WAIT_MAX_MS;
 	else
@@ -42,7 +44,7 @@ static bool read_parameter(struct condition *c, struct span name, struct span va
 static enum control_answer read_condition(struct span query, struct buf *error,
 					  struct condition *ret)
 {
-	struct condition c = { .active = -1, .seen = -1, .limit_ms = WAIT_MS };
+	struct condition c = { .active = -1, .seen = -1, .times = 1, .limit_ms = WAIT_MS };
 	struct span parameter;
 
 	while (span_next(&query, '&', &parameter)) {

@@ -54,6 +54,7 @@
  * it GET  /__relay/wait?…    answers 200 when all of these hold, 408 when limit_ms (10000) is over:
  *                              active=N (exactly), seen=N (at least), each over all or with
  * account=KEY; tag=NAME with phase=arrived|body|headers|done|aborted|cut (arrived)
+ *                              and times=N (1): so many of that tag
  *      POST /__relay/go        ends the pauses between events of all responses that are in one
  *
  * KEY is the value of x-api-key, else of Authorization without "Bearer ". `active` and

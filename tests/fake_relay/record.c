@@ -209,13 +209,14 @@ static bool reached(const struct record *rec, enum record_phase phase)
 static bool tag_reached(const struct recorder *r, const struct condition *c)
 {
 	const struct record *rec;
+	int64_t n = 0;
 
 	list_for_each (rec, &r->records, link) {
 		if (!strcmp(rec->tag, c->tag) && reached(rec, c->phase) &&
 		    (!c->account || !strcmp(rec->account->name, c->account)))
-			return true;
+			n++;
 	}
-	return false;
+	return n >= c->times;
 }
 
 uint64_t recorder_tagged(const struct recorder *r, struct span tag)

@@ -31,6 +31,7 @@ struct condition {
 	int64_t active; /* exactly that many; -1 */
 	int64_t seen;   /* at least that many; -1 */
 	enum record_phase phase;
+	int64_t times; /* at least so many of the tag are in that phase */
 	int64_t limit_ms;
 };
 

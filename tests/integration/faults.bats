@@ -400,11 +400,7 @@ readiness() {
 	start_turnstile
 	redis() { redis-cli --no-auth-warning --user gate -a 'pa:ss%' -p "$REDIS_PORT" "$@"; }
 	turn a k1
-	ask_later b k1
-	in_line b k1 1
-	hang_up a
-	await b
-	equal "$(outcome b)" "200 0"
+	hands_on a b k1
 	lacks 'pa:ss' "$LOG"
 }
 
@@ -415,11 +411,7 @@ readiness() {
 	stop_redis
 	start_redis "$port"
 	wait_for "[[ \$(redis exists user_msg_queue_lock:$(key_account k1)) == 1 ]]"
-	ask_later b k1
-	in_line b k1 1
-	hang_up a
-	await b
-	equal "$(outcome b)" "200 0"
+	hands_on a b k1
 	equal "$(relay_stats .accounts.k1.max_overlap)" 1
 	equal "$(log_lines 'select(.msg | test("lost"))')" ""
 }

@@ -65,7 +65,7 @@ peak_kb() {
 		-H 'X-Relay-Header: retry-after: 7')" 429
 	equal "$(header retry-after head)" 7
 	jq -e '.error.type == "rate_limit_error"' body
-	served k1
+	served k1 --max-time $((7 + $(scaled 6))) # the account is held for these seven
 }
 
 @test "events reach the client while the upstream still streams" {

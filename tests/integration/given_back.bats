@@ -267,11 +267,7 @@ raw_request() {
 	redis del "user_msg_queue_lock:$(key_account k1)"
 	log_wait '.msg | test("may not have been alone")'
 	equal "$(redis exists "user_msg_queue_lock:$(key_account k1)")" 1
-	ask_later b k1
-	in_line b k1 1
-	hang_up a
-	await b
-	equal "$(outcome b)" "200 0"
+	hands_on a b k1
 	equal "$(relay_stats .accounts.k1.max_overlap)" 1
 	equal "$(log_lines 'select(.msg | test("may not have been alone")) | .account + " " + .cause')" \
 		"$(key_account k1) its key was deleted, evicted or flushed"

@@ -354,17 +354,19 @@ in_line() {
 # passed: what the kernel had for turnstile before this call has been read, as the loop went round.
 passed() { http -f -o /dev/null "$URL/v1/models"; }
 
-# turn NAME KEY [CURL ARGUMENT...]: a user message that has its turn and doesn't end by itself.
-turn() {
-	ask_later "$@" -H 'X-Relay-Fault: stall' -H 'X-Relay-Cut-After: 3'
-	relay_wait "tag=$1" phase=headers
+# answering NAME KEY [CURL ARGUMENT...]: until the relay answers this very request, as NAME may have had others before.
+answering() {
+	local pid=PID_$1 before=0
+	[[ ! ${!pid:-} ]] || before=$(relay_stats "[.requests[] | select(.tag == \"$1\" and .first_us)] | length")
+	ask_later "$@"
+	relay_wait "tag=$1" phase=headers "times=$((before + 1))"
 }
 
+# turn NAME KEY [CURL ARGUMENT...]: a user message that has its turn and doesn't end by itself.
+turn() { answering "$@" -H 'X-Relay-Fault: stall' -H 'X-Relay-Cut-After: 3'; }
+
 # held NAME KEY [CURL ARGUMENT...]: a user message whose stream has begun, and ends when relay_go lets it.
-held() {
-	ask_later "$@" -H 'X-Relay-Interval-Ms: 3600000'
-	relay_wait "tag=$1" phase=headers
-}
+held() { answering "$@" -H 'X-Relay-Interval-Ms: 3600000'; }
 
 # hang_up NAME: the client closes its connection.
 hang_up() {
@@ -375,6 +377,15 @@ hang_up() {
 
 # outcome NAME: status and curl's exit code, "200 0"; 18 says that the response was cut.
 outcome() { cat "$DIR/$1.outcome"; }
+
+# hands_on FROM TO KEY: TO stands behind FROM, whose client leaves, and is served.
+hands_on() {
+	ask_later "$2" "$3"
+	in_line "$2" "$3" 1
+	hang_up "$1"
+	await "$2"
+	equal "$(outcome "$2")" "200 0"
+}
 
 # header NAME FILE: the value of a header field in what curl -D wrote.
 header() { tr -d '\r' <"$2" | sed -n "s/^$1: //Ip"; }

@@ -19,6 +19,20 @@ fault() { ask k1 -o body -w '%{http_code} %{exitcode}' -H "X-Relay-Fault: $1" "$
 	sed -n 's/^data: //p' body | jq -e '.type' >/dev/null
 }
 
+@test "requests of one tag are waited for by their number" {
+	ask k1 -o /dev/null -H 'X-Relay-Tag: a'
+	relay_wait tag=a phase=headers
+	equal "$(http -o /dev/null -w '%{http_code}' "$URL/__relay/wait?tag=a&times=2&limit_ms=50")" 408
+	held a k1 # its own is what is waited for
+	relay_wait tag=a phase=headers times=2
+	relay_go
+	await a
+	held a k1
+	equal "$(relay_stats '[.requests[] | select(.tag == "a")] | length')" 3
+	relay_go
+	await a
+}
+
 @test "without stream it is one message" {
 	http --data '{"messages":[]}' "$URL/v1/messages" | jq -e '.type == "message" and .role == "assistant"'
 }
