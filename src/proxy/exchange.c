@@ -452,8 +452,8 @@ static bool must_abort(const struct exchange *x)
 	       x->proxy->config->queue.on_lock_lost == ON_LOCK_LOST_ABORT;
 }
 
-/* Its name for the request: the API's, or what many relays call theirs. */
-static void note_answer(struct exchange *x)
+/* The upstream's name for the request: the API's, or what many relays call theirs. */
+static void note_upstream_id(struct exchange *x)
 {
 	const struct headers *h = transfer_fields(x->transfer);
 	struct span id = headers_get(h, SPAN("request-id"));
@@ -462,7 +462,6 @@ static void note_answer(struct exchange *x)
 		id = headers_get(h, SPAN("x-request-id"));
 	if (id.len)
 		x->upstream_id = xstrndup(id.ptr, MIN(id.len, UPSTREAM_ID_MAX));
-	x->answered_ms = clock_ms();
 }
 
 static void advance_forwarding(struct exchange *x)
@@ -482,7 +481,8 @@ static void advance_forwarding(struct exchange *x)
 	}
 	if (!forwarding_is_answered(x))
 		return;
-	note_answer(x);
+	note_upstream_id(x);
+	x->answered_ms = clock_ms();
 	limited_headers(x);
 	move(x, X_STREAMING);
 	/* the body of a refusal says whether it is a limit */
@@ -549,8 +549,10 @@ static void advance_abandoned(struct exchange *x)
 		exchange_finish(x, OUTCOME_CLIENT_GONE);
 		return;
 	}
-	if (!x->upstream_status && transfer_status(x->transfer) && forwarding_is_answered(x))
+	if (!x->upstream_status && transfer_status(x->transfer) && forwarding_is_answered(x)) {
+		note_upstream_id(x);
 		limited_headers(x);
+	}
 	if (transfer_state(x->transfer) == TRANSFER_ENDED)
 		exchange_finish(x, OUTCOME_CLIENT_GONE);
 }

@@ -256,6 +256,7 @@ refused() {
 	served k1
 	equal "$(relay_stats '[.accounts.k1.max_overlap, .all.aborted]')" '[1,0]'
 	equal "$(metric turnstile_upstream_abandoned_total)" 2
+	wait_for '[[ $(exchanges "select(.abandoned_ms).upstream_request_id // \"\"" | grep -c "^req_relay_") == 2 ]]'
 }
 
 @test "upstream.finish_abandoned: those without a client are no more than connections may be" {
