@@ -321,6 +321,9 @@ local function set_clock_back()
 	end
 	skew = skew - 300000
 	world.set_back_at = now
+	for _, name in ipairs({ 'begun_at', 'done_at' }) do -- times from before count as now
+		world[name] = world[name] and math.min(world[name], now + skew)
+	end
 	if world.limit then
 		world.limit.stale = true
 	end
