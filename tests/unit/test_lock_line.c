@@ -342,6 +342,25 @@ static void test_interval(struct fixture *f)
 	leave(&p.g[0], LOCK_UNUSED);
 }
 
+/* Who is given a turn later, with a shorter delay, doesn't begin earlier. */
+static void test_starts_in_order(struct fixture *f)
+{
+	struct party p = { .f = f, .terms = usual };
+
+	p.terms.turns = 2;
+	come_all(&p, "a");
+	leave(&p.g[0], LOCK_USED);
+	settle(f);
+	p.terms.delay_ms = 20000;
+	come_all(&p, "b");
+	p.terms.delay_ms = 0;
+	come_all(&p, "c");
+	CHECK(p.g[1].delay_ms > 15000 && p.g[1].delay_ms <= 20000);
+	CHECK(p.g[2].delay_ms > 10000 && p.g[2].delay_ms <= 20000);
+	leave(&p.g[1], LOCK_UNUSED);
+	leave(&p.g[2], LOCK_UNUSED);
+}
+
 /* The longer one of delay and interval counts. */
 static void test_interval_and_delay(struct fixture *f)
 {
@@ -521,6 +540,7 @@ int main(void)
 		{ "turns change", test_turns_change, false },
 		{ "one of two is lost", test_one_of_two_is_lost, false },
 		{ "interval", test_interval, false },
+		{ "starts in order", test_starts_in_order },
 		{ "interval and delay", test_interval_and_delay },
 		{ "a place that is kept", test_kept_place, false },
 		{ "a turn that is kept", test_kept_turn, false },

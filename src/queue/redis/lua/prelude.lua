@@ -376,19 +376,18 @@ local function begins(r)
 end
 
 -- When a turn that is given now begins: the delay after the last completion, and the interval after
--- the last start, or behind a hold the delay if that is more. Times from before the clock was set back
--- count as now.
+-- the last start, or behind a hold the delay if that is more; never before one that was given before. Times
+-- from before the clock was set back count as now.
 local function start_at(delay)
 	local last = tonumber(redis.call('GET', LAST) or '')
 	local interval = math.max(number('interval'), number('easing') > 0 and delay or 0)
 	local at = last and math.max(math.min(last, NOW) + delay, NOW) or NOW
-	if interval > 0 then
-		local begun = line.begun and math.min(number('begun'), NOW) or NOW - interval
-		for _, id in ipairs(redis.call('ZRANGE', SEATS, 0, -1)) do
-			local r = record(id)
-			begun = math.max(begun, r and r.start and begins(r) or 0)
-		end
-		at = math.max(at, begun + interval)
+	if interval > 0 and line.begun then
+		at = math.max(at, math.min(number('begun'), NOW) + interval)
+	end
+	for _, id in ipairs((interval > 0 or holders > 1) and redis.call('ZRANGE', SEATS, 0, -1) or {}) do
+		local r = record(id)
+		at = math.max(at, r and r.start and begins(r) + interval or 0)
 	end
 	return at
 end
