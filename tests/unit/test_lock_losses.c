@@ -134,6 +134,27 @@ static void test_record_and_lock_are_lost(struct fixture *f)
 	CHECK_INT(lost(f->b[0]), before + 1);
 }
 
+/* How long its lease may be has been evicted as well: the renewal says it, and nobody ends it earlier. */
+static void test_lease_without_a_record(struct fixture *f)
+{
+	struct guest a = { 0 }, b = { .t.terms = brief };
+
+	a.t.terms = (struct lock_terms){ 0, 120000, 600000, 10 };
+	guest_enter(&a, f->b[0], "a");
+	UNTIL(f, a.granted);
+	redis_ask(&f->server, "DEL t_who:a t_line:a");
+	redis_ask(&f->server, "CLIENT KILL TYPE normal SKIPME yes"); /* a new link renews at once */
+	UNTIL(f, redis_ask(&f->server, "EXISTS t_who:a"));
+	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
+	guest_enter(&b, f->b[1], "a");
+	UNTIL(f, b.waiting);
+	CHECK(redis_ask(&f->server, "PTTL t_lock:a") > 60000);
+	CHECK_INT(a.lost + b.granted, 0);
+	guest_leave(&a, true);
+	UNTIL(f, b.granted);
+	guest_leave(&b, true);
+}
+
 /*
  * A server has taken over whose copy is older than a give-back: the turn is there again, for all of its
  * lease. The first new link gives it back, and so does the sweep.
@@ -195,6 +216,7 @@ int main(void)
 		{ "flushed turn is counted", test_flushed_turn_is_counted },
 		{ "free turn is taken again", test_free_turn_is_taken_again },
 		{ "record and lock are lost", test_record_and_lock_are_lost },
+		{ "a lease without a record", test_lease_without_a_record },
 		{ "copies and a new link", test_copies_and_a_new_link },
 		{ "copies and the sweep", test_copies_and_the_sweep },
 	};

@@ -592,6 +592,10 @@ local function keep_turn(id, ttl, in_use)
 		return false, 'gone'
 	end
 	r = r or blank_turn()
+	local outlives = tonumber(ttl) > tonumber(r.ttl) -- its record was evicted
+	if outlives then
+		r.ttl = whole(ttl)
+	end
 	if not seated then
 		r.broken = 'gone'
 		in_lock = redis.call('EXISTS', LOCK) == 0
@@ -604,7 +608,7 @@ local function keep_turn(id, ttl, in_use)
 	lease_seat(id, ttl)
 	if not r.start then
 		begin(id, r) -- a process of version 1 gave it the turn; or all that is known is older
-	elseif not seated or not text then
+	elseif not seated or not text or outlives then
 		leave_line(id, r)
 		put_record(id, r)
 	end
