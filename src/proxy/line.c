@@ -27,7 +27,7 @@ static const char script[] = {
 
 struct line {
 	struct exchange *x;
-	bool wants_script, wants_text;
+	bool wants_script, wants_text, wants_leave; /* leave: a browser asks first whether it may ask */
 	char key[ACCOUNT_KEY_NAME_MAX], session[KEPT_SESSION_MAX]; /* "": it shows none */
 	char account[ACCOUNT_NAME_MAX], share[SHARE_NAME_MAX];     /* "": not known */
 	struct outlook_query query;
@@ -65,13 +65,15 @@ struct line *line_asked(struct exchange *x)
 {
 	struct span path = span_of(x->proxy->config->listen.line_path);
 	struct span target = http_request_target(x->request), method, rest;
-	struct span accept = headers_get(http_request_headers(x->request), SPAN("accept"));
+	const struct headers *headers = http_request_headers(x->request);
+	bool wants_leave;
 	struct line *l;
 
 	method = http_request_method(x->request);
+	wants_leave = span_eq(method, SPAN("OPTIONS"));
 	rest = path_of(target);
 	if (!path.len || !span_starts(rest, path) || head_has_body(http_request_head(x->request)) ||
-	    (!span_eq(method, SPAN("GET")) && !span_eq(method, SPAN("HEAD"))))
+	    (!span_eq(method, SPAN("GET")) && !span_eq(method, SPAN("HEAD")) && !wants_leave))
 		return NULL;
 	rest = (struct span){ rest.ptr + path.len, rest.len - path.len };
 	if (rest.len && !span_eq(rest, SPAN("/statusline")))
@@ -79,7 +81,8 @@ struct line *line_asked(struct exchange *x)
 	l = xcalloc(1, sizeof *l);
 	l->x = x;
 	l->wants_script = rest.len;
-	l->wants_text = span_starts(accept, SPAN("text/plain"));
+	l->wants_text = span_starts(headers_get(headers, SPAN("accept")), SPAN("text/plain"));
+	l->wants_leave = wants_leave;
 	return l;
 }
 
@@ -373,7 +376,9 @@ void line_advance(struct exchange *x)
 {
 	struct line *l = x->line;
 
-	if (l->wants_script)
+	if (l->wants_leave)
+		l->answered = true;
+	else if (l->wants_script)
 		answer_script(l);
 	else if (!l->answered && !l->asking && !l->error)
 		begin(l);
@@ -383,11 +388,30 @@ void line_advance(struct exchange *x)
 		exchange_finish(x, l->error == -EBUSY ? OUTCOME_LINE_BUSY : OUTCOME_BACKEND_ERROR);
 }
 
-struct span line_answer(const struct line *l, struct span *ret_type)
+/* A preflight (Fetch, "CORS protocol"): any page that has a key may ask with it. */
+static void give_leave(const struct line *l, struct field_list *fields)
 {
-	*ret_type = l->wants_script ? SPAN("text/x-shellscript; charset=utf-8")
-		    : l->wants_text ? SPAN("text/plain; charset=utf-8")
-				    : SPAN("application/json");
+	struct span wanted = headers_get(http_request_headers(l->x->request),
+					 SPAN("access-control-request-headers"));
+
+	field_list_add(fields, SPAN("access-control-allow-methods"), SPAN("GET, HEAD"));
+	if (wanted.len)
+		field_list_add(fields, SPAN("access-control-allow-headers"), wanted);
+	field_list_add(fields, SPAN("access-control-max-age"), SPAN("600"));
+}
+
+struct span line_answer(const struct line *l, struct field_list *fields)
+{
+	struct span type = l->wants_script ? SPAN("text/x-shellscript; charset=utf-8")
+			   : l->wants_text ? SPAN("text/plain; charset=utf-8")
+					   : SPAN("application/json");
+
+	if (l->wants_leave) {
+		give_leave(l, fields);
+	} else {
+		field_list_add(fields, SPAN("content-type"), type);
+		field_list_add(fields, SPAN("cache-control"), SPAN("no-store"));
+	}
 	return buf_span(&l->text);
 }
 

@@ -113,12 +113,10 @@ static void make_own(const struct exchange *x, struct own_reply *r)
 /* What it asked for. */
 static void take_line(const struct exchange *x, struct own_reply *r)
 {
-	struct span type, text = line_answer(x->line, &type);
+	struct span text = line_answer(x->line, &r->fields);
 
 	r->status = outcome_info[x->outcome].status;
 	buf_append(&r->body, text.ptr, text.len);
-	field_list_add(&r->fields, SPAN("content-type"), type);
-	field_list_add(&r->fields, SPAN("cache-control"), SPAN("no-store"));
 }
 
 void own_reply_make(const struct exchange *x, struct own_reply *ret)

@@ -89,6 +89,19 @@ session() { echo "X-Claude-Code-Session-Id: $1"; }
 	equal "$(http -I -o /dev/null -w '%{http_code}' -H 'x-api-key: k1' "$URL$LINE")" 200
 }
 
+@test "a page of another site may ask, with whatever credential it has" {
+	start_all
+	equal "$(http -X OPTIONS -D head -o answer -w '%{http_code}' -H 'Origin: https://example.org' \
+		-H 'Access-Control-Request-Method: GET' -H 'Access-Control-Request-Headers: x-api-key' "$URL$LINE?session=s")" 200
+	equal "$(header access-control-allow-origin head)|$(header access-control-allow-methods head)" '*|GET, HEAD'
+	equal "$(header access-control-allow-headers head)|$(cat answer)" 'x-api-key|'
+	equal "$(http -D head -o answer -w '%{http_code}' -H 'Origin: https://example.org' -H 'x-api-key: k1' "$URL$LINE")" 200
+	equal "$(header access-control-allow-origin head)" '*'
+	equal "$(relay_stats .all.seen)" 0
+	http -X OPTIONS -o /dev/null -H 'Origin: https://example.org' "$URL$LINE/other" # the relay's to say
+	equal "$(relay_stats .all.seen)" 1
+}
+
 @test "a paused account, and one that is limited" {
 	start_all
 	held holder k1
