@@ -30,7 +30,8 @@ struct cell {
 	struct series *series;
 	int64_t step; /* its begin / step_ms */
 	int64_t held_ms;
-	uint32_t turns, refused, left;
+	uint32_t turns, refused, left, holds;
+	uint32_t answers[QUOTA_ANSWER_COUNT];
 	uint16_t waits[HISTORY_WAITS];
 };
 
@@ -84,19 +85,29 @@ int64_t history_wait_ms(const struct history_counts *c, int percent)
 	return -1;
 }
 
+int64_t history_waited(const struct history_counts *c)
+{
+	int64_t waited = 0;
+
+	for (int i = 1; i < HISTORY_WAITS; i++)
+		waited += c->waits[i];
+	return waited;
+}
+
 /* --- series ----------------------------------------------------------------------------------- */
 
-static struct series *series_get(struct history *h, const struct history_event *e)
+static struct series *series_get(struct history *h, const char *account, const char *share,
+				 bool observed)
 {
 	CLEANUP(freep) char *key = NULL;
-	size_t account_len = strlen(e->account), share_len = strlen(e->share);
+	size_t account_len = strlen(account), share_len = strlen(share);
 	size_t len = account_len + share_len + 3;
 	struct series *s;
 
 	key = xcalloc(1, len);
-	memcpy(key, e->account, account_len);
-	memcpy(key + account_len + 1, e->share, share_len);
-	key[len - 1] = (char)e->observed;
+	memcpy(key, account, account_len);
+	memcpy(key + account_len + 1, share, share_len);
+	key[len - 1] = (char)observed;
 	HASH_FIND(hh, h->series, key, len, s);
 	if (s)
 		return s;
@@ -105,7 +116,7 @@ static struct series *series_get(struct history *h, const struct history_event *
 	s->key_len = len;
 	s->account = s->key;
 	s->share = s->key + account_len + 1;
-	s->observed = e->observed;
+	s->observed = observed;
 	s->latest[MINUTES] = s->latest[QUARTERS] = -1;
 	HASH_ADD_KEYPTR(hh, h->series, s->key, len, s);
 	h->series_bytes += sizeof *s + len;
@@ -192,11 +203,25 @@ static void count(struct cell *c, const struct history_event *e)
 
 void history_add(struct history *h, const struct history_event *e)
 {
-	struct series *s = series_get(h, e);
+	struct series *s = series_get(h, e->account, e->share, e->observed);
 
 	s->cells++; /* it mustn't go while its cells are looked for */
 	for (int i = 0; i < RINGS; i++)
 		count(cell_get(h, i, s, e->at_ms / ring_info[i].step_ms), e);
+	series_put(h, s);
+}
+
+void history_answer(struct history *h, const struct history_answer *a)
+{
+	struct series *s = series_get(h, a->account, a->share, false);
+
+	s->cells++;
+	for (int i = 0; i < RINGS; i++) {
+		struct cell *c = cell_get(h, i, s, a->at_ms / ring_info[i].step_ms);
+
+		c->answers[a->kind]++;
+		c->holds += a->holds;
+	}
 	series_put(h, s);
 }
 
@@ -212,10 +237,13 @@ static void read_cell(const struct cell *c, int64_t step_ms, struct history_cell
 		.counts = { .turns = c->turns,
 			    .refused = c->refused,
 			    .left = c->left,
-			    .held_ms = c->held_ms },
+			    .held_ms = c->held_ms,
+			    .holds = c->holds },
 	};
 	for (int i = 0; i < HISTORY_WAITS; i++)
 		ret->counts.waits[i] = c->waits[i];
+	for (int i = 0; i < QUOTA_ANSWER_COUNT; i++)
+		ret->counts.answers[i] = c->answers[i];
 }
 
 void history_each(const struct history *h, int64_t step_ms, int64_t from_ms, int64_t to_ms,
@@ -242,6 +270,9 @@ void history_sum(struct history_counts *sum, const struct history_counts *more)
 	sum->held_ms += more->held_ms;
 	for (int i = 0; i < HISTORY_WAITS; i++)
 		sum->waits[i] += more->waits[i];
+	for (int i = 0; i < QUOTA_ANSWER_COUNT; i++)
+		sum->answers[i] += more->answers[i];
+	sum->holds += more->holds;
 }
 
 size_t history_bytes(const struct history *h)

@@ -181,15 +181,21 @@ static bool is_auxiliary(const struct exchange *x)
 	return false;
 }
 
-static void count(struct exchange *x, enum limit_kind kind)
+static void count(struct exchange *x, const struct limit_verdict *v)
 {
-	enum quota_answer answer = quota_answer_of(status_of(x), kind);
+	enum quota_answer answer = quota_answer_of(status_of(x), v->kind);
 	const char *account = x->verdict.account;
+	bool holds = x->place.turn_ms && kind_to_hold(x, v);
 
 	if (!account[0])
 		return;
 	quotas_count(x->proxy->quotas, account, answer, clock_wall_ms());
 	tally_answer(x->proxy->tally, account, answer);
+	history_answer(x->proxy->history, &(struct history_answer){ .at_ms = clock_wall_ms(),
+								    .account = account,
+								    .share = x->verdict.share,
+								    .kind = answer,
+								    .holds = holds });
 }
 
 static bool judge(const struct exchange *x, struct limit_verdict *ret)
@@ -240,7 +246,7 @@ void limited_end(struct exchange *x)
 		return;
 	x->was_counted = true;
 	judged = judge(x, &v);
-	count(x, v.kind);
+	count(x, &v);
 	if (judged && x->place.turn_ms)
 		act(x, &v, 0);
 }
@@ -318,7 +324,7 @@ enum limited_next limited_next(struct exchange *x, bool whole, int64_t *ret_paus
 	ms = pause_ms(x, &v);
 	if (!has_time_for(x, ms) || (kind_to_hold(x, &v) && is_asked_about(x)))
 		return LIMITED_ANSWER;
-	count(x, v.kind);
+	count(x, &v);
 	act(x, &v, ms);
 	*ret_pause_ms = ms;
 	return LIMITED_AGAIN;

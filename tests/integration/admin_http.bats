@@ -346,10 +346,30 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 	equal "$(header content-type head)" 'text/csv; charset=utf-8'
 	equal "$(head -1 csv | tr -d '\r' | cut -d, -f1-9)" at,account,share,turns,refused,left,held_ms,wait_p50_ms,wait_p95_ms
 	equal "$(awk -F, 'NR > 1 { n += $4 } END { print n }' csv)" 3
+	equal "$(awk -F, '{ print NF }' csv | sort -u)" 26
+	equal "$(admin '/api/history?step=range&by=account' '[.rows | length, ([.[].turns] | add), ([.[].waited] | add)]')" '[2,3,1]'
+	equal "$(admin '/api/history?step=range' '[.rows[0].turns, .total.turns, .total.refused, .rows[0].at == .from]')" '[3,3,1,true]'
+	equal "$(admin /api/history '[.instance, .since < .to]')" "$(admin /api/status '[.instance, true]')"
 	local bad
-	for bad in hours=0 hours=193 by=day format=xml account=%zz; do
+	for bad in hours=0 hours=193 by=day step=day format=xml account=%zz; do
 		equal "$(status "$ADMIN/api/history?$bad") $bad" "400 $bad"
 	done
+}
+
+@test "history: the upstream's answers by kind, of account and share, and holds" {
+	start_all -o queue.delay_ms=0 -o queue.on_limit=throttle
+	ask k1 -o /dev/null
+	ask_tool k1 -o /dev/null
+	ask k1 -o /dev/null -H 'X-Relay-Status: 500'
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: x-user-message-queue-error: queue_full'
+	ask k2 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 2'
+	exchange_wait true 5
+	equal "$(admin "/api/history?step=range&account=$(key_account k1)" '[.rows[0].turns, .rows[0].holds] + (.rows[0].answers | [.ok, .throttle, .notALimit, .failed])')" '[3,0,2,0,1,1]'
+	equal "$(admin "/api/history?account=$(key_account k2)" '.total | [.turns, .holds, .answers.ok, .answers.throttle]')" '[1,1,0,1]'
+	equal "$(admin "/api/history?step=range&by=share&account=$(key_account k1)" '[.rows[] | [.share == null, .turns, .answers.ok]]')" '[[true,0,1],[false,3,1]]'
+	http -f "$ADMIN/api/history?step=range&format=csv" | tr -d '\r' >csv
+	equal "$(cut -d, -f11-19 csv | tail -1)" 1,2,1,0,0,1,0,1,0
+	equal "$(cut -d, -f11-19 csv | head -1)" holds,answers_ok,answers_throttle,answers_quota,answers_overloaded,answers_not_a_limit,answers_unknown,answers_failed,answers_refused
 }
 
 @test "the dashboard's files are open, kept by their tag, packed for those who take it" {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "request/account.h"
+#include "request/share.h"
 
 enum { HOUR_MS = 60 * HISTORY_MINUTE_MS };
 
@@ -80,6 +82,41 @@ static void test_counts(void)
 	history_free(h);
 }
 
+static void answer(struct history *h, int64_t at_ms, const char *share, enum quota_answer kind,
+		   bool holds)
+{
+	history_answer(h, &(struct history_answer){ at_ms, "a", share, kind, holds });
+}
+
+/* Beside turns of the same share, by kind, in the step in which they came. */
+static void test_answers(void)
+{
+	struct history *h = history_new();
+	struct seen s;
+
+	turn(h, START_MS, "a", "x", 100);
+	answer(h, START_MS, "x", QUOTA_OK, false);
+	answer(h, START_MS, "x", QUOTA_THROTTLE, true);
+	answer(h, START_MS, "", QUOTA_OK, false);
+	answer(h, START_MS + HISTORY_MINUTE_MS, "x", QUOTA_THROTTLE, false);
+	answer(h, START_MS + HISTORY_MINUTE_MS, "x", QUOTA_REFUSED, false);
+	s = look(h, HISTORY_MINUTE_MS, 0, INT64_MAX);
+	CHECK_STR(s.names, "a/x a/ a/x ");
+	CHECK_INT(s.all.answers[QUOTA_OK], 2);
+	CHECK_INT(s.all.answers[QUOTA_THROTTLE], 2);
+	CHECK_INT(s.all.answers[QUOTA_REFUSED], 1);
+	CHECK_INT(s.all.answers[QUOTA_QUOTA], 0);
+	CHECK_INT(s.all.holds, 1);
+	CHECK_INT(s.all.turns, 1);
+	CHECK_INT(history_waited(&s.all), 1);
+	s = look(h, HISTORY_MINUTE_MS, START_MS + 1, INT64_MAX);
+	CHECK_INT(s.all.answers[QUOTA_THROTTLE], 1);
+	s = look(h, HISTORY_QUARTER_MS, 0, INT64_MAX);
+	CHECK_INT(s.cells, 2);
+	CHECK_INT(s.all.answers[QUOTA_THROTTLE], 2);
+	history_free(h);
+}
+
 /* Minutes go after six hours, quarters after eight days; who did nothing for so long is forgotten. */
 static void test_age(void)
 {
@@ -107,21 +144,24 @@ static void test_age(void)
 static void test_room(void)
 {
 	struct history *h = history_new();
-	char name[32];
+	char name[ACCOUNT_NAME_MAX], share[SHARE_NAME_MAX];
 	struct seen s;
 	size_t bytes = 0;
 
+	memset(share, 's', sizeof share - 1);
+	share[sizeof share - 1] = '\0';
+
 	for (int i = 0; i < HISTORY_QUARTERS_MAX + 1000; i++) {
-		snprintf(name, sizeof name, "a%d", i);
-		turn(h, START_MS + i, name, "", 1);
+		snprintf(name, sizeof name, "%0*d", (int)sizeof name - 1, i);
+		turn(h, START_MS + i, name, share, 1);
 		if (i == HISTORY_QUARTERS_MAX)
 			bytes = history_bytes(h);
 	}
 	s = look(h, HISTORY_QUARTER_MS, 0, INT64_MAX);
 	CHECK_INT(s.cells, HISTORY_QUARTERS_MAX);
-	CHECK(!strncmp(s.names, "a1000/", 6));
+	CHECK(!strncmp(s.names + sizeof name - 6, "01000/", 6));
 	CHECK(history_bytes(h) <= bytes + 10 * 1000);
-	CHECK(history_bytes(h) < 24 * 1024 * 1024);
+	CHECK(history_bytes(h) < 36 * 1024 * 1024);
 	CHECK_INT(look(h, HISTORY_MINUTE_MS, 0, INT64_MAX).cells, HISTORY_MINUTES_MAX);
 	history_free(h);
 }
@@ -160,6 +200,7 @@ static void test_waits(void)
 int main(void)
 {
 	test_counts();
+	test_answers();
 	test_age();
 	test_room();
 	test_clock_set_back();
