@@ -10,6 +10,7 @@ import './stage.mjs';
 import './page.mjs';
 import './outside.mjs';
 import './keyboard.mjs';
+import './language.mjs';
 import './cost.mjs';
 import './faults.mjs';
 import './looks.mjs';

@@ -42,7 +42,7 @@ function watch(page, origin) {
 	page.on('websocket', asks);
 }
 
-export const isLive = (page) => page.waitForFunction(() => document.getElementById('freshness').textContent === 'Live');
+export const isLive = (page) => page.waitForFunction(() => /^(Live|实时)$/.test(document.getElementById('freshness').textContent));
 
 /*
  * A page that shows `turnstile`, with the first answer on it. `token`: without waiting for that; `before`: what is
@@ -80,6 +80,18 @@ export function rows(page, id) {
 export function figures(page, id) {
 	return page.evaluate((list) => Object.fromEntries([...document.querySelectorAll(`#${list} > div`)].map((div) =>
 		[div.querySelector('dt').textContent, { text: div.querySelector('dd').textContent, value: div.querySelector('dd').dataset.value ?? null }])), id);
+}
+
+/* What it is called: by its label, else its text, else its id. */
+export const focused = (p) => p.evaluate(() => {
+	const at = document.activeElement;
+	return at === document.body ? 'nothing' : at.getAttribute('aria-label') ?? (at.textContent.trim() || at.id);
+});
+
+export async function tabTo(p, name) {
+	for (let i = 0; i < 80 && await focused(p) !== name; i++)
+		await p.keyboard.press('Tab');
+	assert.equal(await focused(p), name);
 }
 
 /* No serious or critical finding of axe-core. */

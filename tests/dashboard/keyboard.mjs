@@ -3,21 +3,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { closePage, done, figures, isAccessible, openPage, rows } from './browser.mjs';
+import { closePage, done, figures, focused, isAccessible, openPage, rows, tabTo } from './browser.mjs';
 import { ask, atRelay, hold, HOLDS, lineUp, startTurnstile, stop, until } from './fleet.mjs';
 import { account, api, browser, fleet, page, relay, shows } from './stage.mjs';
-
-/* What it is called: by its label, else its text, else its id. */
-const focused = (p) => p.evaluate(() => {
-	const at = document.activeElement;
-	return at === document.body ? 'nothing' : at.getAttribute('aria-label') ?? (at.textContent.trim() || at.id);
-});
-
-async function tabTo(p, name) {
-	for (let i = 0; i < 80 && await focused(p) !== name; i++)
-		await p.keyboard.press('Tab');
-	assert.equal(await focused(p), name);
-}
 
 const dialogs = (p) => p.locator('dialog[open]').count();
 const isOpen = (p, name) => until(`${name} asks`, () => p.locator(`#${name}`).isVisible());

@@ -49,7 +49,7 @@ test('how much of its windows an account has used, and when they end', async () 
 	await choose('gamma');
 	await shows('the windows', async () => (await rows(page, 'quota')).length > 0);
 	const row = (await rows(page, 'quota')).find((r) => r[0].text === '5h');
-	assert.deepEqual([row[1].text, row[2].text], ['87 %', 'allowed, warning']);
+	assert.deepEqual([row[1].text, row[2].text], ['87%', 'allowed, warning']);
 	assert.ok(Number(row[3].value) > 7100e3 && Number(row[3].value) <= 7200e3, row[3].value);
 	assert.equal(await page.locator('#quota meter').first().evaluate((m) => m.value), 0.87);
 	assert.equal((await accountOf(fleet[0], 'gamma')).quota.windows[0].used, 0.87);
@@ -60,7 +60,7 @@ test('the timeline and its figures are of the whole fleet, and there for a page 
 		await ask(fleet[i % 3], 'alpha', `turn-${i}`, { 'x-relay-events': '2', 'x-relay-interval-ms': '20' }).ended;
 	assert.ok((await json(`${fleet[0].admin}/api/status`)).firstByte.count >= 2);
 	await shows('how long clients waited for their answers', async () =>
-		/First byte after [\d.]+ m?s, the relay’s part [\d.]+ m?s/.test(await page.locator('#facts').textContent()));
+		/First byte after [\d.]+m?s, the relay’s part [\d.]+m?s/.test(await page.locator('#facts').textContent()));
 	const late = await openPage(browser, fleet[2], { hash: '#account=alpha' });
 	await until('the turns are there', async () => Number((await figures(late, 'figures')).Turns?.value) >= 4);
 	const recent = (await account('alpha')).last5Minutes, shown = await figures(late, 'figures');
@@ -79,8 +79,8 @@ test('the timeline and its figures are of the whole fleet, and there for a page 
 	await closePage(late);
 });
 
-/* As dom.js writes it. */
-const duration = (ms) => ms === null ? '–' : ms < 1000 ? `${ms} ms` : ms < 9950 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
+/* As language.js writes it. */
+const duration = (ms) => ms === null ? '–' : ms < 1000 ? `${ms}ms` : ms < 9950 ? `${(ms / 1000).toFixed(1)}s` : `${Math.round(ms / 1000)}s`;
 
 /* What dygraphs was given to draw, as lists of [time, value...]; it keeps that from everybody but its maker. */
 const keepCharts = (p) => p.route('**/dashboard/dygraph.js', async (route) => {
@@ -266,7 +266,7 @@ test('settings: refused with the API’s words, in effect on every instance, dro
 	await said('Saved.');
 	await until('every instance has it', async () =>
 		(await Promise.all(fleet.map((t) => json(`${t.admin}/api/config`)))).every((c) => c.delayMs === 150 && c.timeoutMs === 280000));
-	await shows('it', async () => /150 ms between turns/.test(await page.locator('#facts').textContent()));
+	await shows('it', async () => /150ms between turns/.test(await page.locator('#facts').textContent()));
 
 	await choose('alpha');
 	await page.locator('#account-settings').click();

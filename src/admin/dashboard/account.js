@@ -3,7 +3,8 @@
  */
 import { accountPath } from './api.js';
 import { showTimeline } from './charts.js';
-import { byId, count, duration, figures, h, keep, setAttribute, setText, setValue, swap } from './dom.js';
+import { byId, figures, h, keep, setAttribute, setText, setValue, swap } from './dom.js';
+import { count, duration, named, percent, said, sentences, text } from './language.js';
 import { heldText, holderText } from './table.js';
 
 const WAITERS_SHOWN = 100;
@@ -13,31 +14,31 @@ const NO_SHARE = '-'; /* of those of whom nothing is known */
 
 function holderSentence(a) {
 	if (a.holders.length > 1)
-		return `${count(a.holders.length)} turns are taken${a.turns ? ` of ${count(a.turns)}` : ''}.`;
+		return text(a.turns ? 'turns taken of' : 'turns taken', { n: a.holders.length, of: a.turns });
 	if (!a.holder)
-		return a.waiting ? 'Nobody has the turn.' : 'Nobody has the turn, nobody waits.';
-	const who = holderText(a.holder);
+		return text(a.waiting ? 'nobody has' : 'nobody at all');
+	const holder = holderText(a.holder);
 	if (a.holder.state === 'pacing')
-		return `Next is ${who}, as soon as the pause between turns is over.`;
+		return text('is next', { holder });
 	if (a.holder.heldMs === null)
-		return `Another program has the turn: ${who}.`;
-	return `${who} has had the turn for ${duration(a.holder.heldMs)}, after waiting ${duration(a.holder.waitedMs)}.`;
+		return text('other program', { holder });
+	return text('has had', { holder, time: duration(a.holder.heldMs), waited: duration(a.holder.waitedMs) });
 }
 
 function whyText(a) {
 	const parts = [];
 	if (a.state === 'stuck')
-		parts.push(`Stuck: ${a.stuckBecause}.`);
+		parts.push(text('is stuck', { why: said(a.stuckBecause) }));
 	if (a.paused)
-		parts.push(`Paused ${duration(Date.now() - Date.parse(a.pausedAt))} ago: nobody gets a turn until it is resumed.`);
+		parts.push(text('is paused', { time: duration(Date.now() - Date.parse(a.pausedAt)) }));
 	if (a.held)
-		parts.push(`Limited by the upstream (${a.held.reason}): nobody is sent for ${duration(Math.max(0, until(a.held.until)))}.`);
+		parts.push(text('is limited', { reason: named('limit', a.held.reason), time: duration(Math.max(0, until(a.held.until))) }));
 	for (const f of a.heldFamilies)
-		parts.push(`Requests for ${f.family} are held for ${duration(Math.max(0, until(f.until)))}.`);
+		parts.push(text('family limited', { family: f.family, time: duration(Math.max(0, until(f.until))) }));
 	parts.push(holderSentence(a));
 	if (a.waiting)
-		parts.push(`${count(a.waiting)} in line, the first for ${duration(a.oldestWaitMs)}.`);
-	return parts.join(' ');
+		parts.push(text('are in line', { n: a.waiting, time: duration(a.oldestWaitMs) }));
+	return sentences(parts);
 }
 
 const until = (time) => time === null ? null : Date.parse(time) - Date.now();
@@ -51,13 +52,13 @@ function showQuota(a) {
 			h('td'), h('td', { class: 'num' })),
 		(row, w) => {
 			const [name, used, status, resets] = row.cells;
-			const [bar, text] = used.children;
-			setText(name, w.window);
+			const [bar, part] = used.children;
+			setText(name, named('window', w.window));
 			bar.hidden = w.used === null;
 			bar.value = Math.min(w.used ?? 0, 1);
-			setAttribute(bar, 'aria-label', `used of ${w.window}`);
-			setText(text, w.used === null ? '–' : `${Math.round(w.used * 100)} %`);
-			setText(status, w.status?.replace('_', ', ') ?? '–');
+			setAttribute(bar, 'aria-label', text('used of', { window: name.textContent }));
+			setText(part, w.used === null ? '–' : percent(w.used));
+			setText(status, w.status ? named('quota', w.status) : '–');
 			setValue(resets, until(w.resets), w.resets === null ? '–' : duration(Math.max(0, until(w.resets))));
 		});
 }
@@ -65,12 +66,12 @@ function showQuota(a) {
 function showFigures(a) {
 	const { waitMs, holdMs, turns, left } = a.last5Minutes;
 	figures(byId('figures'), [
-		{ name: 'Turns', value: turns, text: count(turns), title: 'The latest 512 who left the line, whole fleet' },
-		{ name: 'Left without', value: left, text: count(left), title: 'Timed out, hung up or removed' },
-		{ name: 'Wait p50', value: waitMs.p50, text: duration(waitMs.p50) },
-		{ name: 'Wait p99', value: waitMs.p99, text: duration(waitMs.p99) },
-		{ name: 'Hold p50', value: holdMs.p50, text: duration(holdMs.p50) },
-		{ name: 'Hold p99', value: holdMs.p99, text: duration(holdMs.p99) },
+		{ name: text('turns'), value: turns, text: count(turns), title: text('turns.more') },
+		{ name: text('left'), value: left, text: count(left), title: text('left.more') },
+		{ name: text('wait p50'), value: waitMs.p50, text: duration(waitMs.p50) },
+		{ name: text('wait p99'), value: waitMs.p99, text: duration(waitMs.p99) },
+		{ name: text('hold p50'), value: holdMs.p50, text: duration(holdMs.p50) },
+		{ name: text('hold p99'), value: holdMs.p99, text: duration(holdMs.p99) },
 	]);
 }
 
@@ -82,7 +83,7 @@ function showShares(a) {
 		() => h('tr', {}, h('th', { scope: 'row' }), ...[1, 2, 3].map(() => h('td', { class: 'num' }))),
 		(row, s) => {
 			const [name, waiting, turns, held] = row.cells;
-			setText(name, s.share ?? 'all others');
+			setText(name, s.share ?? text('others'));
 			setValue(waiting, s.waiting, count(s.waiting));
 			setValue(turns, s.turns, count(s.turns));
 			setValue(held, s.heldMs, duration(s.heldMs));
@@ -97,48 +98,46 @@ const makePerson = (name, act) => (p) => {
 		h('td', { class: 'wide' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
 };
 
-function fillPerson(row, number, p, ms, text, label) {
-	const [place, client, instance, share, mark, time, action] = row.cells;
+function fillPerson(row, number, p, ms, time, label) {
+	const [place, client, instance, share, mark, since, action] = row.cells;
 	setText(place, String(number));
 	setText(client, p.client ?? '–');
 	setText(instance, p.instance ?? '–');
 	setText(share, p.share ?? '–');
 	setText(mark, p.mark ?? '–');
-	setValue(time, ms, text);
+	setValue(since, ms, time);
 	setAttribute(action.firstElementChild, 'aria-label', label);
 }
 
 function showHolders(a, end) {
 	byId('holders').hidden = a.holders.length < 2 && !(a.turns > 1);
-	keep(byId('holders').tBodies[0], a.holders, (p) => p.ticket, makePerson('End', end), (row, p) =>
-		fillPerson(row, a.holders.indexOf(p) + 1, p, p.heldMs, heldText(p), `End the turn of ${holderText(p)}`));
+	keep(byId('holders').tBodies[0], a.holders, (p) => p.ticket, makePerson(text('end'), end), (row, p) =>
+		fillPerson(row, a.holders.indexOf(p) + 1, p, p.heldMs, heldText(p), text('end of', { holder: holderText(p) })));
 }
 
 function showWaiters(a, remove) {
 	const shown = a.waiters.slice(0, WAITERS_SHOWN);
 	const body = byId('waiters').tBodies[0];
 	const focused = body.contains(document.activeElement);
-	keep(body, shown, (p) => p.ticket, makePerson('Remove', remove), (row, p) =>
-		fillPerson(row, p.position, p, p.waitedMs, duration(p.waitedMs), `Remove number ${p.position} from the line`));
+	keep(body, shown, (p) => p.ticket, makePerson(text('remove'), remove), (row, p) =>
+		fillPerson(row, p.position, p, p.waitedMs, duration(p.waitedMs), text('remove number', { n: p.position })));
 	if (focused && !shown.length)
 		byId('account-title').focus({ preventScroll: true }); /* the button is gone, and there is no other one */
 	byId('waiters').hidden = !shown.length;
 	byId('waiters-empty').hidden = shown.length > 0;
 	byId('waiters-more').hidden = a.waiting <= shown.length;
-	setText(byId('waiters-more'), `and ${count(a.waiting - shown.length)} more`);
+	setText(byId('waiters-more'), text('waiters more', { n: a.waiting - shown.length }));
 }
 
 let orders = {};
-
-const NONE_CHOSEN = byId('account-none').textContent;
 
 /* `a`: of the overview; null: none is chosen, it isn't there yet, or, as `error` says, can't be had. */
 export function showAccount(a, chosen, error) {
 	byId('account-body').hidden = !a;
 	byId('account-none').hidden = chosen !== null && !error;
-	setText(byId('account-none'), error ?? NONE_CHOSEN);
+	setText(byId('account-none'), error ? said(error) : text('choose'));
 	byId('account-close').hidden = chosen === null;
-	setText(byId('account-title'), chosen ?? 'No account chosen');
+	setText(byId('account-title'), chosen ?? text('no account'));
 	account = a;
 	if (!a)
 		return;
@@ -149,7 +148,7 @@ export function showAccount(a, chosen, error) {
 	else
 		swap(byId('resume'), byId('pause'));
 	byId('force').disabled = !a.isLocked;
-	setText(byId('force'), a.holders.length > 1 ? 'End turns' : 'End turn');
+	setText(byId('force'), text(a.holders.length > 1 ? 'end turns' : 'end turn'));
 	showQuota(a);
 	showFigures(a);
 	showShares(a);
@@ -166,23 +165,23 @@ export function startAccount(act, close, edit) {
 	const path = () => accountPath(account.accountId);
 
 	orders.remove = (w) => act({
-		title: 'Remove from the line?',
-		text: `The request of ${w.client ?? 'this client'} is answered 503 queue_removed, and has to be sent again.`,
-		target: w.ticket, yes: 'Remove',
-	}, 'Removed.', 'DELETE', `${path()}/waiters/${encodeURIComponent(w.ticket)}`);
+		title: text('remove.title'),
+		text: text('remove.text', { client: w.client ?? text('this client') }),
+		target: w.ticket, yes: text('remove'),
+	}, text('removed'), 'DELETE', `${path()}/waiters/${encodeURIComponent(w.ticket)}`);
 	byId('holders').append(byId('waiters').tHead.cloneNode(true));
 	const end = (title, target, yes, done, which) => act({
-		title, text: 'The next in line is served at once, though the response goes on: both may run at the same time.', target, yes,
+		title, text: text('end.text'), target, yes,
 	}, done, 'DELETE', `${path()}/lock${which}`);
-	orders.end = (p) => end('End this turn?', p.ticket, 'End the turn', 'The turn was ended.', `/${encodeURIComponent(p.ticket)}`);
-	byId('pause').addEventListener('click', () => act(null, 'Paused.', 'POST', `${path()}/pause?unseen=1`));
-	byId('resume').addEventListener('click', () => act(null, 'Resumed.', 'POST', `${path()}/resume`));
+	orders.end = (p) => end(text('end.title'), p.ticket, text('end.yes'), text('turn ended'), `/${encodeURIComponent(p.ticket)}`);
+	byId('pause').addEventListener('click', () => act(null, text('is paused now'), 'POST', `${path()}/pause?unseen=1`));
+	byId('resume').addEventListener('click', () => act(null, text('is resumed'), 'POST', `${path()}/resume`));
 	byId('force').addEventListener('click', () => {
 		const tickets = account.holders.map((p) => p.ticket).join(' ');
 		if (account.holders.length > 1)
-			end('End all turns?', tickets, 'End the turns', 'The turns were ended.', '');
+			end(text('end all.title'), tickets, text('end all.yes'), text('turns ended'), '');
 		else
-			end('End this turn?', tickets, 'End the turn', 'The turn was ended.', '');
+			end(text('end.title'), tickets, text('end.yes'), text('turn ended'), '');
 	});
 	byId('account-settings').addEventListener('click', () => edit(account.accountId));
 	byId('account-close').addEventListener('click', close);

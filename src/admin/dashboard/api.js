@@ -1,15 +1,23 @@
 /*
  * api.js - the operators' API. Without the right token everything waits for one.
  */
+import { named, said, text } from './language.js';
 
 const KEY = 'turnstile.token';
 
+/* `status` 0: there was no answer. */
 export class ApiError extends Error {
 	constructor(status, code, message) {
 		super(message);
 		this.status = status;
 		this.code = code;
 	}
+}
+
+/* What went wrong, for the person. */
+export function inWords(error) {
+	const message = said(error.message);
+	return message !== error.message ? message : named('error', error.code, { message }, message);
 }
 
 let askForToken = null;
@@ -31,39 +39,44 @@ async function newToken(used) {
 	sessionStorage.setItem(KEY, await asking);
 }
 
-async function send(method, path, body, token, signal) {
+/* The response and its body. */
+async function send(method, path, body, token) {
 	const headers = {};
 	if (token !== null)
 		headers.authorization = `Bearer ${token}`;
 	if (body !== undefined)
 		headers['content-type'] = 'application/json';
-	return fetch(path, {
-		method, headers, signal,
-		body: body === undefined ? undefined : JSON.stringify(body),
-		cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
-	});
+	try {
+		const response = await fetch(path, {
+			method, headers, signal: AbortSignal.timeout(10000),
+			body: body === undefined ? undefined : JSON.stringify(body),
+			cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
+		});
+		return [response, await response.text()];
+	} catch {
+		throw new ApiError(0, 'no_answer', text('unreachable'));
+	}
 }
 
-/* The document of the answer; an ApiError with the API's own words; or a TypeError: no answer. */
+/* The document of the answer; or an ApiError with the API's own words. */
 export async function request(method, path, body) {
 	for (;;) {
 		const token = sessionStorage.getItem(KEY);
-		const response = await send(method, path, body, token, AbortSignal.timeout(10000));
+		const [response, answer] = await send(method, path, body, token);
 		if (response.status === 401) {
 			await newToken(token);
 			continue;
 		}
-		const text = await response.text();
 		let document = null;
 		try {
-			document = JSON.parse(text);
+			document = JSON.parse(answer);
 		} catch {
 			/* not from turnstile, maybe from something in between */
 		}
 		if (response.ok && document !== null)
 			return document;
 		throw new ApiError(response.status, document?.error?.code ?? 'no_json',
-			document?.error?.message ?? `the answer has the status ${response.status}`);
+			document?.error?.message ?? text('no json', { status: String(response.status) }));
 	}
 }
 

@@ -1,7 +1,8 @@
 /*
  * changes.js - what operators changed. Asked for when the overview says that there is something new.
  */
-import { byId, clock, h, keep, setAttribute, setText } from './dom.js';
+import { byId, h, keep, setAttribute, setText } from './dom.js';
+import { clock, said, text } from './language.js';
 
 const SHOWN = 20;
 
@@ -26,11 +27,11 @@ function show(list) {
 		setAttribute(at, 'title', c.at);
 		setText(who, c.who ?? c.client ?? '–');
 		setAttribute(who, 'title', c.client);
-		setText(what, c.what.replace('operator: ', ''));
+		setText(what, said(c.what.replace('operator: ', '')));
 		setText(place, where(c) || '–');
 		setAttribute(place, 'title', where(c));
 		setText(before, c.before ?? '–');
-		setText(after, c.after ?? (c.setting ? 'as configured' : '–'));
+		setText(after, c.after ?? (c.setting ? text('as configured') : '–'));
 	});
 	byId('changes').hidden = !rows.length;
 	byId('changes-empty').hidden = rows.length > 0;

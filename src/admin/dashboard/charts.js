@@ -5,7 +5,8 @@
  * before, as of a very busy account the server remembers the latest 512 turns only.
  */
 import Dygraph from './dygraph.js';
-import { byId, clock, duration, h, keep, setText } from './dom.js';
+import { byId, h, keep, setText } from './dom.js';
+import { clock, clockOfMinute, count, duration, quantity, text } from './language.js';
 
 /*
  * The others aren't in the bundle (dygraphs/package.json). Legends are the page's own; that of dygraphs
@@ -13,9 +14,9 @@ import { byId, clock, duration, h, keep, setText } from './dom.js';
  */
 Dygraph.PLUGINS = [Dygraph.Plugins.Grid, Dygraph.Plugins.Axes];
 const PLOTS = [
-	{ id: 'waiting', title: 'Most in line at the same time', series: [['waiting', 'waiting']], step: true, text: String },
-	{ id: 'turns', title: 'Left the line, per 5 s', series: [['turns', 'after a turn'], ['left', 'without']], step: true, text: String },
-	{ id: 'wait', title: 'Wait before a turn', series: [['waitP50Ms', 'p50'], ['waitP95Ms', 'p95']], points: true, text: duration },
+	{ id: 'waiting', title: text('most in line'), series: [['waiting', text('waiting.one')]], step: true, inWords: count },
+	{ id: 'turns', title: text('left the line'), series: [['turns', text('after a turn')], ['left', text('without')]], step: true, inWords: count },
+	{ id: 'wait', title: text('wait before'), series: [['waitP50Ms', text('p50')], ['waitP95Ms', text('p95')]], points: true, inWords: duration },
 ];
 const COLOURS = { waiting: '--line-a', turns: '--line-a', left: '--line-b', waitP50Ms: '--line-a', waitP95Ms: '--line-b' };
 
@@ -41,7 +42,7 @@ function ticker(plot) {
 			step *= i % 3 === 1 ? 2.5 : 2;
 		const ticks = [];
 		for (let v = 0; step && v <= max; v += step)
-			ticks.push({ v, label: !plot.points ? String(v) : v >= 1000 && v < 60000 ? `${v / 1000} s` : duration(v) });
+			ticks.push({ v, label: !plot.points ? count(v) : v >= 1000 && v < 60000 ? quantity(v / 1000, 'second') : duration(v) });
 		return ticks;
 	};
 }
@@ -50,13 +51,12 @@ function ticker(plot) {
 function axisTime(date, granularity, options, graph) {
 	const [from, to] = graph.xAxisRange();
 	const perTick = (to - from) / Math.max(1, graph.getArea().w / 70);
-	const second = perTick < 60e3 ? { second: '2-digit' } : {};
-	return new Date(date).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', ...second });
+	return perTick < 60e3 ? clock(date) : clockOfMinute(date);
 }
 
 function showAt(plot, time, values) {
-	const named = plot.series.map(([, label], i) => `${label} ${values[i] === null ? '–' : plot.text(values[i])}`);
-	setText(plot.legend, time ? `${clock(time)}: ${named.join(', ')}` : named.join(', '));
+	const shown = plot.series.map(([, label], i) => `${label} ${values[i] === null ? '–' : plot.inWords(values[i])}`).join(', ');
+	setText(plot.legend, time ? text('at time', { time: clock(time), values: shown }) : shown);
 }
 
 function latestOf(plot, rows) {
@@ -108,7 +108,7 @@ function draw(plot, from, to) {
 	});
 	if (!plot.box.matches(':hover'))
 		latestOf(plot, rows);
-	plot.box.setAttribute('aria-label', `${plot.title}: at most ${plot.text(highest)} in the last 5 minutes. The table below has all values.`);
+	plot.box.setAttribute('aria-label', text('chart', { title: plot.title, most: plot.inWords(highest) }));
 }
 
 /* Before what the server knows, what it told earlier stays. */
@@ -138,7 +138,7 @@ function showAsTable() {
 		(row, at) => {
 			const s = steps.get(at);
 			const texts = [clock(at), s.waiting ?? '–', s.turns ?? '–', s.left ?? '–', duration(s.waitP50Ms), duration(s.waitP95Ms)];
-			texts.forEach((text, i) => setText(row.cells[i], String(text)));
+			texts.forEach((value, i) => setText(row.cells[i], String(value)));
 		});
 }
 

@@ -1,15 +1,11 @@
 /*
  * dialogs.js - questions to the person: is it meant, which token, which settings.
  */
-import { accountPath, ApiError, request } from './api.js';
+import { accountPath, inWords, request } from './api.js';
 import { byId, setText } from './dom.js';
+import { named, text } from './language.js';
 
 const FIELDS = ['mode', 'delayMs', 'timeoutMs', 'turns'];
-const SOURCES = {
-	configuration: 'as configured',
-	runtime: 'set at run time, for all accounts',
-	runtime_account: 'set at run time, for this account',
-};
 
 function closed(dialog) {
 	return new Promise((resolve) => {
@@ -39,7 +35,7 @@ export async function askForToken(wrong) {
 	const refuse = (event) => event.preventDefault(); /* Escape: without a token there is nothing */
 	dialog.addEventListener('cancel', refuse);
 	byId('token-error').hidden = !wrong;
-	setText(byId('token-error'), wrong ? 'That was not the token.' : '');
+	setText(byId('token-error'), wrong ? text('token.wrong') : '');
 	let token = '';
 	while (!token) {
 		input.value = '';
@@ -57,7 +53,7 @@ export async function askForToken(wrong) {
 function fill(config) {
 	for (const name of FIELDS) {
 		byId(`edit-${name}`).value = String(config[name]);
-		setText(byId(`edit-${name}-source`), SOURCES[config.sources[name]] ?? config.sources[name]);
+		setText(byId(`edit-${name}-source`), named('source', config.sources[name]));
 	}
 	byId('edit-reset').disabled = !Object.keys(config.runtime).length;
 }
@@ -66,10 +62,10 @@ function fill(config) {
 function changes(config) {
 	const changed = {};
 	for (const name of FIELDS) {
-		const text = byId(`edit-${name}`).value.trim();
-		if (text === String(config[name]))
+		const typed = byId(`edit-${name}`).value.trim();
+		if (typed === String(config[name]))
 			continue;
-		changed[name] = name === 'mode' ? text : /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+		changed[name] = name === 'mode' ? typed : /^-?\d+(\.\d+)?$/.test(typed) ? Number(typed) : typed;
 	}
 	/* That is the other way to say off, and it wins. */
 	if (changed.mode && changed.mode !== 'off' && !config.enabled)
@@ -79,7 +75,7 @@ function changes(config) {
 
 function fail(error) {
 	byId('edit-error').hidden = !error;
-	setText(byId('edit-error'), !error ? '' : error instanceof ApiError ? error.message : 'turnstile can’t be reached');
+	setText(byId('edit-error'), error ? inWords(error) : '');
 }
 
 /* `account`: null for all. Resolves to what was done, or null. */
@@ -103,17 +99,15 @@ export async function editSettings(account) {
 		event.preventDefault();
 		const changed = changes(config);
 		if (Object.keys(changed).length)
-			send('PUT', changed, 'Saved.');
+			send('PUT', changed, text('saved'));
 		else
 			dialog.close();
 	};
 	const cancel = () => dialog.close();
-	const reset = () => send('DELETE', undefined, 'What was set at run time is dropped.');
+	const reset = () => send('DELETE', undefined, text('dropped'));
 
-	setText(byId('edit-title'), account === null ? 'Settings' : `Settings of ${account}`);
-	setText(byId('edit-scope'), account === null
-		? 'For all accounts and all instances, at once and over restarts. An account’s own settings win.'
-		: 'For this account on all instances; they win over everything else.');
+	setText(byId('edit-title'), account === null ? text('settings') : text('settings of', { account }));
+	setText(byId('edit-scope'), text(account === null ? 'settings.scope' : 'account settings.scope'));
 	fail(null);
 	fill(config);
 	form.addEventListener('submit', submit);

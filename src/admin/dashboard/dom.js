@@ -1,9 +1,10 @@
 /*
- * dom.js - making and changing elements, and how numbers are written.
+ * dom.js - making and changing elements.
  *
  * Everything that comes from outside is put in as text, never as markup. What is already there isn't
  * touched: the page changes once a second, and neither focus nor selection may suffer from it.
  */
+import { named } from './language.js';
 
 export const byId = (id) => document.getElementById(id);
 
@@ -101,29 +102,6 @@ export function figures(list, pairs) {
 		});
 }
 
-/* "850 ms", "3.2 s", "42 s", "3 min 20 s", "2 h 5 min" */
-export function duration(ms) {
-	if (ms === null || ms === undefined)
-		return '–';
-	if (ms < 1000)
-		return `${Math.round(ms)} ms`;
-	if (ms < 9950)
-		return `${(ms / 1000).toFixed(1)} s`;
-	const s = Math.round(ms / 1000);
-	if (s < 60)
-		return `${s} s`;
-	if (s < 3600)
-		return s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s / 60} min`;
-	const min = Math.floor(s / 60);
-	if (min < 48 * 60)
-		return min % 60 ? `${Math.floor(min / 60)} h ${min % 60} min` : `${min / 60} h`;
-	return `${Math.floor(min / 1440)} days`;
-}
-
-export const count = (n) => n.toLocaleString('en');
-
-export const clock = (date) => new Date(date).toLocaleTimeString('en-GB');
-
 /* A state is told by its word and a sign's shape; the colour only helps. */
 const signs = {
 	free: '○', busy: '●', pacing: '◔', paused: 'Ⅱ', limited: '◆', stuck: '▲',
@@ -134,7 +112,7 @@ export function setState(node, state) {
 	if (node.dataset.state === state)
 		return;
 	node.dataset.state = state;
-	node.replaceChildren(h('span', { 'aria-hidden': 'true', class: 'sign' }, signs[state] ?? '?'), state);
+	node.replaceChildren(h('span', { 'aria-hidden': 'true', class: 'sign' }, signs[state] ?? '?'), named('state', state));
 }
 
 export const stateNode = () => h('span', { class: 'state' });

@@ -7,12 +7,13 @@
  * as old, and it is asked more slowly.
  */
 import { readAddress, writeAddress } from './address.js';
-import { ApiError, forgetToken, hasToken, onTokenNeeded, request } from './api.js';
+import { ApiError, forgetToken, hasToken, inWords, onTokenNeeded, request } from './api.js';
 import { showAccount, startAccount } from './account.js';
 import { askForToken, confirm, editSettings } from './dialogs.js';
 import { showAccess, showChanges } from './changes.js';
-import { byId, duration, setText } from './dom.js';
+import { byId, setText } from './dom.js';
 import { showFleet } from './fleet.js';
+import { duration, said, text, valueNamed } from './language.js';
 import { PAGE, showTable, showView, startTable, view } from './table.js';
 
 const EVERY_MS = 1000, SLOWEST_MS = 5000;
@@ -25,20 +26,19 @@ function query() {
 	if (chosen !== null)
 		q.set('account', chosen);
 	if (view.q)
-		q.set('q', view.q);
+		q.set('q', valueNamed('state', view.q) ?? view.q); /* the API knows states by its own names */
 	return `/api/overview?${q}`.replaceAll('+', '%20');
 }
 
-function notice(text) {
-	byId('notice').hidden = !text;
-	setText(byId('notice'), text);
+function notice(words) {
+	byId('notice').hidden = !words;
+	setText(byId('notice'), words);
 }
 
 function show(overview) {
 	shownAt = performance.now();
 	document.body.classList.remove('old');
-	notice(overview.error ? `${overview.error}: who holds and who waits isn’t known. What this process knows of itself is shown.`
-		: overview.self.draining ? 'This instance is shutting down.' : '');
+	notice(overview.error ? text('unknown', { error: said(overview.error) }) : overview.self.draining ? text('shutting down') : '');
 	showAccess(overview);
 	showFleet(overview);
 	showTable(overview, chosen);
@@ -46,18 +46,23 @@ function show(overview) {
 	byId('forget-token').hidden = !hasToken();
 }
 
-const inWords = (error) => error instanceof ApiError ? error.message : 'turnstile can’t be reached';
-
 function showFailure(error) {
 	document.body.classList.add('old');
-	notice(error instanceof ApiError ? `turnstile says: ${inWords(error)}`
-		: `${inWords(error)}. What you see is what it was; it is asked again.`);
+	notice(text(error.status ? 'says' : 'as it was', { error: inWords(error) }));
 }
 
 function showFreshness() {
 	const age = performance.now() - shownAt;
-	setText(byId('freshness'), !shownAt ? 'Asking …' : document.hidden ? 'Not asked while hidden'
-		: age < 2500 ? 'Live' : `${duration(age)} old`);
+	setText(byId('freshness'), !shownAt ? text('asking') : document.hidden ? text('hidden')
+		: age < 2500 ? text('live') : text('old', { age: duration(age) }));
+}
+
+async function showNews() {
+	const overview = await request('GET', query());
+	failures = 0;
+	if (!again)
+		show(overview);
+	await showChanges(overview, request);
 }
 
 /* Anything may ask at any time; there is one question at a time. */
@@ -73,19 +78,18 @@ async function ask() {
 	asking = true;
 	again = false;
 	try {
-		const overview = await request('GET', query());
-		failures = 0;
-		if (!again)
-			show(overview);
-		await showChanges(overview, request);
+		await showNews();
 	} catch (error) {
+		if (!(error instanceof ApiError))
+			throw error; /* a mistake of ours, no outage */
 		failures++;
 		showFailure(error);
+	} finally {
+		asking = false;
+		showFreshness();
+		const wait = Math.min(EVERY_MS * 2 ** Math.min(failures, 3), SLOWEST_MS);
+		timer = setTimeout(ask, again ? 0 : Math.max(wait - (performance.now() - began), 0));
 	}
-	asking = false;
-	showFreshness();
-	const wait = Math.min(EVERY_MS * 2 ** Math.min(failures, 3), SLOWEST_MS);
-	timer = setTimeout(ask, again ? 0 : Math.max(wait - (performance.now() - began), 0));
 }
 
 function choose(account) {
@@ -97,10 +101,10 @@ function choose(account) {
 		byId('account').scrollIntoView();
 }
 
-function say(text) {
-	setText(byId('done'), text);
+function say(words) {
+	setText(byId('done'), words);
 	setTimeout(() => {
-		if (byId('done').textContent === text)
+		if (byId('done').textContent === words)
 			setText(byId('done'), '');
 	}, 6000);
 }
@@ -112,7 +116,7 @@ async function act(question, done, method, path) {
 		await request(method, path);
 		say(done);
 	} catch (error) {
-		say(`Not done: ${inWords(error)}`);
+		say(text('not done', { error: inWords(error) }));
 	}
 	ask();
 }
@@ -123,7 +127,7 @@ async function edit(account) {
 		if (done)
 			say(done);
 	} catch (error) {
-		say(`Not done: ${inWords(error)}`);
+		say(text('not done', { error: inWords(error) }));
 	}
 	ask();
 }

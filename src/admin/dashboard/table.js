@@ -4,7 +4,8 @@
  * While the pointer or the focus is in the table, rows keep their places, so that nothing moves away under
  * a click; their values go on changing.
  */
-import { byId, count, duration, h, keep, setAttribute, setState, setText, setValue, stateNode } from './dom.js';
+import { byId, h, keep, setAttribute, setState, setText, setValue, stateNode } from './dom.js';
+import { count, duration, said, text } from './language.js';
 
 export const PAGE = 20;
 
@@ -35,11 +36,12 @@ export function holderText(holder) {
 /* The first one, and how many more. */
 export function holdersText(queue) {
 	const more = queue.holders.length - 1;
-	return more > 0 ? `${holderText(queue.holder)} and ${count(more)} more` : holderText(queue.holder);
+	const holder = holderText(queue.holder);
+	return more > 0 ? text('and more', { holder, n: more }) : holder;
 }
 
 export const heldText = (holder) =>
-	!holder ? '–' : holder.state === 'pacing' ? 'not yet' : duration(holder.heldMs);
+	!holder ? '–' : holder.state === 'pacing' ? text('not yet') : duration(holder.heldMs);
 
 function fillRow(row, queue, chosen) {
 	const [name, state, holder, held, waiting, wait] = row.cells;
@@ -47,7 +49,7 @@ function fillRow(row, queue, chosen) {
 	setAttribute(name.firstElementChild, 'aria-current', queue.accountId === chosen ? 'true' : null);
 	setAttribute(row, 'class', queue.accountId === chosen ? 'chosen' : null);
 	setState(state.firstElementChild, queue.state);
-	setAttribute(state, 'title', queue.stuckBecause);
+	setAttribute(state, 'title', queue.stuckBecause ? said(queue.stuckBecause) : null);
 	setText(holder, holdersText(queue));
 	setValue(held, queue.holder?.heldMs ?? null, heldText(queue.holder));
 	setValue(waiting, queue.waiting, count(queue.waiting));
@@ -73,13 +75,12 @@ function showPager(overview) {
 	byId('pager').hidden = overview.matched <= PAGE;
 	byId('previous').disabled = view.offset === 0;
 	byId('next').disabled = last >= overview.matched;
-	setText(byId('range'), `${count(view.offset + 1)}–${count(last)} of ${count(overview.matched)}`);
+	setText(byId('range'), text('range', { from: view.offset + 1, to: last, all: overview.matched }));
 }
 
 function showEmpty(overview) {
 	byId('accounts-empty').hidden = overview.matched > 0;
-	setText(byId('accounts-empty'), overview.error ? 'Not known while the backend can’t be asked.'
-		: view.q ? 'No account is like that.' : 'No account is in use. Send a user message through turnstile, and it shows up here.');
+	setText(byId('accounts-empty'), text(overview.error ? 'not known' : view.q ? 'none like that' : 'none in use'));
 }
 
 export function showTable(overview, chosen) {
