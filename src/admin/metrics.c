@@ -297,7 +297,8 @@ static void put_webhook(struct buf *to, const char *name, const struct metrics_s
 		int64_t count;
 	} rows[] = { { "sent", s->webhook->sent },
 		     { "failed", s->webhook->failed },
-		     { "dropped", s->webhook->dropped } };
+		     { "dropped", s->webhook->dropped },
+		     { "claimed", s->webhook->claimed } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		buf_printf(to, "%s{result=\"%s\"} %" PRId64 "\n", name, rows[i].result,

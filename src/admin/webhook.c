@@ -1,5 +1,6 @@
 #include "admin/webhook.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <uthash.h>
@@ -22,6 +23,7 @@ enum {
 	TOLD_MAX = 1024,
 	STALLED_MAX = 16,
 	FIELD_MAX = 128,
+	CLAIM_MAX = 32 + LOCK_ACCOUNT_MAX, /* a kind's word, and an account */
 };
 
 struct key {
@@ -36,7 +38,10 @@ struct told {
 };
 
 struct message {
-	struct list link;
+	struct list link; /* in `claiming` or `pending` */
+	struct webhook *webhook;
+	struct lock_query claim;
+	char claim_text[CLAIM_MAX], claim_over[CLAIM_MAX];
 	enum alert_kind kind;
 	char account[LOCK_ACCOUNT_MAX];
 	int64_t number, at_wall_ms, id;
@@ -55,8 +60,9 @@ struct webhook {
 	struct timer *again;
 	bool resting; /* until that timer: the first is to be sent again */
 	struct timer *look;
+	struct list claiming; /* whether this process tells them is being asked */
 	struct list pending;
-	int pending_count;
+	int pending_count; /* in both */
 	struct told *told;
 	struct outage redis, relay;
 	struct lock_query query; /* whether anybody waits for `stalled` */
@@ -264,6 +270,16 @@ static bool was_told(struct webhook *w, enum alert_kind kind, const char *accoun
 	return t;
 }
 
+static void forget(struct webhook *w, enum alert_kind kind, const char *account)
+{
+	struct key key = key_of(kind, account);
+	struct told *t;
+
+	HASH_FIND_STR(w->told, key.text, t);
+	if (t)
+		forget_told(w, t);
+}
+
 static void note_told(struct webhook *w, enum alert_kind kind, const char *account)
 {
 	struct told *t = xcalloc(1, sizeof *t);
@@ -271,6 +287,42 @@ static void note_told(struct webhook *w, enum alert_kind kind, const char *accou
 	t->key = key_of(kind, account);
 	t->at_ms = clock_ms();
 	HASH_ADD_STR(w->told, key.text, t);
+}
+
+static void on_claimed(struct lock_query *q, const struct lock_answer *answer)
+{
+	struct message *m = container_of(q, struct message, claim);
+	struct webhook *w = m->webhook;
+
+	if (answer->error == -EBUSY) {
+		w->counters.claimed++;
+		drop(w, m);
+		return;
+	}
+	list_remove(&m->link);
+	list_append(&w->pending, &m->link);
+	send_next(w);
+}
+
+static void put_claim(enum alert_kind kind, const char *account, char ret[CLAIM_MAX])
+{
+	snprintf(ret, CLAIM_MAX, "%s%s%s", alert_word(kind), account[0] ? ":" : "", account);
+}
+
+static void claim(struct webhook *w, struct message *m)
+{
+	enum alert_kind end = alert_end(m->kind);
+
+	put_claim(m->kind, m->account, m->claim_text);
+	m->claim = (struct lock_query){ .verb = LOCK_CLAIM,
+					.claim = m->claim_text,
+					.claim_ms = QUIET_MS,
+					.answered = on_claimed };
+	if (end != ALERT_KIND_COUNT) {
+		put_claim(end, m->account, m->claim_over);
+		m->claim.claim_over = m->claim_over;
+	}
+	lock_query_send(queue_backend(w->parts.queue), &m->claim);
 }
 
 static void put(struct webhook *w, const struct alert *alert)
@@ -287,9 +339,10 @@ static void put(struct webhook *w, const struct alert *alert)
 	m->number = alert->number;
 	m->at_wall_ms = clock_wall_ms();
 	m->id = ++w->messages;
-	list_append(&w->pending, &m->link);
+	m->webhook = w;
+	list_append(&w->claiming, &m->link);
 	w->pending_count++;
-	send_next(w);
+	claim(w, m);
 }
 
 static void on_alert(void *arg, const struct alert *alert)
@@ -304,6 +357,7 @@ static void on_alert(void *arg, const struct alert *alert)
 	if (was_told(w, alert->kind, alert->account))
 		return;
 	note_told(w, alert->kind, alert->account);
+	forget(w, alert_end(alert->kind), alert->account);
 	put(w, alert);
 }
 
@@ -392,6 +446,7 @@ struct webhook *webhook_new(const struct webhook_parts *parts)
 	struct webhook *w = xcalloc(1, sizeof *w);
 
 	w->parts = *parts;
+	list_init(&w->claiming);
 	list_init(&w->pending);
 	w->again = timer_new(parts->loop, on_again, w);
 	w->look = timer_new(parts->loop, on_look, w);
@@ -410,6 +465,12 @@ void webhook_free(struct webhook *w)
 	if (w->stalled[0])
 		lock_query_cancel(queue_backend(w->parts.queue), &w->query);
 	post_free(w->post);
+	while (!list_empty(&w->claiming)) {
+		struct message *m = list_first(&w->claiming, struct message, link);
+
+		lock_query_cancel(queue_backend(w->parts.queue), &m->claim);
+		drop(w, m);
+	}
 	while (!list_empty(&w->pending))
 		drop(w, first(w));
 	HASH_ITER (hh, w->told, t, next)

@@ -1,9 +1,13 @@
 /*
  * webhook.h - calls an operator's address when something is wrong, and when it is right again.
  *
- *      alert() of any room ──┐                                 ┌──> POST admin.webhook
- *      Redis, relay, turns   ├──> told lately? ──> pending ────┤      again after 1, 2, 4, 8, 16 s
- *      once a second ────────┘    (10 minutes)    (64)         └──> given up: logged, counted
+ *      alert() of any room ──┐                                          ┌──> POST admin.webhook
+ *      Redis, relay, turns   ├──> told lately? ──> claim ──> pending ───┤      again after 1, 2, 4, 8, 16 s
+ *      once a second ────────┘    (10 minutes)              (64)        └──> given up: logged, counted
+ *
+ * A fleet that has a Redis tells each once: who claims it there tells it (LOCK_CLAIM), for 10 minutes.
+ * Where Redis can't be asked each process that notices tells it. That something is over is told
+ * whenever its begin was, though it may have been over before in these 10 minutes.
  *
  * One at a time, in order, and never in anybody's way: a receiver that hangs costs its own calls.
  * The options are read at each call (reload). What isn't sent when the process ends is lost; the
@@ -33,6 +37,7 @@ struct webhook_counters {
 	int64_t sent;
 	int64_t failed;  /* refused, or given up */
 	int64_t dropped; /* there were too many before it */
+	int64_t claimed; /* another process of the fleet tells it */
 };
 
 /* Hears of all alerts from now on. All parts outlive it. */

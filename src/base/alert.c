@@ -32,6 +32,20 @@ const char *alert_message(enum alert_kind kind)
 	return kinds[kind].message;
 }
 
+enum alert_kind alert_end(enum alert_kind kind)
+{
+	switch (kind) {
+	case ALERT_HELD:
+		return ALERT_FREED;
+	case ALERT_REDIS_GONE:
+		return ALERT_REDIS_BACK;
+	case ALERT_RELAY_GONE:
+		return ALERT_RELAY_BACK;
+	default:
+		return ALERT_KIND_COUNT;
+	}
+}
+
 void alert_listen(void (*fn)(void *arg, const struct alert *alert), void *arg)
 {
 	listener.fn = fn;

@@ -30,6 +30,9 @@ const char *alert_word(enum alert_kind kind);
 /* What it means, for people: a sentence without the account's name. Static. */
 const char *alert_message(enum alert_kind kind);
 
+/* What will say that it is over: for gone, back, and for held, freed; else ALERT_KIND_COUNT. */
+enum alert_kind alert_end(enum alert_kind kind);
+
 struct alert {
 	enum alert_kind kind;
 	const char *account; /* "": none; whoever hears of it copies what it keeps */

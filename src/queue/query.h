@@ -27,6 +27,8 @@ enum lock_verb {
 	LOCK_REMOVE, /* `ticket` leaves the line and hears LOCK_REMOVED; -ENOENT, -EBUSY: it holds */
 	LOCK_SETTINGS, /* stores `settings`; see lock_settings_fn */
 	LOCK_SURVEY, /* all accounts as LOCK_LIST has them, those `watched` as LOCK_LOOK; and beacons */
+	LOCK_CLAIM, /* `claim` is for one process of the fleet, for `claim_ms` from now; -EBUSY: some
+		     * process has it already. Nobody has `claim_over` (NULL: none) any more */
 	LOCK_BEACON, /* `beacon` is what surveys tell of this process, until LOCK_BEACON_MS have passed */
 };
 
@@ -41,6 +43,7 @@ enum {
 	LOCK_WATCHED_MAX = 32,      /* of these, with everything */
 	LOCK_BEACON_MAX = 8 * 1024, /* bytes of a beacon; longer ones aren't stored */
 	LOCK_BEACON_MS = 60 * 1000,
+	LOCK_CLAIM_MAX = 255,
 };
 
 /* All settings there are, whenever they may have changed. They live during the call. */
@@ -126,6 +129,8 @@ struct lock_query {
 	const char *const *watched; /* LOCK_SURVEY: names of accounts, at most LOCK_WATCHED_MAX */
 	size_t watched_count;
 	const char *beacon;
+	const char *claim, *claim_over; /* at most LOCK_CLAIM_MAX bytes; what for is the asker's */
+	int64_t claim_ms;
 	void (*answered)(struct lock_query *q, const struct lock_answer *answer);
 
 	void *entry; /* the backend's while it is open */

@@ -25,6 +25,11 @@ bool redis_is_status(const redisReply *r)
 	return r->type == REDIS_REPLY_STATUS;
 }
 
+bool redis_is_set(const redisReply *r)
+{
+	return redis_is_status(r) || r->type == REDIS_REPLY_NIL;
+}
+
 bool redis_is_array(const redisReply *r)
 {
 	return r->type == REDIS_REPLY_ARRAY;

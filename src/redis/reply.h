@@ -18,6 +18,8 @@ bool redis_reply_fits(const redisReply *reply, redis_form_fn form);
 bool redis_is_str(const redisReply *r);
 bool redis_is_int(const redisReply *r);
 bool redis_is_status(const redisReply *r);
+/* As SET answers: a status, or nil where a condition didn't hold. */
+bool redis_is_set(const redisReply *r);
 bool redis_is_array(const redisReply *r);
 /* An array of strings. */
 bool redis_is_texts(const redisReply *r);

@@ -1,6 +1,6 @@
 """Takes events of admin.webhook, a line of JSON each in a file, and answers as another file says.
 
-usage: receiver.py ADDRESS_FILE RECORD PLAN
+usage: receiver.py ADDRESS_FILE RECORD PLAN [PORT]
 
 PLAN has a word a line, of which each request takes the next: a status, `redirect`, `hang` (no
 answer until the other side has gone) or `cut`. Where there is none: 204.
@@ -11,7 +11,8 @@ import json
 import os
 import sys
 
-address_file, record, plan = sys.argv[1:]
+address_file, record, plan = sys.argv[1:4]
+port = int(sys.argv[4]) if sys.argv[4:] else 0
 taken = 0
 
 
@@ -45,7 +46,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Receiver)
 with open(address_file + ".new", "w", encoding="ascii") as f:
     f.write("127.0.0.1:%d\n" % server.server_address[1])
 os.rename(address_file + ".new", address_file)

@@ -9,8 +9,9 @@ setup() {
 }
 teardown() { clean_up; }
 
+# start_receiver [PORT]
 start_receiver() {
-	python3 "$BATS_TEST_DIRNAME/receiver.py" address events plan >receiver.out 2>&1 3>&- &
+	python3 "$BATS_TEST_DIRNAME/receiver.py" address events plan "$@" >receiver.out 2>&1 3>&- &
 	RECEIVER_PID=$!
 	PROCESSES+=("$RECEIVER_PID")
 	wait_for '[[ -e address ]]'
@@ -85,16 +86,33 @@ held() { ask "$1" -o /dev/null -H 'X-Relay-Status: 429' -H "X-Relay-Header: ${2:
 	equal "$(events .path | wc -l)" 5
 }
 
-@test "a receiver that hangs is in nobody's way" {
+@test "a receiver that hangs is in nobody's way, and what it didn't take is sent again" {
 	start_receiver
-	echo hang >plan
+	echo hang 204 204 hang >plan
 	start_all -o "admin.webhook=$HOOK"
 	held k1
 	wait_for '[[ -s events ]]'
 	held k2
 	served k3
+	equal "$(events | wc -l)" 1
+	wait_for '[[ $(metric "turnstile_webhook_events_total{result=\"sent\"}") == 2 ]]' 40
+	equal "$(events .answer | paste -sd' ')" '"hang" "204" "204"'
+	equal "$(events '.text | fromjson | .account' | paste -sd' ')" \
+		"\"$(key_account k1)\" \"$(key_account k1)\" \"$(key_account k2)\""
+	held k4
+	wait_for '[[ $(events .answer | wc -l) == 4 ]]'
 	stop_turnstile # and not even in its own end's
 	equal "$STATUS" 0
+}
+
+@test "nobody listens there yet: it is told later" {
+	new_port
+	start_all -o "admin.webhook=http://127.0.0.1:$PORT/hook"
+	held k1
+	served k2
+	start_receiver "$PORT"
+	event account_held
+	equal "$(events '.text | fromjson | .account')" "\"$(key_account k1)\""
 }
 
 @test "the relay is gone, and back" {
@@ -122,6 +140,78 @@ held() { ask "$1" -o /dev/null -H 'X-Relay-Status: 429' -H "X-Relay-Header: ${2:
 	start_redis "$REDIS_PORT"
 	event redis_back
 	equal "$(events '.text | fromjson | .event' | uniq | wc -l)" 2
+}
+
+# told WHAT: how many events of all processes came to that end.
+told() {
+	local n sum=0 where
+	for where in "${FLEET[@]}"; do
+		n=$(ADMIN=$where metric "turnstile_webhook_events_total{result=\"$1\"}")
+		sum=$((sum + n))
+	done
+	echo $sum
+}
+
+# start_fleet OPTION...: two processes, and a relay.
+start_fleet() {
+	FLEET=()
+	start_relay
+	start_turnstile -o redis.instance=one "$@"
+	FLEET+=("$ADMIN") ONE=$URL
+	start_turnstile -o redis.instance=two "$@"
+	FLEET+=("$ADMIN")
+}
+
+@test "a fleet tells each once: of an account, of the relay, of Redis when it is back" {
+	start_receiver
+	start_redis
+	start_fleet -o "admin.webhook=$HOOK" -o upstream.connect_retry_ms=60000
+	held k1
+	wait_for '[[ $(told sent) == 1 ]]'
+	URL=$ONE ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 1'
+	wait_for '[[ $(told claimed) == 1 ]]'
+	local left
+	left=$(redis pttl "user_msg_queue_told:account_held:$(key_account k1)")
+	((left > 400000 && left <= 600000))
+	equal "$(events '.text | fromjson | [.event, .instance]' | paste -sd' ')" '["account_held","two"]'
+
+	stop_relay
+	ask_later a k2
+	URL=$ONE ask_later b k3
+	event relay_gone
+	wait_for '[[ $(told claimed) == 2 ]]' 30
+	start_relay --port "${RELAY##*:}"
+	event relay_back
+	await a b
+	wait_for '[[ $(told sent) == 3 && $(told claimed) == 3 ]]' 30
+
+	# what only Redis could settle each tells by itself
+	stop_redis
+	wait_for '[[ $(told sent) == 5 ]]' 40
+	start_redis "$REDIS_PORT"
+	event redis_back
+	wait_for '[[ $(told sent) == 6 && $(told claimed) == 4 ]]' 30
+	events '.text | fromjson | .event' | sort | uniq -c | awk '{ print $2, $1 }' >seen
+	printf '"%s" %d\n' account_held 1 redis_back 1 redis_gone 2 relay_back 1 relay_gone 1 | diff - seen
+}
+
+@test "that something is over is told whenever its begin was" {
+	start_receiver
+	start_redis
+	start_relay
+	local name
+	for name in one two; do
+		start_turnstile -o "redis.instance=$name" -o "admin.webhook=$HOOK" -o upstream.connect_retry_ms=60000
+		stop_relay
+		ask_later "$name" k1
+		wait_for '[[ $(events ".text | fromjson | [.event, .instance]" | grep -c "relay_gone.*$name") == 1 ]]' 30
+		start_relay --port "${RELAY##*:}"
+		wait_for '[[ $(events ".text | fromjson | [.event, .instance]" | grep -c "relay_back.*$name") == 1 ]]' 30
+		await "$name"
+		stop_turnstile
+		# ten minutes after the begin; of the end they aren't over
+		redis del user_msg_queue_told:relay_gone >/dev/null
+	done
 }
 
 @test "a turn whose lock is gone" {

@@ -426,6 +426,32 @@ static void test_settings(struct fixture *f)
 	}
 }
 
+static int claim(struct fixture *f, int backend, const char *what, const char *over, int64_t ms)
+{
+	struct asker a = {
+		.q = { .verb = LOCK_CLAIM, .claim = what, .claim_over = over, .claim_ms = ms },
+	};
+
+	put(&a, f->b[backend]);
+	UNTIL(f, a.answers);
+	return a.error;
+}
+
+/* One of a fleet has it, until its time is over or what it goes with is; alone, one always has it. */
+static void test_claim(struct fixture *f)
+{
+	int taken = f->server ? -EBUSY : 0;
+
+	CHECK_INT(claim(f, 0, "gone", NULL, 60000), 0);
+	CHECK_INT(claim(f, 1, "gone", "back", 60000), taken);
+	CHECK_INT(claim(f, 0, "gone", NULL, 60000), taken);
+	CHECK_INT(claim(f, 1, "gone:a", NULL, 60000), 0);
+	CHECK_INT(claim(f, 1, "back", "gone", 60000), 0);
+	CHECK_INT(claim(f, 0, "back", NULL, 60000), taken);
+	CHECK_INT(claim(f, 0, "gone", NULL, 1), 0);
+	UNTIL(f, claim(f, 1, "gone", NULL, 60000) == 0);
+}
+
 static void run_cases(struct fixture *f)
 {
 	static const struct {
@@ -437,7 +463,7 @@ static void run_cases(struct fixture *f)
 		{ "remove", test_remove },       { "remove, unheard", test_remove_unheard },
 		{ "strangers", test_strangers }, { "list", test_list },
 		{ "survey", test_survey },       { "cancel", test_cancel },
-		{ "settings", test_settings },
+		{ "settings", test_settings },   { "claim", test_claim },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -510,6 +536,7 @@ static void test_gone(struct fixture *f)
 	CHECK_INT(ask(f, 0, LOCK_LOOK, NULL).error, -ENOTCONN);
 	CHECK_INT(ask(f, 0, LOCK_PAUSE, NULL).error, -ENOTCONN);
 	CHECK_INT(ask(f, 0, LOCK_SURVEY, NULL).error, -ENOTCONN);
+	CHECK_INT(claim(f, 0, "it", NULL, 60000), -ENOTCONN);
 	redis_server_start(f->server);
 	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
 	CHECK_INT(ask(f, 0, LOCK_LOOK, NULL).error, 0);
@@ -582,6 +609,8 @@ static void test_cluster(void)
 	CHECK_INT(survey.known, 2);
 	CHECK_INT(survey.count, 2);
 	CHECK_STR(survey.names[1], "nobody-uses-it");
+	CHECK_INT(claim(&f, 0, "gone", "back", 60000), 0);
+	CHECK_INT(claim(&f, 0, "gone", NULL, 60000), -EBUSY);
 	redis_ask(&server, "ZREM t_index good");
 	CHECK_INT(ask_all(&f, LOCK_LIST).error, -EIO);
 	guest_leave(&g, true);

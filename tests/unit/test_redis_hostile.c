@@ -129,6 +129,7 @@ static void ask_all(struct scene *s)
 		{ .verb = LOCK_SETTINGS, .settings = &setting, .setting_count = 1 },
 		{ .verb = LOCK_SURVEY, .watched = watched, .watched_count = 1 },
 		{ .verb = LOCK_BEACON, .beacon = "{}" },
+		{ .verb = LOCK_CLAIM, .claim = "x", .claim_over = "y", .claim_ms = 1000 },
 	};
 
 	answers = 0;

@@ -258,6 +258,8 @@ int memory_answer(struct memory *m, struct lock_query *q, struct query_reply *r)
 		return 0;
 	case LOCK_SURVEY:
 		return survey(m, q, r);
+	case LOCK_CLAIM: /* there is nobody else */
+		return 0;
 	case LOCK_BEACON:
 		keep_beacon(m, q->beacon);
 		return 0;

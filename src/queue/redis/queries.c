@@ -27,6 +27,7 @@ struct query_run {
 	int error;
 	size_t failed;  /* looks */
 	int look_error; /* of one of them */
+	char *claim_over;
 };
 
 struct query_call {
@@ -58,6 +59,13 @@ static void leave_out_failed(struct query_run *run)
 	a->count = kept;
 }
 
+static void run_free(struct query_run *run)
+{
+	list_remove(&run->link);
+	free(run->claim_over);
+	free(run);
+}
+
 static void run_end(struct query_run *run)
 {
 	struct query_reply *reply = run->reply;
@@ -66,8 +74,7 @@ static void run_end(struct query_run *run)
 	leave_out_failed(run);
 	error = run->error;
 
-	list_remove(&run->link);
-	free(run);
+	run_free(run);
 	query_reply_now(reply, error);
 }
 
@@ -326,6 +333,46 @@ static void send_beacon(struct query_run *run, const struct lock_query *q)
 	send_call(c);
 }
 
+/* --- claims ------------------------------------------------------------------------------ */
+
+static void send_claim_command(struct query_run *run, const char *verb, const char *claim,
+			       int64_t for_ms, redis_form_fn form,
+			       void (*done)(struct redis_call *, const redisReply *))
+{
+	CLEANUP(freep) char *key = xasprintf("%s_told:%s", run->owner->names->prefix, claim);
+	struct query_call *c = new_command(run, form, done);
+	struct redis_command *command = &c->call.command;
+
+	redis_arg_str(command, verb);
+	redis_arg_key(command, key);
+	if (for_ms) {
+		redis_arg_str(command, run->owner->names->owner);
+		redis_arg_str(command, "NX");
+		redis_arg_str(command, "PX");
+		redis_arg_int(command, for_ms);
+	}
+	send_call(c);
+}
+
+static void claimed(struct redis_call *call, const redisReply *reply)
+{
+	struct query_call *c = container_of(call, struct query_call, call);
+
+	if (!reply || reply->type == REDIS_REPLY_ERROR)
+		c->run->error = error_of(reply);
+	else if (reply->type == REDIS_REPLY_NIL)
+		c->run->error = -EBUSY;
+	else if (c->run->claim_over)
+		send_claim_command(c->run, "DEL", c->run->claim_over, 0, redis_is_int, stored);
+	call_ended(c);
+}
+
+static void send_claim(struct query_run *run, const struct lock_query *q)
+{
+	run->claim_over = q->claim_over ? xstrdup(q->claim_over) : NULL;
+	send_claim_command(run, "SET", q->claim, q->claim_ms, redis_is_set, claimed);
+}
+
 /* --- orders ------------------------------------------------------------------------------ */
 
 static void ordered(struct redis_call *call, const redisReply *reply)
@@ -420,9 +467,8 @@ static struct query_run *new_run(struct redis_queries *a, struct lock_query *q)
 
 static void run_drop(struct query_run *run)
 {
-	list_remove(&run->link);
 	query_reply_free(run->reply);
-	free(run);
+	run_free(run);
 }
 
 static void pulse(void *arg)
@@ -481,6 +527,9 @@ static void send_all(struct query_run *run, const struct lock_query *q)
 		else
 			send_survey(run, q);
 		break;
+	case LOCK_CLAIM:
+		send_claim(run, q);
+		break;
 	case LOCK_BEACON:
 		if (!run->owner->names->cluster && strlen(q->beacon) <= LOCK_BEACON_MAX)
 			send_beacon(run, q);
@@ -502,9 +551,8 @@ void redis_queries_ask(struct redis_queries *a, struct lock_query *q)
 	if (run->open)
 		return;
 	leave_out_failed(run);
-	list_remove(&run->link);
 	query_reply_send(run->reply, a->loop, run->error);
-	free(run);
+	run_free(run);
 }
 
 void redis_queries_cancel(struct lock_query *q)
