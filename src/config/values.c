@@ -185,7 +185,7 @@ static void print_word(const struct option *o, const void *slot, struct buf *to)
 static int parse_words(const struct option *o, struct span text, void *slot, struct buf *why)
 {
 	struct span element;
-	unsigned set = 0, bit;
+	unsigned set = 0, bit = 0;
 
 	while (text.len && span_next(&text, ',', &element)) {
 		if (parse_word(o, element, &bit, why) < 0)
