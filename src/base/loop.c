@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 /* How much of its jobs one turn of the loop runs before it looks at its descriptors again. */
-enum { ROUNDS_PER_PASS = 16, PASSES_PER_TURN = 4, LAST_US_PER_TURN = 3000 };
+enum { ROUNDS_PER_PASS = 16, PASSES_PER_TURN = 4 };
 
 struct timer {
 	uv_timer_t uv;
@@ -55,8 +55,23 @@ static void run_list(struct list *list)
 	}
 }
 
-/* The same, but whoever isn't reached until then keeps the place: one at least is. */
-static void run_list_until(struct list *list, int64_t until_us)
+/* It counts from here on, unless it does already. */
+static int64_t count_time(struct loop *loop)
+{
+	int64_t now_us = clock_us();
+
+	if (!loop->late_us)
+		loop->late_us = now_us + LOOP_TURN_US;
+	return now_us;
+}
+
+bool loop_is_late(struct loop *loop)
+{
+	return count_time(loop) >= loop->late_us;
+}
+
+/* The same, but whoever isn't reached in time keeps the place: one at least is. */
+static void run_list_in_time(struct loop *loop, struct list *list)
 {
 	struct list now;
 	struct job *job;
@@ -65,7 +80,7 @@ static void run_list_until(struct list *list, int64_t until_us)
 	while ((job = list_first(&now, struct job, link))) {
 		list_remove(&job->link);
 		job->run(job);
-		if (clock_us() >= until_us)
+		if (loop_is_late(loop))
 			break;
 	}
 	while (!list_empty(&now)) {
@@ -79,9 +94,9 @@ static void run_list_until(struct list *list, int64_t until_us)
 static void run_jobs(uv_prepare_t *prepare)
 {
 	struct loop *loop = container_of(prepare, struct loop, prepare);
-	int64_t until_us = clock_us() + LAST_US_PER_TURN;
 	struct job *job;
 
+	count_time(loop);
 	while ((job = list_first(&loop->later, struct job, link))) {
 		list_remove(&job->link);
 		append_job(&loop->jobs, job);
@@ -89,10 +104,11 @@ static void run_jobs(uv_prepare_t *prepare)
 	for (int pass = 0; pass < PASSES_PER_TURN && has_jobs(loop); pass++) {
 		for (int i = 0; i < ROUNDS_PER_PASS && !list_empty(&loop->jobs); i++)
 			run_list(&loop->jobs);
-		run_list_until(&loop->last, until_us); /* also if somebody asks for jobs for ever */
-		if (clock_us() >= until_us)
+		run_list_in_time(loop, &loop->last); /* also if somebody asks for jobs for ever */
+		if (loop_is_late(loop))
 			break;
 	}
+	loop->late_us = 0;
 	if (!has_jobs(loop) && list_empty(&loop->later))
 		uv_idle_stop(&loop->idle);
 	else
@@ -105,6 +121,7 @@ void loop_open(struct loop *loop)
 	list_init(&loop->jobs);
 	list_init(&loop->last);
 	list_init(&loop->later);
+	loop->late_us = 0;
 	uv_prepare_init(&loop->uv, &loop->prepare);
 	uv_prepare_start(&loop->prepare, run_jobs);
 	uv_idle_init(&loop->uv, &loop->idle);

@@ -21,7 +21,11 @@ struct loop {
 	uv_prepare_t prepare; /* runs the jobs before the loop blocks */
 	uv_idle_t idle;       /* active while jobs are left, so that it doesn't block */
 	struct list jobs, last, later;
+	int64_t late_us; /* when this turn has had its time; 0: nobody has asked yet */
 };
+
+/* How long a turn of the loop should last, from the first event or job that asks. */
+enum { LOOP_TURN_US = 3000 };
 
 /* Lives in the object that it works on; zero it, set `run`. The job may free that object. */
 struct job {
@@ -54,6 +58,13 @@ void loop_defer_last(struct loop *loop, struct job *job);
  * The same, but in the loop's next turn, when its descriptors have been looked at: for long work.
  */
 void loop_defer_later(struct loop *loop, struct job *job);
+
+/*
+ * Whether this turn has lasted for LOOP_TURN_US. Whoever has more work then, and would be called for
+ * it in the next turn as well (a level-triggered descriptor, a job), leaves it for that: others'
+ * descriptors come in between. Do a piece before you ask: there is always one that gets on.
+ */
+bool loop_is_late(struct loop *loop) MUST_USE;
 
 /* The job will not run. Call it before the object of a job that may be pending is freed. */
 void job_cancel(struct job *job);

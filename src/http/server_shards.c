@@ -25,6 +25,8 @@ static void run(struct job *job)
 	for (int i = 0; i < RUNS_PER_JOB; i++) {
 		if (!shard->shards->service->run(shard->daemon))
 			return;
+		if (loop_is_late(shard->shards->loop))
+			break;
 	}
 	loop_defer_later(shard->shards->loop, &shard->run_job); /* a large body: others first */
 }

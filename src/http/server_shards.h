@@ -3,8 +3,9 @@
  * daemon of its own.
  *
  * libmicrohttpd walks all suspended connections of a daemon at each resume: with 10,000 that wait,
- * this was more than half of all CPU. So no daemon has more than SERVER_SHARD_MAX. All daemons run
- * on the one loop; a shard once opened stays.
+ * this was more than half of all CPU. And one run of a daemon serves all of its connections that are
+ * ready, however long it takes. So no daemon has more than SERVER_SHARD_MAX. All daemons run on the
+ * one loop, in order, until its turn is late (loop.h); a shard once opened stays.
  *
  * What a daemon is, only http_server.c knows.
  */
@@ -16,7 +17,7 @@
 #include "http/shards.h"
 #include "net/watch.h"
 
-enum { SERVER_SHARD_MAX = 500 };
+enum { SERVER_SHARD_MAX = 64 };
 
 struct server_shards;
 

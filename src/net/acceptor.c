@@ -25,9 +25,9 @@
 
 enum {
 	REST_MS = 100,
-	ACCEPTS_PER_EVENT = 64, /* then others have a chance */
-	QUIET_MS = 1000,        /* between two lines about the same trouble */
-	SPARE_DESCRIPTORS = 5,  /* the upstream's, and a pair each for libcurl and its resolver */
+	ACCEPTS_PER_TURN = 16, /* of the loop: each of them is a request to be served soon */
+	QUIET_MS = 1000,       /* between two lines about the same trouble */
+	SPARE_DESCRIPTORS = 5, /* the upstream's, and a pair each for libcurl and its resolver */
 };
 
 enum acceptor_state { ACCEPTOR_OPEN, ACCEPTOR_FULL, ACCEPTOR_RESTING, ACCEPTOR_STOPPED };
@@ -48,6 +48,7 @@ struct acceptor {
 	bool is_taken;
 	char *address;
 	struct watch *poll;
+	struct job accept;
 	struct timer *rest;
 	struct origin *origins;
 	int64_t logged_ms; /* when the last line was logged */
@@ -219,21 +220,33 @@ static void accept_some(struct acceptor *a)
 		out_of_resources(a, -r);
 		return;
 	}
-	for (int i = 0; i < ACCEPTS_PER_EVENT && a->state == ACCEPTOR_OPEN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && a->state == ACCEPTOR_OPEN; i++) {
 		if (a->stats.open >= a->options.max_connections || !accept_one(a))
 			return; /* if one still waits, this is called again */
+		if (loop_is_late(a->loop))
+			return;
 	}
 }
 
+static void run_accept(struct job *job)
+{
+	struct acceptor *a = container_of(job, struct acceptor, accept);
+
+	if (a->state != ACCEPTOR_OPEN)
+		return;
+	if (a->stats.open >= a->options.max_connections)
+		become_full(a);
+	else
+		accept_some(a);
+}
+
+/* Those who are here already come first. */
 static void on_ready(void *arg, int error, int events)
 {
 	struct acceptor *a = arg;
 
 	(void)error, (void)events;
-	if (a->stats.open >= a->options.max_connections)
-		become_full(a);
-	else
-		accept_some(a);
+	loop_defer_last(a->loop, &a->accept);
 }
 
 void acceptor_closed(struct acceptor *a, const char *address)
@@ -272,6 +285,7 @@ void acceptor_stop(struct acceptor *a, bool taken_over)
 		return;
 	move(a, ACCEPTOR_STOPPED);
 	watch_clear(&a->poll);
+	job_cancel(&a->accept);
 	listener_close(a->fd, taken_over || is_shared(a) ? NULL : a->address);
 	a->fd = -1;
 }
@@ -301,6 +315,7 @@ int acceptor_open(struct loop *loop, const struct acceptor_options *options, str
 	a->fd = fd;
 	a->is_taken = is_taken;
 	a->address = address;
+	a->accept.run = run_accept;
 	a->rest = timer_new(loop, on_rested, a);
 	a->poll = watch_new(loop, fd, on_ready, a);
 	watch_for(a->poll, UV_READABLE);

@@ -37,7 +37,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
 	struct watched *w = container_of(poll, struct watched, poll);
 	bool broken = status < 0;
 
-	if (broken) { /* libuv stops a handle when it reports an error */
+	if (!broken && loop_is_late(w->sockets->loop))
+		return; /* reported again, in the same order, behind what else has come */
+	if (broken) {   /* libuv stops a handle when it reports an error */
 		w->registered = 0;
 		events = w->wanted;
 	}

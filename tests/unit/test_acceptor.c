@@ -136,6 +136,41 @@ static bool serve(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 	return true;
 }
 
+static bool serve_at_once(void *arg, int fd, const struct sockaddr *from, socklen_t len)
+{
+	(void)from, (void)len;
+	++*(int *)arg;
+	close(fd);
+	return true;
+}
+
+/* Many who come at once are let in by pieces: those who are in are served in between. */
+static void test_many(void)
+{
+	enum { MANY = 60, PIECE = 16 };
+	int clients[MANY], accepted = 0;
+	struct acceptor_options options = { .max_connections = MANY,
+					    .accepted = serve_at_once,
+					    .arg = &accepted };
+	struct bench b = { 0 };
+
+	open_bench(&b, &options);
+	for (int i = 0; i < MANY; i++)
+		clients[i] = connect_client(SOCK_STREAM);
+	for (int turn = 0; turn < 1000 && accepted < MANY; turn++) {
+		int before = accepted;
+
+		uv_run(&b.loop.uv, UV_RUN_NOWAIT);
+		CHECK(accepted <= before + PIECE);
+	}
+	CHECK_INT(accepted, MANY);
+	for (int i = 0; i < MANY; i++) {
+		close(clients[i]);
+		acceptor_closed(b.acceptor, "");
+	}
+	close_bench(&b);
+}
+
 /* The first time none can be asked. */
 static bool ask_first(void *arg)
 {
@@ -164,12 +199,10 @@ static void test_full(void)
 	CHECK_INT(server.accepted, 2);
 	CHECK_INT(server.asked, 0);
 	clients[2] = connect_client(SOCK_STREAM);
-	while (!server.closed)
-		uv_run(&b.loop.uv, UV_RUN_ONCE);
+	CHECK(RUN_UNTIL(&b.loop, server.closed, 5000));
 	CHECK_INT(server.asked, 2);
 	acceptor_closed(b.acceptor, "");
-	while (server.accepted < 3)
-		uv_run(&b.loop.uv, UV_RUN_ONCE);
+	CHECK(RUN_UNTIL(&b.loop, server.accepted == 3, 5000));
 	CHECK_INT(server.asked, 2);
 	for (int i = 0; i < 3; i++)
 		close(clients[i]);
@@ -279,6 +312,7 @@ int main(void)
 	*end = '/';
 	test_not_served();
 	test_not_prepared();
+	test_many();
 	test_full();
 	test_no_successor();
 	test_unnamed_descriptor();

@@ -268,6 +268,44 @@ static void test_loop_last(void)
 	loop_close(&loop);
 }
 
+static void burn(int64_t us)
+{
+	int64_t until_us = clock_us() + us;
+
+	while (clock_us() < until_us)
+		continue;
+}
+
+static void ask_whether_late(struct job *job)
+{
+	struct worker *w = container_of(job, struct worker, job);
+
+	burn(LOOP_TURN_US);
+	order[strlen(order)] = loop_is_late(w->loop) ? w->name : '-';
+}
+
+/* A turn's time is counted from the first who asks, and the next turn has its own. */
+static void test_loop_is_late(void)
+{
+	struct loop loop;
+	struct worker a = { { .run = ask_whether_late }, &loop, 'a', NULL, NULL };
+
+	memset(order, 0, sizeof order);
+	loop_open(&loop);
+	for (int i = 0; i < 3; i++) {
+		loop_defer(&loop, &a.job);
+		uv_run(&loop.uv, UV_RUN_NOWAIT);
+		(void)!loop_is_late(&loop); /* the next turn's begins */
+		burn(LOOP_TURN_US);
+		CHECK(loop_is_late(&loop));
+		uv_run(&loop.uv, UV_RUN_NOWAIT);
+	}
+	CHECK_STR(order, "aaa");
+	burn(LOOP_TURN_US); /* nobody has asked: it isn't counted */
+	CHECK(!loop_is_late(&loop));
+	loop_close(&loop);
+}
+
 int main(void)
 {
 	test_json_text();
@@ -279,5 +317,6 @@ int main(void)
 	test_loop_later();
 	test_loop_fairness();
 	test_loop_last();
+	test_loop_is_late();
 	return check_done();
 }

@@ -68,13 +68,13 @@ static void test_each(void)
 		CLEANUP(freep) char *path = xasprintf("upstream.unix_socket=%s", rows[i].socket);
 		struct descriptor_plan p = PLAN(1000, url, proxy, path, "admin.address=");
 
-		CHECK_INT(p.connections, (1000 - 64 - (rows[i].each == 2 ? 6 : 4)) / rows[i].each);
+		CHECK_INT(p.connections, (1000 - 64 - (rows[i].each == 2 ? 13 : 8)) / rows[i].each);
 		CHECK_INT(p.admin, 0);
 	}
 	CHECK_INT(PLAN(1000, "admin.address=", "listen.tls_cert=/dev/null",
 		       "listen.tls_key=/dev/null")
 			  .connections,
-		  (1000 - 64 - 2) / 4);
+		  (1000 - 64 - 5) / 4);
 }
 
 /* The unit's limit has room for the default, whatever a connection takes. */

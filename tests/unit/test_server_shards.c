@@ -3,6 +3,7 @@
  */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "check.h"
 #include "http/server_shards.h"
 
@@ -11,6 +12,7 @@ enum { CONNECTIONS = 2 * SERVER_SHARD_MAX + SERVER_SHARD_MAX / 2 };
 struct fake {
 	struct server_shard *shard;
 	int fd, runs, more;
+	int64_t us; /* how long a run takes */
 };
 
 static struct {
@@ -28,7 +30,7 @@ static void *open_daemon(void *ctx, struct server_shard *shard, int *ret_fd)
 		return NULL;
 	must(!pipe(ends));
 	close(ends[1]); /* readable for ever, until somebody wants no more of it */
-	*f = (struct fake){ shard, ends[0], 0, 0 };
+	*f = (struct fake){ .shard = shard, .fd = ends[0] };
 	server.opened++;
 	*ret_fd = ends[0];
 	return f;
@@ -38,7 +40,11 @@ static bool run_daemon(void *daemon)
 {
 	struct fake *f = daemon;
 
+	int64_t until_us = clock_us() + f->us;
+
 	f->runs++;
+	while (clock_us() < until_us)
+		continue;
 	return f->more-- > 0;
 }
 
@@ -91,6 +97,25 @@ static void test_runs(struct loop *loop)
 	CHECK(RUN_UNTIL(loop, f->runs > before + 40, 2000));
 }
 
+/* Whose runs take long gets one in a turn. */
+static void test_long_runs(struct loop *loop)
+{
+	struct fake *f = &server.daemons[1];
+
+	f->us = LOOP_TURN_US;
+	f->more = 10;
+	for (int turn = 0; turn < 4; turn++) {
+		int before = f->runs;
+
+		server_shard_run(f->shard);
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
+		CHECK(f->runs <= before + 1);
+	}
+	f->more = 0;
+	CHECK(RUN_UNTIL(loop, f->more < 0, 2000));
+	f->us = 0;
+}
+
 int main(void)
 {
 	struct loop loop;
@@ -105,6 +130,7 @@ int main(void)
 	CHECK_INT(server.opened, 1);
 	test_room(s);
 	test_runs(&loop);
+	test_long_runs(&loop);
 	server_shards_free(s); /* full ones, too: their connections leave meanwhile */
 	CHECK_INT(server.closed, server.opened);
 	server_shards_free(NULL);

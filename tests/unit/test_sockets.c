@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "check.h"
 #include "net/sockets.h"
 
@@ -192,6 +193,50 @@ static void test_broken(struct loop *loop, struct sockets *s)
 	close(ends[1]);
 }
 
+static int slow_calls;
+
+/* Each takes all of a turn's time. */
+static void on_slow(void *arg, int fd, int events, bool broken)
+{
+	int64_t until_us = clock_us() + LOOP_TURN_US;
+	char byte;
+
+	(void)arg, (void)events, (void)broken;
+	slow_calls++;
+	CHECK_INT(read(fd, &byte, 1), 1);
+	while (clock_us() < until_us)
+		continue;
+}
+
+/* Where there is more than a turn has time for, each turn does a piece, and nobody is left out. */
+static void test_late(struct loop *loop)
+{
+	enum { SOCKETS = 4 };
+	struct sockets *s = sockets_new(loop, on_slow);
+	int ends[SOCKETS][2];
+
+	for (int i = 0; i < SOCKETS; i++) {
+		must(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]));
+		must(write(ends[i][1], "x", 1) == 1);
+		sockets_opened(s, ends[i][0], NULL);
+		sockets_want(s, ends[i][0], UV_READABLE, NULL);
+	}
+	for (int i = 1; i <= SOCKETS; i++) {
+		int before = slow_calls;
+
+		for (int turn = 0; turn < 3 && slow_calls == before; turn++)
+			run_turns(loop, 1); /* the first one tells the kernel */
+		CHECK_INT(slow_calls, i);
+	}
+	for (int i = 0; i < SOCKETS; i++) {
+		sockets_closed(s, ends[i][0]);
+		close(ends[i][0]);
+		close(ends[i][1]);
+	}
+	run_turns(loop, 1);
+	sockets_free(s);
+}
+
 int main(void)
 {
 	struct loop loop;
@@ -205,6 +250,7 @@ int main(void)
 	test_broken(&loop, s);
 	sockets_free(s);
 	sockets_free(NULL);
+	test_late(&loop);
 	loop_close(&loop);
 	return check_done();
 }
