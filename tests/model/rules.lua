@@ -266,9 +266,10 @@ local function check_promotion(w, id)
 	end
 end
 
-local function check_order(w, after)
+-- `joining`: who joins by this call; Redis had lost its place, so it can't have been before others.
+local function check_order(w, after, joining)
 	for _, other in ipairs(line) do
-		local waits = real_call('ZSCORE', WAIT, other.id) or after[other.id]
+		local waits = other.id ~= joining and real_call('ZSCORE', WAIT, other.id) or after[other.id]
 		local older = other.as == w.as and other.number < w.number and not other.returned and not w.returned
 		if other ~= w and waits and (other.rank < w.rank or older and not world.lossy) then
 			violated('order: ' .. w.id .. ' before ' .. other.id)
@@ -437,6 +438,7 @@ end
 -- Those that a call has given turns, in this order. One that enters has joined before it got one.
 local function check_given(call, state, after, again)
 	local given, order_of_given = {}, {}
+	local joining = call.script == 'enter' and not state.waited and call.id
 	state.others = without(state.holders, without(state.holders, after))
 	for _, id in ipairs(seated) do
 		if after[id] and not state.holders[id] and not again[id] and not given[id] then
@@ -444,13 +446,12 @@ local function check_given(call, state, after, again)
 				violated('turn while the upstream has limited the account: ' .. id)
 			end
 			state.others[id] = true
-			local enters = id == call.id and call.script == 'enter' and not state.waited
-			local w = enters and joins_line(call) or find_waiter(id)
+			local w = id == joining and joins_line(call) or find_waiter(id)
 			given[id] = true
 			order_of_given[#order_of_given + 1] = id
 			check_promotion(w, id)
 			if w then
-				check_order(w, after)
+				check_order(w, after, joining)
 				leave_line(id)
 				model_turn(w)
 				is_given(id, w)
@@ -503,12 +504,24 @@ local function check_found(id, why)
 	count_start(id)
 end
 
+-- What the scripts have said to be lost, no renewal takes again, as long as they can know it.
+local function check_revived(call, after)
+	for id, at in pairs(world.said_lost) do
+		if id == call.id and (call.script == 'enter' or call.script == 'give_back') then
+			world.said_lost[id] = nil
+		elseif after[id] and now - at < 4 * LEASE_MS then
+			violated('taken again, though it was lost: ' .. id)
+		end
+	end
+end
+
 local function deliver(before)
 	for _, m in ipairs(published) do
 		local id, what, why = string.match(m[2], '^(%S+) (%a+) ?(.*)$')
 		if what == 'lost' and why ~= '' then
 			check_found(id, why)
 			before[id] = nil -- it may have another one by now
+			world.said_lost[id] = now
 		end
 		for _, p in ipairs(world) do
 			if m[1] == 'm:' .. p.owner and p.state ~= 'dead' and
@@ -586,6 +599,7 @@ local function check_call(call, answer, state)
 	local before, what, after = state.holders, answer[1], holders_now()
 	ordered(call, answer, before)
 	deliver(before)
+	check_revived(call, after)
 	-- a turn that was over, or a waiter that was dead, has no place any more
 	if call.script == 'give_back' and call.how == 'keep' and state.leaver and (answer[2] == 1 or
 		state.waited and (answer[4] == 0 or real_call('HEXISTS', 'm_kept', call.args[7]) == 1)) then

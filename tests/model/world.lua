@@ -236,6 +236,7 @@ end
 
 -- What was known of earlier losses, and hasn't been heard yet, may be lost as well.
 local function lose_witnesses()
+	world.said_lost = {}
 	for_all(function(t)
 		t.no_witness = t.no_witness or t.hurt and not t.counted
 	end)
@@ -611,7 +612,7 @@ local function one_of(...)
 end
 
 local function new_world()
-	return { ended = {}, kept = {}, left = {}, granted = {}, turn_of = {}, starts = {}, grants = 0, joined = 0,
+	return { ended = {}, kept = {}, left = {}, granted = {}, turn_of = {}, starts = {}, said_lost = {}, grants = 0, joined = 0,
 		order = { v = 0, seq = 0, F = {} }, set_back_at = -1e9, turns_in_force = 1 }
 end
 
