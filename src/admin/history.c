@@ -24,9 +24,9 @@ enum by { BY_TOTAL, BY_ACCOUNT, BY_SHARE, BY_COUNT };
 
 static const char *const by_words[BY_COUNT] = { "total", "account", "share" };
 
-enum step { STEP_AUTO, STEP_RANGE, STEP_COUNT };
+enum step { STEP_AUTO, STEP_HOUR, STEP_RANGE, STEP_COUNT };
 
-static const char *const step_words[STEP_COUNT] = { "auto", "range" };
+static const char *const step_words[STEP_COUNT] = { "auto", "hour", "range" };
 
 struct sums {
 	struct history_counts counts, observed;
@@ -67,11 +67,20 @@ static size_t put_key(int64_t from_ms, const char *account, const char *share, c
 	return sizeof from_ms + account_len + share_len;
 }
 
+static int64_t from_of(const struct reading *r, const struct history_cell *cell)
+{
+	static const int64_t hour_ms = 60 * HISTORY_MINUTE_MS;
+
+	if (r->step == STEP_RANGE)
+		return r->from_ms;
+	return r->step == STEP_HOUR ? cell->from_ms - cell->from_ms % hour_ms : cell->from_ms;
+}
+
 static struct group *group_get(struct reading *r, const struct history_cell *cell)
 {
 	const char *account = r->by == BY_TOTAL ? "" : cell->account;
 	const char *share = r->by == BY_SHARE ? cell->share : "";
-	int64_t from_ms = r->step == STEP_RANGE ? r->from_ms : cell->from_ms;
+	int64_t from_ms = from_of(r, cell);
 	char key[KEY_MAX];
 	size_t len = put_key(from_ms, account, share, key);
 	struct group *g;

@@ -27,7 +27,7 @@ const struct route routes[] = {
 	{ "GET", "/api/changes", ROUTE_READ, serve_changes,
 	  "The last 200 changes that operators made by this process: who, what, before, after." },
 	{ "GET", "/api/history", ROUTE_READ, serve_history,
-	  "Hours and days of this process: ?hours=1..192&by=total|account|share&step=auto|range&account=A&format=json|csv." },
+	  "Hours and days of this process: ?hours=1..192&by=total|account|share&step=auto|hour|range&account=A&format=json|csv." },
 	{ "GET", "/api/queues", ROUTE_READ, serve_queues,
 	  "Accounts in use or lately so, a page of them: ?limit=1..500&offset=N." },
 	{ "GET", "/api/queues/{account}", ROUTE_READ, serve_queue,

@@ -58,26 +58,42 @@ async function send(method, path, body, token) {
 	}
 }
 
-/* The document of the answer; or an ApiError with the API's own words. */
-export async function request(method, path, body) {
+async function answerTo(method, path, body) {
 	for (;;) {
 		const token = sessionStorage.getItem(KEY);
 		const [response, answer] = await send(method, path, body, token);
-		if (response.status === 401) {
-			await newToken(token);
-			continue;
-		}
-		let document = null;
-		try {
-			document = JSON.parse(answer);
-		} catch {
-			/* not from turnstile, maybe from something in between */
-		}
-		if (response.ok && document !== null)
-			return document;
-		throw new ApiError(response.status, document?.error?.code ?? 'no_json',
-			document?.error?.message ?? text('no json', { status: String(response.status) }));
+		if (response.status !== 401)
+			return [response, answer];
+		await newToken(token);
 	}
+}
+
+function parse(answer) {
+	try {
+		return JSON.parse(answer);
+	} catch {
+		return null; /* not from turnstile, maybe from something in between */
+	}
+}
+
+const failure = (response, document) => new ApiError(response.status, document?.error?.code ?? 'no_json',
+	document?.error?.message ?? text('no json', { status: String(response.status) }));
+
+/* The document of the answer; or an ApiError with the API's own words. */
+export async function request(method, path, body) {
+	const [response, answer] = await answerTo(method, path, body);
+	const document = parse(answer);
+	if (response.ok && document !== null)
+		return document;
+	throw failure(response, document);
+}
+
+/* The same of what isn't JSON: its text. */
+export async function download(path) {
+	const [response, answer] = await answerTo('GET', path);
+	if (response.ok)
+		return answer;
+	throw failure(response, parse(answer));
 }
 
 export const accountPath = (account) => `/api/queues/${encodeURIComponent(account)}`;

@@ -12,13 +12,14 @@ import { showAccount, startAccount } from './account.js';
 import { askForToken, confirm, editSettings } from './dialogs.js';
 import { showAccess, showChanges } from './changes.js';
 import { byId, setText } from './dom.js';
+import { showHistory, startHistory } from './history.js';
 import { showFleet } from './fleet.js';
 import { duration, said, text, valueNamed } from './language.js';
 import { PAGE, showTable, showView, startTable, view } from './table.js';
 
 const EVERY_MS = 1000, SLOWEST_MS = 5000;
 
-let chosen = null;
+let chosen = null, hours = null; /* the account; of its history, or of all */
 let timer = 0, asking = false, again = false, failures = 0, shownAt = 0;
 
 function query() {
@@ -93,9 +94,10 @@ async function ask() {
 }
 
 function choose(account) {
-	writeAddress(account, view, account !== chosen);
+	writeAddress(account, hours, view, account !== chosen);
 	chosen = account;
 	showAccount(null, chosen);
+	showHistory(chosen, hours);
 	ask();
 	if (account !== null && matchMedia('(max-width: 60rem)').matches)
 		byId('account').scrollIntoView();
@@ -135,13 +137,18 @@ async function edit(account) {
 onTokenNeeded(askForToken);
 startTable((isView) => {
 	if (isView)
-		writeAddress(chosen, view, false);
+		writeAddress(chosen, hours, view, false);
 	ask();
 }, choose);
 startAccount(act, () => {
 	choose(null);
 	byId('accounts-title').focus();
 }, edit);
+startHistory((wanted) => {
+	writeAddress(chosen, wanted, view, true);
+	hours = wanted;
+	showHistory(chosen, hours);
+});
 byId('settings').addEventListener('click', () => edit(null));
 byId('forget-token').addEventListener('click', () => {
 	forgetToken();
@@ -156,10 +163,12 @@ function goToAddress() {
 	const address = readAddress();
 	if (!address)
 		return; // the skip link
-	const { account, ...looked } = address;
+	const { account, hours: wanted, ...looked } = address;
 	showView(looked);
 	chosen = account;
+	hours = wanted;
 	showAccount(null, chosen);
+	showHistory(chosen, hours);
 }
 
 addEventListener('popstate', () => {
