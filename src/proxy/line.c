@@ -27,7 +27,8 @@ static const char script[] = {
 
 struct line {
 	struct exchange *x;
-	bool wants_script, wants_text, wants_leave; /* leave: a browser asks first whether it may ask */
+	bool wants_script, wants_text;
+	bool wants_leave; /* a browser asks first whether it may ask */
 	char key[ACCOUNT_KEY_NAME_MAX], session[KEPT_SESSION_MAX]; /* "": it shows none */
 	char account[ACCOUNT_NAME_MAX], share[SHARE_NAME_MAX];     /* "": not known */
 	struct outlook_query query;

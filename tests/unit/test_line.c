@@ -169,6 +169,14 @@ static void test_script(void)
 	world_close();
 }
 
+/* A browser's question before the question. */
+static void test_preflight(void)
+{
+	ask("OPTIONS", "/.well-known/turnstile/line",
+	    "Host: h\nAccess-Control-Request-Method: GET\n");
+	check_told("");
+}
+
 /* Whatever else is said there is the upstream's to answer. */
 static void test_not_asked(const char *const *overrides, const char *method, const char *target)
 {
@@ -200,7 +208,7 @@ int main(void)
 	test_failure(-ENOTCONN, OUTCOME_BACKEND_ERROR);
 	test_left();
 	test_script();
-	test_not_asked(NULL, "OPTIONS", path);
+	test_preflight();
 	test_not_asked(NULL, "POST", path);
 	test_not_asked(NULL, "GET", "/.well-known/turnstile/lines");
 	test_not_asked(NULL, "GET", "/.well-known/turnstile/line/");
