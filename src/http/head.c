@@ -64,6 +64,23 @@ bool head_has_body(const struct request_head *h)
 	return head_is_chunked(h) || (length.len && !span_eq(length, SPAN("0")));
 }
 
+int64_t head_body_bytes(const struct request_head *h)
+{
+	struct span length = headers_get(&h->fields, SPAN("Content-Length"));
+	int64_t n = 0;
+
+	while (length.len > 1 && length.ptr[0] == '0')
+		length.ptr++, length.len--;
+	if (head_is_chunked(h) || length.len > 18)
+		return -1;
+	for (size_t i = 0; i < length.len; i++) {
+		if (length.ptr[i] < '0' || length.ptr[i] > '9')
+			return -1;
+		n = n * 10 + (length.ptr[i] - '0');
+	}
+	return n;
+}
+
 bool head_expects_continue(const struct request_head *h)
 {
 	return !head_is_1_0(h) &&

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/header.h"
 #include "base/mem.h"
@@ -34,6 +35,9 @@ bool head_is_1_0(const struct request_head *h);
 bool head_is_head(const struct request_head *h);    /* its method is HEAD */
 bool head_is_chunked(const struct request_head *h); /* any Transfer-Encoding */
 bool head_has_body(const struct request_head *h);
+
+/* Of the body behind it; -1: it doesn't say, or not in a way that can be believed (see strict.h). */
+int64_t head_body_bytes(const struct request_head *h);
 
 /* Whether the client holds its body back until it hears "100 Continue". */
 bool head_expects_continue(const struct request_head *h);

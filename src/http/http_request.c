@@ -18,8 +18,9 @@
  *  - A reader that returns 0 without suspending is called again at once, for ever.
  *  - A cut of a connection that MHD isn't about to look at takes a shutdown() of its socket.
  *  - Before 1.0, MHD drops what follows a NUL, unfolds folded lines, takes a bare LF for a line's
- *    end and skips spaces, without telling: see head_has_gaps(). It does the latter within chunked
- *    bodies, too, where nobody can see it; so there the connection ends behind such a request, and
+ *    end and skips spaces, without telling. So the same bytes are looked at as it reads them: see
+ *    head_scan.h; and the pieces that it made of them: see head_has_gaps(). It takes bare LFs within
+ *    chunked bodies, too; so there the connection ends behind such a request, and
  *    whoever hid a second one in it has hidden it from us as well.
  */
 #include <stdlib.h>
@@ -29,7 +30,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/early_response.h"
+#include "http/head_scan.h"
 #include "http/http_private.h"
+#include "http/received.h"
 #include "net/peer.h"
 #include "net/watch.h"
 
@@ -69,6 +72,7 @@ struct http_request {
 	struct MHD_Connection *mhd;
 	struct watch *watch;    /* for a hang-up; NULL after one */
 	struct idle_entry idle; /* on a list while R_IDLE; has the descriptor */
+	struct head_scan scan;  /* of what MHD reads, before 1.0 */
 	char client[PEER_ADDRESS_MAX];
 	enum request_state state;
 	bool parked; /* MHD has suspended the connection: park() and wake() */
@@ -172,6 +176,13 @@ static void on_watched(void *arg, int error, int events)
 		close_soon(r);
 }
 
+static void on_received(void *arg, const char *ptr, size_t len)
+{
+	struct http_request *r = arg;
+
+	head_scan_read(&r->scan, ptr, len);
+}
+
 static struct http_request *connection_opened(struct server_shard *of, struct MHD_Connection *mhd)
 {
 	struct http_server *s = server_shard_context(of);
@@ -186,6 +197,8 @@ static struct http_request *connection_opened(struct server_shard *of, struct MH
 		     r->client);
 	r->watch = watch_new(s->loop, r->idle.fd, on_watched, r);
 	watch_for(r->watch, UV_DISCONNECT);
+	if (s->is_lax)
+		received_watch(r->idle.fd, on_received, r);
 	become_idle(r, true);
 	return r;
 }
@@ -208,6 +221,8 @@ static void connection_closed(struct http_request *r)
 {
 	must(r->state == R_IDLE);
 	watch_clear(&r->watch);
+	received_forget(r->idle.fd);
+	head_scan_clear(&r->scan);
 	idle_entry_remove(&r->idle);
 	request_clear(r);
 	server_shard_left(r->shard);
@@ -254,6 +269,14 @@ static enum MHD_Result add_field(void *cls, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
+/* Both looks, as one sees the bytes and the other one what MHD made of them. */
+static bool is_altered(struct http_request *r)
+{
+	bool was_seen = head_scan_taken(&r->scan, r->head.bytes, head_body_bytes(&r->head));
+
+	return !was_seen || head_has_gaps(&r->head, r->target_at);
+}
+
 static void read_head(struct http_request *r, const char *method, const char *version)
 {
 	int n = MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, NULL, NULL);
@@ -269,7 +292,7 @@ static void read_head(struct http_request *r, const char *method, const char *ve
 				 ->header_size,
 	};
 	MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, add_field, r);
-	r->head.altered = r->server->is_lax && head_has_gaps(&r->head, r->target_at);
+	r->head.altered = r->server->is_lax && is_altered(r);
 }
 
 static void begin_request(struct http_request *r, const char *method, const char *version)

@@ -116,6 +116,15 @@ raw() { openssl s_client -quiet -verify_return_error -CAfile ca-1.crt -connect "
 	(($(metric turnstile_tls_handshakes_total) >= 3))
 }
 
+@test "a head that only looks well-formed is refused, with TLS as without" {
+	start_https
+	printf 'GET /v1/models HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n' | raw >good
+	has 'HTTP/1.1 200' "$(head -n 1 good)"
+	printf 'GET /v1/models HTTP/1.1\r\nHost: h\r\nX-A: 1\0\nConnection: close\r\n\r\n' | raw >bad
+	has 'HTTP/1.1 400' "$(head -n 1 bad)"
+	equal "$(relay_stats '[.requests[] | select(.target == "/v1/models")] | length')" 1
+}
+
 @test "plain HTTP on the port is told so" {
 	start_https
 	equal "$(curl -s --noproxy '*' -o answer -w '%{http_code}' "http://${URL#https://}/v1/models")" 400
