@@ -303,7 +303,7 @@ six_users() {
 	done
 	equal "$(seen_and_overlap "$KEY-six")" '6 1'
 	for name in turnstile turnstile-2 turnstile-3; do
-		log_of $name | grep -q "\"account\":\"$(key_account "$KEY-six")\",.*\"ticket\":\"$name\."
+		wait_for "log_of $name | grep -q '\"account\":\"$(key_account "$KEY-six")\",.*\"ticket\":\"$name[.]'"
 	done
 }
 

@@ -314,16 +314,16 @@ static void answer(struct connection *c)
 	respond(c, c->script.fault == FAULT_CLOSE_IDLE ? END_CLOSE : END_KEEP);
 }
 
-/* Events that are held back go out, and those behind them without a pause. */
+/* Answers and events that are held back go out, and events behind them without a pause. */
 static void go_on(struct relay *relay)
 {
 	struct connection *c;
 
 	list_for_each (c, &relay->connections, link) {
-		if (c->state == CONN_PACING) {
+		if (c->state == CONN_PACING)
 			c->script.interval_ms = 0;
+		if (c->state == CONN_PACING || c->state == CONN_DELAYED)
 			start_timer(c, 0);
-		}
 	}
 }
 

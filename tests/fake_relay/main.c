@@ -55,7 +55,7 @@
  *                              active=N (exactly), seen=N (at least), each over all or with
  * account=KEY; tag=NAME with phase=arrived|body|headers|done|aborted|cut (arrived)
  *                              and times=N (1): so many of that tag
- *      POST /__relay/go        ends the pauses between events of all responses that are in one
+ *      POST /__relay/go        ends the pauses of all that are in one, before a response or between its events
  *
  * KEY is the value of x-api-key, else of Authorization without "Bearer ". `active` and
  * `max_overlap` count POSTs to …/v1/messages. Times are monotonic microseconds. A request is done

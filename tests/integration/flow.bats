@@ -85,6 +85,7 @@ peak_kb() {
 	equal "$(http -H 'x-api-key: k1' -o /dev/null -w '%{http_code}' -X PUT "$URL/echo/v1/messages" -d "$(user_body)")" 200
 	equal "$(http -I -o /dev/null -w '%{http_code}' "$URL/")" 200
 	equal "$(http -I -o /dev/null -w '%{http_code}' "$URL/api/hello")" 200
+	exchange_wait true 6
 	equal "$(exchanges 'select(.wait_ms > 0)')" ""
 }
 

@@ -115,7 +115,7 @@ session() { echo "X-Claude-Code-Session-Id: $1"; }
 	has '; the account is paused' "$(line_of s-a)"
 	order POST "/api/queues/$(key_account k1)/resume"
 	await a
-	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 20'
+	ask k1 -o /dev/null -H 'X-Relay-Status: 429' -H 'X-Relay-Header: retry-after: 50'
 	wait_for '[[ $(line k1 .held.reason) == throttle ]]'
 	has T "$(line k1 .held.until)"
 	ask_later b k1 -H "$(session s-b)"

@@ -19,7 +19,8 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 		relay_wait "tag=$name" phase=headers
 	done
 	relay_wait active=3
-	equal "$(observed .would_end | wc -l)" 1
+	ends() { observed .would_end | wc -l; }
+	becomes 1 ends
 	for name in a b c; do
 		hang_up $name
 	done
@@ -42,7 +43,10 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 	observed_wait '.would_end == "queue_timeout" and .would_wait_ms >= 990'
 	equal "$(relay_stats '[.requests[].tag]')" '["a","b","c"]'
 	# and remembered, apart from what really happened
-	equal "$(http -f "$ADMIN/api/history?by=account" | jq -c '[.rows[].observed] | [(map(.turns) | add), (map(.refused) | add)]')" '[1,2]'
+	remembered() {
+		http -f "$ADMIN/api/history?by=account" | jq -c '[.rows[].observed] | [(map(.turns) | add), (map(.refused) | add)]'
+	}
+	becomes '[1,2]' remembered
 	equal "$(http -f "$ADMIN/api/history" | jq '[.rows[] | .turns + .refused + .left] | add')" 0
 }
 

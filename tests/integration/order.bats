@@ -52,6 +52,7 @@ teardown() { clean_up; }
 	hang_up a
 	await b
 	equal "$(outcome b)" "200 0"
+	exchange_wait '.kind == "user_message"' 2
 	equal "$(exchanges 'select(.kind == "user_message") | .account' | sort -u)" "$(key_account k1)"
 }
 

@@ -219,8 +219,9 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	served k2
 	(($(redis zcard user_msg_queue_index) <= 204))
 	(($(redis dbsize) <= 3 * 204 + 12)) # last, times, and for a minute the line's numbers
-	(($(metric turnstile_accounts_forgotten_total) >= 2700))
-	(($(log_lines 'select(.msg | test("than there is room for"))' | wc -l) == 1))
+	wait_for '(($(metric turnstile_accounts_forgotten_total) >= 2700))'
+	log_wait '.msg | test("than there is room for")'
+	equal "$(log_lines 'select(.msg | test("than there is room for"))' | wc -l)" 1
 	hang_up a
 	await b
 	equal "$(outcome b)" "200 0"

@@ -106,7 +106,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	await w1 w2 w3 w4 w5 w6
 	for n in 1 2 3 4 5 6; do
 		equal "$(outcome "w$n")" "200 0"
-		(($(exchanges "select(.account == \"$(key_account "k$n")\" and .outcome == \"answered\") | .wait_ms") < $(scaled 20000)))
+		exchange_wait ".account == \"$(key_account "k$n")\" and .outcome == \"answered\" and .wait_ms < $(scaled 20000)"
 		wait_for "[[ \$(at two exists $(lock_key "k$n")) == 0 ]]"
 	done
 }

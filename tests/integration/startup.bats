@@ -77,7 +77,7 @@ ends_well() {
 		TURNSTILE_PID=$pid
 		PROCESSES+=("$pid")
 	done
-	equal "$(log_lines 'select(.msg == "took over from the former process")' | wc -l)" 2
+	wait_for "[[ \$(log_lines 'select(.msg == \"took over from the former process\")' | wc -l) == 2 ]]"
 	wait_for "[[ \$(log_lines 'select(.msg == \"reloaded\")' | wc -l) == 2 ]]"
 	served k1
 }

@@ -65,6 +65,7 @@ in_order() {
 	relay_wait tag=b
 	equal "$(queue k1 '[.waiting, (.holders | length)]')" '[1,2]'
 	equal "$(order PUT /api/config '{"turns":1}')" 200
+	wait_for '[[ $(admin /api/config .turns) == 1 ]]'
 	hang_up a
 	wait_for '[[ $(queue k1 ".holders | length") == 1 ]]'
 	equal "$(queue k1 .waiting)" 1 # the place that a leaves is none any more
@@ -90,12 +91,14 @@ in_order() {
 }
 
 @test "starts of turns are interval_ms apart, however many may be at once" {
-	start_all -o queue.turns=5 -o queue.interval_ms=600
-	prompts 5 1200
+	local interval
+	interval=$(scaled 600 5000)
+	start_all -o queue.turns=5 -o "queue.interval_ms=$interval"
+	prompts 5 $((2 * interval))
 	await $(all 5)
 	in_order
 	# what is apart when it begins is heard with some delay, which differs
-	equal "$(begun | jq -c '[.[].arrived_us] | [range(1; length) as $i | .[$i] - .[$i - 1] | select(. < 400000)]')" '[]'
+	equal "$(begun | jq -c '[.[].arrived_us] | [range(1; length) as $i | .[$i] - .[$i - 1] | select(. < '$((interval * 667))')]')" '[]'
 	(($(relay_stats .accounts.k1.max_overlap) >= 2))
 }
 

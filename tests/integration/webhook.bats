@@ -47,7 +47,7 @@ held() { ask "$1" -o /dev/null -H 'X-Relay-Status: 429' -H "X-Relay-Header: ${2:
 	jq -j -s '.[0].text' events >body
 	equal "$(jq -r -s '.[0].fields."x-turnstile-signature"' events)" \
 		"sha256=$(openssl dgst -sha256 -hmac 0123456789abcdef -r body | cut -d' ' -f1)"
-	equal "$(metric 'turnstile_webhook_events_total{result="sent"}')" 3
+	becomes 3 metric 'turnstile_webhook_events_total{result="sent"}'
 	# neither the address nor the secret is told to anybody
 	admin /api/config | tee /dev/stderr | { ! grep -q -e t-0123456789 -e 0123456789abcdef; }
 	! grep -q -e t-0123456789 "$LOG"
@@ -82,7 +82,7 @@ held() { ask "$1" -o /dev/null -H 'X-Relay-Status: 429' -H "X-Relay-Header: ${2:
 	held k3
 	log_wait '.msg | test("admin.webhook redirects")'
 	wait_for '[[ $(metric "turnstile_webhook_events_total{result=\"failed\"}") == 2 ]]'
-	equal "$(metric 'turnstile_webhook_events_total{result="sent"}')" 1
+	becomes 1 metric 'turnstile_webhook_events_total{result="sent"}'
 	equal "$(events .path | wc -l)" 5
 }
 
