@@ -183,7 +183,7 @@ session() { echo "X-Claude-Code-Session-Id: $1"; }
 
 @test "estimates come true within a quarter, for the first ten in line" {
 	start_all
-	local i asked names=() turn=(-H 'X-Relay-Events: 15' -H 'X-Relay-Interval-Ms: 100')
+	local i asked names=() turn=(-H 'X-Relay-Events: 15' -H "X-Relay-Interval-Ms: $(scaled 100 300)")
 	for i in 1 2 3; do
 		ask k1 -o /dev/null "${turn[@]}"
 	done

@@ -210,6 +210,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 }
 
 @test "keys that somebody makes up don't fill Redis" {
+	local begin=$SECONDS
 	start_turnstile -o redis.max_accounts=200
 	turn a k1
 	ask_later b k1
@@ -221,7 +222,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	(($(redis dbsize) <= 3 * 204 + 12)) # last, times, and for a minute the line's numbers
 	wait_for '(($(metric turnstile_accounts_forgotten_total) >= 2700))'
 	log_wait '.msg | test("than there is room for")'
-	equal "$(log_lines 'select(.msg | test("than there is room for"))' | wc -l)" 1
+	(($(log_lines 'select(.msg | test("than there is room for"))' | wc -l) <= 1 + (SECONDS - begin) / 60)) # one a minute
 	hang_up a
 	await b
 	equal "$(outcome b)" "200 0"
