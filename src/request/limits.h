@@ -96,7 +96,9 @@ extern const char *const limit_kind_names[LIMIT_KIND_COUNT];
  * Families of models that have limits of their own, a bit each: 1u << i for limit_family_names[i]. The
  * bits are what a fleet's processes tell each other: add to them, never change them.
  */
-enum { LIMIT_FAMILIES = 4 };
+enum {
+	LIMIT_FAMILIES = 4,
+};
 extern const char *const limit_family_names[LIMIT_FAMILIES];
 
 /* Of which families a model is, by its name; 0: of none that is known. */

@@ -198,7 +198,6 @@ for_model() {
 }
 
 @test "a window of one family of models is spent: only requests for it are held, others pass them" {
-	[[ $BACKEND == memory ]] || skip "a fleet isn't held for one family, so far"
 	local reset
 	start_all -o queue.delay_ms=0 -o queue.on_limit=throttle,quota -o queue.timeout_ms=60000
 	reset=$(($(date +%s) + 7200))

@@ -7,6 +7,7 @@
 local LEASE_MS, CONFIRM_MS, TOUCH_MS, GATHER_MS, STEPS_MIN = 3000, 2000, 1000, 1500, 64
 local FIRST_MS, LAST_MS, PROBE_MS = 2000, 8000, 5000 -- of a limit, the last two as in run.py
 local KEPT_OF_SHARE_MAX = 2 -- as in run.py
+local FAMILIES, ANY_FAMILY = { 1, 2 }, 2 ^ 32 - 1 -- of models
 local ACCOUNT_KEYS = { 'm_lock', 'm_last', 'm_wait', 'm_alive', 'm_pause', 'm_who', 'm_times', 'm_seats', 'm_line',
 	'm_shares', 'm_count', 'm_kept', 'm_kept_at' }
 local LOCK, WAIT, ALIVE, PAUSE, WHO, SEATS, LINE = 'm_lock', 'm_wait', 'm_alive', 'm_pause', 'm_who', 'm_seats', 'm_line'

@@ -61,11 +61,12 @@ end
 
 -- The upstream has answered a turn that was used: maybe with a limit, which is told before it is given back.
 local function answered(p, t)
-	if world.limits and math.random(4) == 1 then
+	if world.limits and math.random(world.refuses and 2 or 4) == 1 then
+		local families = world.of_models and math.random(3) > 1 and t.families or 0
 		send(p, 'cmd', { script = 'hold', id = t.id, args = { math.random(3) == 1 and 'quota' or 'throttle',
-			math.random(2) == 1 and math.random(6000) or 0, 'text' } })
+			math.random(2) == 1 and math.random(6000) or 0, 'text', families } })
 	elseif t.probe then
-		send(p, 'cmd', { script = 'release', id = t.id, args = {} })
+		send(p, 'cmd', { script = 'release', id = t.id, args = { t.families } })
 	end
 end
 
@@ -75,7 +76,8 @@ local function send_enter(p, t)
 	local place = not BUGS.rank_is_forgotten and t.place or '-'
 	send(p, 'cmd', { script = 'enter', id = t.id, ticket = t, had_place = t.place ~= nil, args = { t.id, world.ttl, world.max_waiting,
 		world.most_of_share, world.turns, world.interval, 'c', world.delay, t.share, '-', '-',
-		t.yields > 0 and t.share .. '~' or t.share, t.weight, t.yields, t.place and '-' or t.key or '-', place } })
+		t.yields > 0 and t.share .. '~' or t.share, t.weight, t.yields, t.place and '-' or t.key or '-', place,
+		t.families } })
 end
 
 local function hold(p, t, sent, lease_ms, renew_in_ms, start_in)
@@ -212,7 +214,7 @@ local function take_place(p, t, call, answer)
 		grant(p, t, call.sent, answer[2])
 	elseif what == 'waiting' then
 		t.place = answer[5] ~= '' and answer[5] or nil
-		t.limit_until = answer[8] or t.limit_until
+		t.windows = answer[8]
 		if joins then
 			t.state, t.kept = 'waiting', t.kept or 'wait'
 		end
@@ -270,10 +272,10 @@ local function take_answer(p)
 	end
 end
 
--- Of a window that is spent one ticket asks; what is said is for all of them.
-local function hear_of_limit(p, until_ms)
+-- Of windows that are spent one ticket asks; what is said is for all of them.
+local function hear_of_limit(p, windows)
 	for _, t in ipairs(p.tickets) do
-		if t.state == 'waiting' and t.limit_until ~= until_ms and not is_open(p, 'enter', t.id) then
+		if t.state == 'waiting' and t.windows ~= windows and not is_open(p, 'enter', t.id) then
 			send_enter(p, t)
 			return
 		end
@@ -312,8 +314,8 @@ local function take_mail(p)
 		lose(t, news.why)
 	elseif news.kind == 'broken' then
 		lock_was_broken(t, news.why)
-	elseif news.kind == 'limited' and news.until_ms > 0 then
-		hear_of_limit(p, news.until_ms)
+	elseif news.kind == 'limited' and news.windows > 0 then
+		hear_of_limit(p, news.windows)
 	elseif news.kind == 'has' and t and t.state == 'waiting' and BUGS.touch_at_once then
 		hold(p, t, news.sent, CONFIRM_MS, CONFIRM_SOON_MS, 0)
 	elseif news.kind == 'has' then
@@ -365,7 +367,7 @@ local function touched(p, call, answer)
 	for _, id in ipairs(answer[5]) do
 		mail(p, 'unknown', id)
 	end
-	mail(p, 'limited', nil, { until_ms = answer[2] })
+	mail(p, 'limited', nil, { windows = answer[2] })
 end
 
 local function keeper_takes(p)

@@ -4,7 +4,8 @@
 --                turn; but for those whose turns an operator has ended, or whose data Redis has lost
 --   no loss      is hidden: a turn that was used while something had happened to it is counted, once;
 --                no other is
---   order        turns go to the living by rank, and within a share in the order in which they joined.
+--   order        turns go to the living by rank, and within a share in the order in which they joined; but
+--                past those whose families of models are limited.
 --                A rank is what design and order.h say, computed here once more; who comes back to a
 --                kept place, or has lost its place, has the rank that it had
 --   pace         a turn begins `delay` after a completion and `interval` after the last start
@@ -79,7 +80,7 @@ end
 
 -- The start that WHO has of a ticket.
 local function start_of(id)
-	return tonumber(string.match(real_call('HGET', WHO, id) or '', '^2 %S+ %S+ %S+ (%d+) ') or nil)
+	return tonumber(string.match(real_call('HGET', WHO, id) or '', '^[23] %S+ %S+ %S+ (%d+) ') or nil)
 end
 
 -- A turn has ended that had begun.
@@ -92,7 +93,7 @@ end
 
 -- The rank that WHO has of it.
 local function rank_of(id)
-	return tonumber(string.match(real_call('HGET', WHO, id) or '', '^2' .. string.rep(' %S+', 9) .. ' (%S+)') or nil)
+	return tonumber(string.match(real_call('HGET', WHO, id) or '', '^[23]' .. string.rep(' %S+', 9) .. ' (%S+)') or nil)
 end
 
 -- --- the rank, once more ---------------------------------------------------------------------------
@@ -119,29 +120,104 @@ end
 
 -- --- limits of the upstream -------------------------------------------------------------------------
 
--- hold.h, once more.
-local function limit_refused(kind, for_ms)
-	local l = world.limit or { kind = kind, until_ms = 0, refusals = 0 }
+local function has(families, bit)
+	return math.floor(families / bit) % 2 == 1
+end
+
+-- Which models a ticket is for; where Redis has lost data, as far as it is known there. A turn that was
+-- restored by a renewal that came late may be for any.
+local function families_of(id)
+	local known = tonumber(string.match(real_call('HGET', WHO, id) or '', '^3 .* (%d+)$') or 0)
+	if world.lossy or known == ANY_FAMILY then
+		return known
+	end
+	return world.families[id] or 0
+end
+
+-- hold.h, once more: `of` is 0 for all of the account, or a family.
+local function refuse(of, kind, for_ms)
+	local l = world.held[of] or { kind = kind, until_ms = 0, refusals = 0 }
 	local ms = for_ms > 0 and for_ms or math.min(FIRST_MS * 2 ^ l.refusals, LAST_MS)
 	l.kind = l.kind == 'quota' and 'quota' or kind
 	l.until_ms = math.max(l.until_ms, now + ms)
 	l.probe_ms = math.min(l.until_ms, now + PROBE_MS)
 	l.refusals, l.said_at = l.refusals + 1, now
-	world.limit = l
+	world.held[of] = l
+end
+
+local function limit_refused(kind, for_ms, families)
+	if families == 0 then
+		refuse(0, kind, for_ms)
+	end
+	for _, bit in ipairs(FAMILIES) do
+		if has(families, bit) then
+			refuse(bit, kind, for_ms)
+		end
+	end
+end
+
+local function limit_ends(families)
+	for of in pairs(world.held) do
+		if of == 0 or has(families, of) then
+			world.held[of], world.easing = nil, world.turns_in_force
+		end
+	end
 end
 
 -- Behind a clock that was set back it begins anew, with the first call that looks.
 local function settle_limit(call)
-	local l = world.limit
-	if l and l.stale and not call.key and not (call.script == 'pause' and call.args[1] == 1) then
-		l.until_ms, l.probe_ms = now + l.until_ms - l.said_at, now + l.probe_ms - l.said_at
-		l.said_at, l.stale = now, false
+	if call.key or call.script == 'pause' and call.args[1] == 1 then
+		return
+	end
+	for _, l in pairs(world.held) do
+		if l.stale then
+			l.until_ms, l.probe_ms = now + l.until_ms - l.said_at, now + l.probe_ms - l.said_at
+			l.said_at, l.stale = now, false
+		end
 	end
 end
 
--- Whether somebody may get a turn, where these have one.
-local function limit_allows(holders)
-	return not world.limit or next(holders) == nil and now >= world.limit.probe_ms
+-- Whether a ticket may get a turn, where these have one: a limit that concerns it lets one alone ask.
+local function limit_allows(id, holders)
+	local families = families_of(id)
+	for of, l in pairs(world.held) do
+		local concerned = of == 0 or has(families, of)
+		if concerned and now < l.probe_ms then
+			return false
+		end
+		for holder in pairs(concerned and holders or {}) do
+			if of == 0 or has(families_of(holder), of) then
+				return false
+			end
+		end
+	end
+	return true
+end
+
+-- Whoever waits hears of windows that are spent.
+local function check_windows(call, answer)
+	local sum, n = 0, 0
+	for _, l in pairs(world.held) do
+		if l.kind == 'quota' and l.until_ms > now then
+			sum, n = sum + l.until_ms + skew, n + 1
+		end
+	end
+	if not world.lossy and world.set_back_at < 0 and (answer[8] ~= sum or #answer ~= 8 + 4 * n) then
+		violated('not told of what is spent: ' .. call.id)
+	end
+end
+
+-- A turn that begins while a limit concerns it says so.
+local function check_probe(id)
+	local form = '^[23]' .. string.rep(' %S+', 13) .. ' (%S+)'
+	local probe = string.match(real_call('HGET', WHO, id) or '', form)
+	local concerned = world.held[0]
+	for _, bit in ipairs(FAMILIES) do
+		concerned = concerned or has(families_of(id), bit) and world.held[bit]
+	end
+	if probe and not world.lossy and (probe == '1') ~= (concerned ~= nil and concerned ~= false) then
+		violated('probe: ' .. id .. ' is none, or is one for nothing')
+	end
 end
 
 -- --- kept places -----------------------------------------------------------------------------------
@@ -266,12 +342,17 @@ local function check_promotion(w, id)
 	end
 end
 
--- `joining`: who joins by this call; Redis had lost its place, so it can't have been before others.
-local function check_order(w, after, joining)
+-- `joining`: who joins by this call; Redis had lost its place, so it can't have been before others. `holders`:
+-- those that there were.
+local function check_order(w, after, joining, holders)
+	if now < world.blind_until then
+		return
+	end
 	for _, other in ipairs(line) do
 		local waits = other.id ~= joining and real_call('ZSCORE', WAIT, other.id) or after[other.id]
 		local older = other.as == w.as and other.number < w.number and not other.returned and not w.returned
-		if other ~= w and waits and (other.rank < w.rank or older and not world.lossy) then
+		if other ~= w and waits and (other.rank < w.rank or older and not world.lossy) and
+			limit_allows(other.id, holders) then
 			violated('order: ' .. w.id .. ' before ' .. other.id)
 		end
 	end
@@ -297,8 +378,11 @@ local function check_waiters(after)
 	if real_call('EXISTS', PAUSE) == 1 or count(after) >= world.turns_in_force then
 		return
 	end
-	local id = real_call('ZRANGE', WAIT, 0, 0)[1]
-	if not id then
+	local id
+	for _, each in ipairs(real_call('ZRANGE', WAIT, 0, -1)) do
+		id = id or limit_allows(each, after) and each
+	end
+	if not id or now < world.blind_until then
 		return
 	end
 	local grace = real_call('HGET', LINE, 'grace')
@@ -306,8 +390,6 @@ local function check_waiters(after)
 	if grace and grace == real_call('ZSCORE', ALIVE, id) and tonumber(grace) <= now + skew + CONFIRM_MS then
 		return
 	elseif gather > now + skew and gather <= now + skew + GATHER_MS then
-		return
-	elseif not limit_allows(after) then
 		return
 	end
 	violated('a turn is free, though ' .. id .. ' waits')
@@ -440,18 +522,24 @@ local function check_given(call, state, after, again)
 	local given, order_of_given = {}, {}
 	local joining = call.script == 'enter' and not state.waited and call.id
 	state.others = without(state.holders, without(state.holders, after))
+	for id in pairs(again) do
+		state.others[id] = true
+	end
 	for _, id in ipairs(seated) do
 		if after[id] and not state.holders[id] and not again[id] and not given[id] then
-			if not limit_allows(state.others) then
+			local unknown = world.lossy and families_of(id) == ANY_FAMILY
+			if not unknown and not limit_allows(id, state.others) then
 				violated('turn while the upstream has limited the account: ' .. id)
 			end
+			local others = without(state.others, {})
 			state.others[id] = true
 			local w = id == joining and joins_line(call) or find_waiter(id)
 			given[id] = true
 			order_of_given[#order_of_given + 1] = id
 			check_promotion(w, id)
 			if w then
-				check_order(w, after, joining)
+				check_order(w, after, joining, others)
+				check_probe(id)
 				leave_line(id)
 				model_turn(w)
 				is_given(id, w)
@@ -571,9 +659,9 @@ end
 local function ordered(call, answer, before)
 	local what = answer[1]
 	if call.script == 'hold' then
-		limit_refused(call.args[1], call.args[2])
+		limit_refused(call.args[1], call.args[2], call.args[4])
 	elseif call.script == 'release' then
-		world.limit, world.easing = nil, world.limit and world.turns_in_force or world.easing
+		limit_ends(call.args[1])
 	elseif call.script == 'force' and what == 'done' then
 		for id in pairs(before) do
 			if string.find(real_call('HGET', WHO, id) or '', '^removed ') then
@@ -615,6 +703,9 @@ local function check_call(call, answer, state)
 	if call.script == 'enter' and not before[call.id] then
 		entered(call, what, state.waited)
 	end
+	if what == 'waiting' then
+		check_windows(call, answer)
+	end
 	if real_call('EXISTS', WAIT) == 0 then
 		world.order.F = {}
 	end
@@ -628,7 +719,7 @@ local function state_before(call)
 		world.starts[id] = start_of(id)
 	end
 	state.waited = call.id and real_call('ZSCORE', WAIT, call.id)
-	if call.script == 'give_back' and string.find(real_call('HGET', WHO, call.id) or '', '^2 ') and
+	if call.script == 'give_back' and string.find(real_call('HGET', WHO, call.id) or '', '^[23] ') and
 		(state.waited or state.holders[call.id]) then
 		state.leaver = find_waiter(call.id) or world.turn_of[call.id]
 	end

@@ -35,6 +35,8 @@ local function arrive(p)
 	local share = again and again.share or math.random(#world.shares)
 	t.share, t.weight, t.share_number = 's' .. share, world.shares[share], share
 	t.yields = world.yields and math.random(3) == 1 and 3 or 0
+	t.families = world.of_models and sequence % 4 or 0
+	world.families[t.id] = t.families
 	t.key = again and again.key or string.format('%016x', math.random(6) + 16 * share)
 	if math.random(world.long and 2 or 8) == 1 then
 		t.use_ms = math.random(2 * world.ttl)
@@ -260,7 +262,9 @@ local function evict(key)
 	lose_witnesses()
 	shim.call('DEL', key)
 	if key == LINE then
-		world.turns_in_force, world.limit, world.easing = 1, nil, 0
+		world.turns_in_force, world.held, world.easing = 1, {}, 0
+	elseif key == WHO then
+		world.blind_until = now + 1000 -- who was passed may be of no family now
 	end
 	hurt_those_without_seat(before)
 	for_all(function(t)
@@ -275,7 +279,7 @@ local function lose_all()
 	note('FLUSHALL')
 	lose_witnesses()
 	shim.call('DEL', unpack(ACCOUNT_KEYS))
-	world.turns_in_force, world.limit, world.easing = 1, nil, 0
+	world.turns_in_force, world.held, world.easing = 1, {}, 0
 	hurt_those_without_seat(before)
 end
 
@@ -285,8 +289,12 @@ local function fail_over()
 	note('a replica takes over')
 	lose_witnesses()
 	put_back(world.replica)
-	world.limit, world.limits = nil, false
-	shim.call('HDEL', LINE, 'limit_kind') -- how it was then isn't known here
+	world.held, world.limits, world.blind_until = {}, false, now + 1000
+	for _, name in ipairs(real_call('HKEYS', LINE)) do
+		if string.find(name, '^limit_') then
+			shim.call('HDEL', LINE, name) -- how it was then isn't known here
+		end
+	end
 	world.turns_in_force = tonumber(real_call('HGET', LINE, 'turns') or 1)
 	hurt_those_without_seat(before)
 	for_all(function(t)
@@ -325,8 +333,8 @@ local function set_clock_back()
 	for _, name in ipairs({ 'begun_at', 'done_at' }) do -- times from before count as now
 		world[name] = world[name] and math.min(world[name], now + skew)
 	end
-	if world.limit then
-		world.limit.stale = true
+	for _, l in pairs(world.held) do
+		l.stale = true
 	end
 	note('the clock of Redis is set back')
 	for_all(function(t)
@@ -512,7 +520,10 @@ end
 -- How long all that is left to do may take.
 local function patience_ms()
 	world.limits = false
-	local ms = (world.limit and world.limit.until_ms - now or 0) + world.ttl + 2 * CONFIRM_MS + 2 * LEASE_MS + sequence * (2 * TOUCH_MS + world.delay + world.interval)
+	local ms = world.ttl + 2 * CONFIRM_MS + 2 * LEASE_MS + sequence * (2 * TOUCH_MS + world.delay + world.interval)
+	for _, l in pairs(world.held) do
+		ms = ms + math.max(l.until_ms - now, 0)
+	end
 	for _, p in ipairs(world) do
 		for _, t in ipairs(p.tickets) do
 			ms = ms + (t.state ~= 'gone' and t.use_ms + 250 or 0)
@@ -586,8 +597,8 @@ local function check_clean()
 	execute({ script = 'sweep', owner = owner, args = { '' } }) -- it gives a grace, if somebody is left
 	now = now + LEASE_MS
 	line = {}
-	local t = { id = owner .. ':last', share = 's1', weight = 1, yields = 0 }
-	local args = { t.id, 1000, 10, 0, 1, 0, 'c', 0, 's1', '-', '-', 's1', 1, 0, '-', '-' }
+	local t = { id = owner .. ':last', share = 's1', weight = 1, yields = 0, families = 0 }
+	local args = { t.id, 1000, 10, 0, 1, 0, 'c', 0, 's1', '-', '-', 's1', 1, 0, '-', '-', 0 }
 	world.most_of_share = 0
 	local probe = execute({ script = 'enter', owner = owner, id = t.id, ticket = t, args = args })
 	if probe[1] ~= 'granted' then
@@ -612,7 +623,8 @@ local function one_of(...)
 end
 
 local function new_world()
-	return { ended = {}, kept = {}, left = {}, granted = {}, turn_of = {}, starts = {}, said_lost = {}, grants = 0, joined = 0,
+	return { held = {}, families = {}, blind_until = 0, ended = {}, kept = {}, left = {}, granted = {}, turn_of = {},
+		starts = {}, said_lost = {}, grants = 0, joined = 0,
 		order = { v = 0, seq = 0, F = {} }, set_back_at = -1e9, turns_in_force = 1 }
 end
 
@@ -638,6 +650,7 @@ local function run(seed)
 	world.leaves = math.random(3) == 1
 	world.long = math.random(4) == 1
 	world.limits = math.random(4) == 1
+	world.of_models = world.limits and seed % 2 == 0 -- some requests are for models of families
 	world.adrifts = math.random(3) == 1
 	world.lossy = math.random(4) == 1
 	world.goes_away = not world.lossy and not world.adrifts and math.random(4) == 1

@@ -221,6 +221,30 @@ static void test_family(struct fixture *f)
 	leave_all(&p);
 }
 
+/* Whom several windows concern hears of the longest. */
+static void test_two_windows(struct fixture *f)
+{
+	struct party p = { .f = f };
+
+	join_for(&p, 0, OPUS | HAIKU);
+	join_for(&p, 1, OPUS | HAIKU);
+	join_for(&p, 2, HAIKU);
+	hold_family(&p, 0, 3600 * 1000);
+	UNTIL(f, p.g[1].held);
+	lock_hold(p.g[0].b, f->account,
+		  &(struct lock_limit){ HOLD_QUOTA, 1800 * 1000, "429\n\nhaiku", HAIKU });
+	UNTIL(f, p.g[2].held);
+	CHECK_STR(p.g[2].refusal, "429\n\nhaiku");
+	join_for(&p, 3, OPUS | HAIKU);
+	UNTIL(f, p.g[3].held);
+	CHECK_STR(p.g[1].refusal, "429\n\nopus");
+	CHECK_STR(p.g[3].refusal, "429\n\nopus");
+	CHECK(p.g[3].held_ms > 1800 * 1000);
+	lock_release(f->b[0], f->account, OPUS | HAIKU);
+	for (int i = 0; i < 4; i++)
+		guest_leave(&p.g[i], false);
+}
+
 /* An operator sees it, and ends it. */
 static void test_family_operator(struct fixture *f)
 {
@@ -237,6 +261,16 @@ static void test_family_operator(struct fixture *f)
 	guest_leave(&p.g[0], true);
 }
 
+/* Whoever joins over another connection now finds it held. */
+static void is_held(struct fixture *f)
+{
+	int tries = 1000;
+
+	while (!ask(f, LOCK_LOOK).opus.kind && --tries > 0)
+		;
+	CHECK(tries > 0);
+}
+
 /* Its probe goes alone among those of the family, beside all others. */
 static void test_family_probe(struct fixture *f)
 {
@@ -249,6 +283,7 @@ static void test_family_probe(struct fixture *f)
 		p.g[i].t.terms = three;
 	join_for(&p, 0, OPUS);
 	hold_family(&p, 0, 300);
+	is_held(f);
 	guest_leave(&p.g[0], true);
 	join_for(&p, 1, OPUS);
 	join_for(&p, 2, OPUS);
@@ -317,9 +352,10 @@ int main(void)
 		{ "probes", test_probes },
 		{ "quota", test_quota },
 		{ "no burst", test_no_burst },
-		{ "family", test_family, true },
-		{ "family probe", test_family_probe, true },
-		{ "family operator", test_family_operator, true },
+		{ "family", test_family },
+		{ "family probe", test_family_probe },
+		{ "two windows", test_two_windows },
+		{ "family operator", test_family_operator },
 		{ "many", test_many, true },
 		{ "operator", test_operator },
 		{ "stop", pair_stop },

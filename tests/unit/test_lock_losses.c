@@ -207,6 +207,37 @@ static void test_copies_and_the_sweep(struct fixture *f)
 	copy_is_given_back(f, false);
 }
 
+static int64_t version_of(struct fixture *f, const char *id)
+{
+	return redis_ask(&f->server, "HGET t_who:a %s", id);
+}
+
+/*
+ * A process of before families of models, in the same line: what it has written stays in its form, and it gets
+ * its turn; a record with families is of another version, which it takes for an older one than its own.
+ */
+static void test_record_versions(struct fixture *f)
+{
+	struct guest holder = { 0 }, opus = { .t.standing.families = 1 };
+	static const char old[] = "2 1 client - - 0 3000 u-old - - 0.5 0.5 1 - -";
+
+	guest_enter(&holder, f->b[0], "a");
+	UNTIL(f, holder.granted);
+	guest_enter(&opus, f->b[1], "a");
+	UNTIL(f, opus.waiting);
+	CHECK_INT(version_of(f, holder.t.id), 2);
+	CHECK_INT(version_of(f, opus.t.id), 3);
+	redis_ask(&f->server, "HSET t_who:a old.1:x %b", old, strlen(old));
+	redis_ask(&f->server, "ZADD t_alive:a 9999999999999 old.1:x");
+	redis_ask(&f->server, "ZADD t_wait:a 0.00001 old.1:x");
+	guest_leave(&holder, true);
+	UNTIL(f, redis_ask(&f->server, "ZSCORE t_seats:a old.1:x") > 0);
+	CHECK_INT(version_of(f, "old.1:x"), 2);
+	UNTIL(f, opus.granted); /* nobody confirms the other one's */
+	CHECK_INT(version_of(f, opus.t.id), 3);
+	guest_leave(&opus, true);
+}
+
 int main(void)
 {
 	static const struct redis_case cases[] = {
@@ -219,6 +250,7 @@ int main(void)
 		{ "a lease without a record", test_lease_without_a_record },
 		{ "copies and a new link", test_copies_and_a_new_link },
 		{ "copies and the sweep", test_copies_and_the_sweep },
+		{ "record versions", test_record_versions },
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -235,18 +235,26 @@ static bool is_full(const struct account *a, const struct place *p)
 	       (terms->max_waiting_per_share && p->share->waiting >= terms->max_waiting_per_share);
 }
 
-/* Of seconds nobody hears; a window may be longer than anybody waits. */
+/* Of seconds nobody hears; a window may be longer than anybody waits. Of several, the longest counts. */
 static void tell_of_holds(struct account *a, struct place *p)
 {
+	const struct held *longest = NULL;
+	int64_t left_ms = 0;
+
 	for (size_t i = 0; i < HELD_COUNT; i++) {
 		const struct held *h = &a->held[i];
-		int64_t left_ms = h->hold.until_ms - clock_ms();
 
-		if (h->hold.kind == HOLD_QUOTA && left_ms > 0 && concerns(i, p))
-			post_send(&a->memory->post, &p->box,
-				  (struct lock_news){ LOCK_HELD, .held_ms = left_ms,
-						      .refusal = h->refusal ? h->refusal : "" });
+		if (h->hold.kind == HOLD_QUOTA && concerns(i, p) &&
+		    h->hold.until_ms - clock_ms() > left_ms) {
+			left_ms = h->hold.until_ms - clock_ms();
+			longest = h;
+		}
 	}
+	if (longest)
+		post_send(
+			&a->memory->post, &p->box,
+			(struct lock_news){ LOCK_HELD, .held_ms = left_ms,
+					    .refusal = longest->refusal ? longest->refusal : "" });
 }
 
 void account_join(struct account *a, struct place *p)

@@ -227,18 +227,18 @@ static void renewed(struct keeper *k, const struct keeper_call *c, const char *i
 		keeper_table_drop(&k->table, e);
 }
 
-/* Each window once; that nothing has been missed is keeper_refresh()'s. */
-static void report_limit(struct keeper *k, const char *account, int64_t limit_until)
+/* Each change once; that nothing has been missed is keeper_refresh()'s. */
+static void report_limit(struct keeper *k, const char *account, int64_t windows)
 {
-	struct keeper_news news = { KEEPER_LIMITED, .count = limit_until };
+	struct keeper_news news = { KEEPER_LIMITED, .count = windows };
 	struct keeper_account *a;
 
 	HASH_FIND_STR(k->table.accounts, account, a);
-	if (!a || a->limit_until == limit_until)
+	if (!a || a->windows == windows)
 		return;
-	a->limit_until = limit_until;
+	a->windows = windows;
 	snprintf(news.account, sizeof news.account, "%s", account);
-	if (limit_until)
+	if (windows)
 		mail(k, "", news);
 }
 
@@ -488,7 +488,7 @@ void keeper_refresh(struct keeper *k)
 	pthread_mutex_lock(&k->mutex);
 	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next) {
 		a->touch_at_ms = clock_ms();
-		a->limit_until = 0;
+		a->windows = 0;
 	}
 	for (struct keeper_kept *e = k->table.by_id; e; e = e->hh.next)
 		e->turn.renew_at_ms = MIN(e->turn.renew_at_ms, clock_ms());

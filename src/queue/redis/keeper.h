@@ -56,7 +56,7 @@ enum keeper_news_kind {
 	 * turn whose data were lost, and restored it.
 	 */
 	KEEPER_STRAY,
-	KEEPER_LIMITED, /* a window of `account` is spent, until `count` by Redis' clock */
+	KEEPER_LIMITED, /* windows of `account` are spent: `count` is windows() of prelude.lua */
 	KEEPER_RESTS,   /* the answer to keeper_rest() */
 };
 

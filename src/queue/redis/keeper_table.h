@@ -15,7 +15,7 @@ struct keeper_account {
 	struct list waiters, turns;
 	/* While there are waiters: when it is due; when the last round that tried it began. */
 	int64_t touch_at_ms, tried_at_ms;
-	int64_t limit_until; /* of the window that was told, see KEEPER_LIMITED */
+	int64_t windows; /* what was told, see KEEPER_LIMITED */
 	UT_hash_handle hh;
 };
 

@@ -198,18 +198,14 @@ static void redis_retune(struct lock_backend *b, const char *account,
 	redis_tickets_retune(&container_of(b, struct redis, backend)->tickets, account, terms);
 }
 
-/* A limit of a family of models holds nobody of a fleet, so far. */
 static void redis_hold(struct lock_backend *b, const char *account, const struct lock_limit *limit)
 {
-	if (limit->families)
-		return;
 	redis_tickets_limit(&container_of(b, struct redis, backend)->tickets, account, limit);
 }
 
 static void redis_release(struct lock_backend *b, const char *account, unsigned families)
 {
-	(void)families;
-	redis_tickets_unlimit(&container_of(b, struct redis, backend)->tickets, account);
+	redis_tickets_unlimit(&container_of(b, struct redis, backend)->tickets, account, families);
 }
 
 static int64_t redis_position(struct lock_backend *b, const struct lock_ticket *t)

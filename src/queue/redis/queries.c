@@ -401,6 +401,8 @@ static void send_order(struct query_run *run, enum script script, const struct l
 		redis_arg_int(&c->call.command, q->verb == LOCK_PAUSE);
 	if (q->verb == LOCK_REMOVE || q->verb == LOCK_FORCE)
 		redis_arg_str(&c->call.command, q->ticket ? q->ticket : "");
+	if (q->verb == LOCK_RELEASE)
+		redis_arg_int(&c->call.command, UINT32_MAX); /* of all families */
 	if (q->verb == LOCK_PAUSE)
 		redis_presence_show(run->owner->presence, q->account); /* so that it is listed */
 	send_call(c);

@@ -20,6 +20,8 @@ enum {
 	WEIGHT,
 	BROKEN,
 	PROBE,
+	WORDS_2, /* of version 2 */
+	FAMILIES = WORDS_2,
 	WORDS,
 };
 
@@ -61,6 +63,13 @@ static double rank_of(struct span word)
 	return *text && !*end && rank >= 0 ? rank : -1;
 }
 
+static size_t words_of(struct span version)
+{
+	if (span_eq(version, SPAN("2")))
+		return WORDS_2;
+	return span_eq(version, SPAN("3")) ? WORDS : 0;
+}
+
 bool record_read(struct span text, struct record *ret)
 {
 	struct span word[WORDS];
@@ -69,7 +78,7 @@ bool record_read(struct span text, struct record *ret)
 	*ret = (struct record){ .waiter = { .rank = -1, .waited_ms = -1 } };
 	while (n < WORDS && span_next(&text, ' ', &word[n]))
 		n++;
-	if (n != WORDS || text.len || !span_eq(word[VERSION], SPAN("2")))
+	if (!n || text.len || n != words_of(word[VERSION]))
 		return false;
 	ret->joined_ms = time_of(word[JOINED]);
 	ret->start_ms = time_of(word[START]);

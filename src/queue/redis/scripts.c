@@ -157,7 +157,7 @@ static bool is_view(const redisReply *r)
 	static const redis_form_fn forms[] = {
 		redis_is_str,   redis_is_str,   redis_is_int,   redis_is_int,
 		redis_is_int,   redis_is_int,   redis_is_texts, redis_is_texts,
-		redis_is_texts, redis_is_texts, redis_is_texts,
+		redis_is_texts, redis_is_texts, redis_is_texts, redis_is_texts,
 	};
 
 	if (!redis_is_array(r) || r->elements != ARRAY_SIZE(forms))

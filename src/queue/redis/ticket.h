@@ -29,12 +29,13 @@ struct redis_ticket {
 	int64_t position;              /* as it joined */
 	char place[96];                /* what Redis said of its rank; empty: it never waited */
 	bool probe;                    /* its turn is one, see lock.h */
-	int64_t limit_until; /* the end of the window that it has heard of, by Redis' clock; 0: none */
+	int64_t windows; /* of which windows that are spent it has heard: windows() of prelude.lua */
+	int64_t limit_until; /* the end of the one that it was told of, by Redis' clock; 0: none */
 	char *refusal;       /* what it was told of that */
-	bool asks_of_limit; /* for all who wait in its account */
-	bool doubted;       /* told that it has lost a turn that it wasn't known to have */
-	bool counted;       /* something happened to its turn, and that is counted */
-	UT_hash_handle hh;  /* by box.ticket->id */
+	bool asks_of_limit;  /* for all who wait in its account */
+	bool doubted;        /* told that it has lost a turn that it wasn't known to have */
+	bool counted;        /* something happened to its turn, and that is counted */
+	UT_hash_handle hh;   /* by box.ticket->id */
 };
 
 /* By its ticket's id; NULL: it has been given back, or is none of ours. */
@@ -104,17 +105,20 @@ void tickets_reconcile(struct redis_tickets *r, struct redis_node *node);
 void tickets_used(struct redis_tickets *r, const char *account, int64_t for_ms);
 void tickets_forget_used(struct redis_tickets *r);
 
-/* What enter.lua says of a window that is spent, if it does: it hears that, once for each end. */
+/*
+ * What enter.lua says of windows that are spent, if it does: it hears of the one that concerns it
+ * longest, once for each end.
+ */
 void ticket_limited(struct redis_ticket *p, const struct script_answer *a);
 
 /*
- * Its account, in which it waits, has a window that is spent: until `limit_until`, or 0 if that isn't
- * known. Redis is asked for the rest if it hasn't heard of that one yet.
+ * Its account, in which it waits, has windows that are spent: `windows` of prelude.lua, or 0 if that
+ * isn't known. Redis is asked for the rest if it hasn't heard of these yet.
  */
-void ticket_hear_of_limit(struct redis_ticket *p, int64_t limit_until);
+void ticket_hear_of_limit(struct redis_ticket *p, int64_t windows);
 
 /* The same of all who wait in that account. */
-void tickets_hear_of_limit(struct redis_tickets *r, const char *account, int64_t limit_until);
+void tickets_hear_of_limit(struct redis_tickets *r, const char *account, int64_t windows);
 
 /* Asks Redis for a place; or where it has one, for what is known of that. */
 void ticket_send_enter(struct redis_ticket *p);

@@ -272,6 +272,7 @@ static void put_standing(struct redis_command *c, const struct redis_ticket *p)
 	redis_arg_int(c, guest.yields);
 	put_word(c, *p->place ? "" : t->standing.keep_key);
 	put_word(c, p->place);
+	redis_arg_int(c, t->standing.families);
 }
 
 void ticket_send_enter(struct redis_ticket *p)

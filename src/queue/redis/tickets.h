@@ -45,7 +45,7 @@ void redis_tickets_retune(struct redis_tickets *r, const char *account,
 /* lock_hold() and lock_release(). */
 void redis_tickets_limit(struct redis_tickets *r, const char *account,
 			 const struct lock_limit *limit);
-void redis_tickets_unlimit(struct redis_tickets *r, const char *account);
+void redis_tickets_unlimit(struct redis_tickets *r, const char *account, unsigned families);
 
 /* How many places that it had kept may still be there. */
 int64_t redis_tickets_kept(const struct redis_tickets *r);

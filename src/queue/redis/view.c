@@ -21,6 +21,7 @@ enum {
 	SAMPLES,
 	SHARES,
 	LIMIT,
+	FAMILY_LIMITS,
 	VIEW_FIELDS
 };
 
@@ -145,19 +146,27 @@ static enum hold_kind kind_of(struct span name)
 	return span_eq(name, span_of(hold_kind_name(HOLD_QUOTA))) ? HOLD_QUOTA : HOLD_THROTTLE;
 }
 
-static void read_limit(const redisReply *list, struct lock_view *v)
-{
-	redisReply **e = list->element;
+enum { LIMIT_TEXTS = 5 };
 
-	if (list->elements != 5)
-		return;
-	v->hold = (struct lock_view_hold){
+static struct lock_view_hold limit_of(redisReply **e)
+{
+	return (struct lock_view_hold){
 		.kind = kind_of(redis_text(e[0])),
 		.since_ms = number_of(e[1]),
 		.left_ms = number_of(e[2]),
 		.probe_ms = number_of(e[3]),
 		.refusals = number_of(e[4]),
 	};
+}
+
+static void read_limits(redisReply **e, struct lock_view *v)
+{
+	const redisReply *own = e[LIMIT], *families = e[FAMILY_LIMITS];
+
+	if (own->elements == LIMIT_TEXTS)
+		v->hold = limit_of(own->element);
+	for (size_t i = 0; i < LIMIT_FAMILIES && families->elements >= LIMIT_TEXTS * (i + 1); i++)
+		v->family_holds[i] = limit_of(&families->element[LIMIT_TEXTS * i]);
 }
 
 bool redis_view_read(const redisReply *reply, struct lock_view *v)
@@ -168,7 +177,7 @@ bool redis_view_read(const redisReply *reply, struct lock_view *v)
 	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != VIEW_FIELDS)
 		return false;
 	e = reply->element;
-	for (int i = HOLDERS; i <= LIMIT; i++) {
+	for (int i = HOLDERS; i <= FAMILY_LIMITS; i++) {
 		if (e[i]->type != REDIS_REPLY_ARRAY)
 			return false;
 	}
@@ -181,7 +190,7 @@ bool redis_view_read(const redisReply *reply, struct lock_view *v)
 	read_holders(e[HOLDERS], now, v);
 	read_waiters(e[WAITERS], now, v);
 	read_shares(e, now, v);
-	read_limit(e[LIMIT], v);
+	read_limits(e, v);
 	return true;
 }
 

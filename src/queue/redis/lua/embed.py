@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-HEADERS = ("queue/lock.h", "queue/hold.h", "queue/query.h", "queue/order.h", "queue/redis/scripts.h")
+HEADERS = ("request/limits.h", "queue/lock.h", "queue/hold.h", "queue/query.h", "queue/order.h", "queue/redis/scripts.h")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -56,15 +56,21 @@ end
 -- era: when the line was made; v: its virtual time; seq: how many have joined; turns, interval: of the
 -- latest who joined, in force for all; ttl: the longest lease; begun: the latest start of a turn that is
 -- over; first: who has LOCK; grace, gather: see notice_absence() and rejoin(); counted: when COUNT was
--- checked; kept_until: when the last kept place is over; limit_*: of a hold, see hold.h, and limit_said:
--- when the upstream said so last; easing: so many turns more begin apart, as a hold has just ended.
--- All as text.
+-- checked; kept_until: when the last kept place is over; limit_*: of a hold, see LIMIT_FIELDS;
+-- limit_families: of which families of models there is one, too; easing: so many turns more begin apart, as a
+-- hold has just ended; passed, passed_by, passed_at: see first(). All
+-- as text.
 local LINE_FIELDS = { 'era', 'v', 'seq', 'turns', 'interval', 'ttl', 'begun', 'first', 'grace', 'gather', 'counted',
-	'kept_until', 'limit_kind', 'limit_since', 'limit_until', 'limit_probe', 'limit_refusals', 'limit_said', 'easing' }
+	'kept_until', 'limit_kind', 'limit_since', 'limit_until', 'limit_probe', 'limit_refusals', 'limit_said',
+	'limit_families', 'easing', 'passed', 'passed_by', 'passed_at' }
 local line, line_changes = {}, {}
-for i, value in ipairs(redis.call('HMGET', LINE, unpack(LINE_FIELDS))) do
-	line[LINE_FIELDS[i]] = value or nil
+
+local function read_line(names)
+	for i, value in ipairs(redis.call('HMGET', LINE, unpack(names))) do
+		line[names[i]] = value or nil
+	end
 end
+read_line(LINE_FIELDS)
 
 local function set_line(name, value)
 	if line[name] ~= value then
@@ -77,8 +83,72 @@ local function number(name)
 	return tonumber(line[name] or '') or 0
 end
 
+-- --- families of models: a number, a bit for each (request/limits.h) ------------------------------
+
+local function has(families, bit)
+	return math.floor(families / bit) % 2 == 1
+end
+
+-- A process of another version may know more of them than this one.
+local function bits(families)
+	local list = {}
+	for i = 0, families > 0 and 31 or -1 do
+		if has(families, 2 ^ i) then
+			list[#list + 1] = 2 ^ i
+		end
+	end
+	return list
+end
+
+local function overlap(families, others)
+	for _, bit in ipairs(bits(families)) do
+		if has(others, bit) then
+			return true
+		end
+	end
+	return false
+end
+
+-- --- which limits of the upstream there are: hold.h has the rule ---------------------------------
+
+-- The numbers of a limit in LINE: 'limit_kind' and so on of the account's own; of that of a family
+-- 'limit_kind:1', behind ':' its bit. That end, '' or ':1', is what a limit is named by here. said: when the
+-- upstream said so last. What it said is in 'refusal', 'refusal:1'.
+local LIMIT_FIELDS = { 'kind', 'since', 'until', 'probe', 'refusals', 'said' }
+
+for _, bit in ipairs(bits(number('limit_families'))) do
+	local names = {}
+	for i, name in ipairs(LIMIT_FIELDS) do
+		names[i] = 'limit_' .. name .. ':' .. bit
+	end
+	read_line(names)
+end
+
+-- Those that there are; with `families`: that concern a request for these.
+local function limits(families)
+	local list = { line.limit_kind and '' }
+	for _, bit in ipairs(bits(number('limit_families'))) do
+		if not families or has(families, bit) then
+			list[#list + 1] = ':' .. bit
+		end
+	end
+	return list
+end
+
+local function is_limited(families)
+	return #limits(families) > 0
+end
+
+-- In how many ms 'until' or 'probe' of a limit is due.
+local function limit_left(name, limit)
+	return number('limit_' .. name .. limit) - NOW
+end
+
 local function line_life()
-	local until_ms = math.max(number('kept_until'), number('limit_until'), NOW)
+	local until_ms = math.max(number('kept_until'), NOW)
+	for _, limit in ipairs(limits()) do
+		until_ms = math.max(until_ms, number('limit_until' .. limit))
+	end
 	return PLACES_MS + math.min(until_ms - NOW, C.HOLD_MAX_MS)
 end
 
@@ -103,15 +173,21 @@ end
 -- One value, which is written and read only here, and read by view.c. All fields are text without
 -- blanks; one that isn't there is nil, and "-" in the record. `given` is when it got a turn, and
 -- `start` when that begins, the delay included; until then there are none. `broken`: what
--- happened to its turn that others may have had one beside it; `probe`: the account was held then.
+-- happened to its turn that others may have had one beside it; `probe`: the account was held then, or a
+-- family of models that it is for. `families`: these.
+--
+-- The version in front: 3 with families, 2 without them. A process of before families takes version 3 for one
+-- of version 1, and serves it; so what it has written itself isn't put down in a form that it doesn't know.
 local RECORD_FIELDS = { 'joined', 'client', 'given', 'start', 'delay', 'ttl', 'share', 'mark', 'session',
-	'rank', 'S', 'weight', 'broken', 'probe' }
-local RECORD_PATTERN = '^2' .. string.rep(' (%S+)', #RECORD_FIELDS) .. '$'
+	'rank', 'S', 'weight', 'broken', 'probe', 'families' }
+local RECORD_2 = '^2' .. string.rep(' (%S+)', #RECORD_FIELDS - 1) .. '$'
+local RECORD_3 = '^3' .. string.rep(' (%S+)', #RECORD_FIELDS) .. '$'
 
 -- Nil if there is none in this form; and its text. Other texts are of version 1, or an end().
 local function record(id)
 	local text = redis.call('HGET', WHO, id)
-	local values = { string.match(text or '', RECORD_PATTERN) }
+	local form = string.sub(text or '', 1, 1) == '3' and RECORD_3 or RECORD_2
+	local values = { string.match(text or '', form) }
 	if #values == 0 then
 		return nil, text
 	end
@@ -122,6 +198,10 @@ local function record(id)
 	return r, text
 end
 
+local function families_of(r)
+	return tonumber(r and r.families or '') or 0
+end
+
 -- Out of memory nobody knows who it is, and that is all.
 local function put_who(id, text)
 	redis.pcall('HSET', WHO, id, text)
@@ -129,17 +209,17 @@ local function put_who(id, text)
 end
 
 local function put_record(id, r)
-	local text = '2'
-	for _, name in ipairs(RECORD_FIELDS) do
-		text = text .. ' ' .. (r[name] or '-')
+	local text = r.families and '3' or '2'
+	for i = 1, r.families and #RECORD_FIELDS or #RECORD_FIELDS - 1 do
+		text = text .. ' ' .. (r[RECORD_FIELDS[i]] or '-')
 	end
 	put_who(id, text)
 end
 
--- Of a ticket whose record was evicted.
+-- Of a ticket whose record was evicted: it may be for any family.
 local function blank_record()
 	return { joined = whole(NOW), delay = '0', ttl = whole(CONFIRM_MS), rank = line.v or '0', S = line.v or '0',
-		weight = '1' }
+		weight = '1', families = whole(2 ^ 32 - 1) }
 end
 
 -- The same, of one that has a turn.
@@ -256,47 +336,99 @@ local function drop_dead()
 	end
 end
 
--- The first waiter; one without a lease (evicted, deleted by hand) counts as dead. Nil also if it
--- is in a grace.
-local function first()
-	local id = redis.call('ZRANGE', WAIT, 0, 0)[1]
-	local lease = id and redis.call('ZSCORE', ALIVE, id)
-	while id and not lease do
-		forget(id)
-		dropped = dropped + 1
-		id = redis.call('ZRANGE', WAIT, 0, 0)[1]
-		lease = id and redis.call('ZSCORE', ALIVE, id)
-	end
-	return lease ~= line.grace and id or nil
-end
-
 -- --- limits of the upstream: hold.h has the rule ------------------------------------------------
 
-local function is_limited()
-	return line.limit_kind ~= nil
-end
-
 -- If the clock was set back since the upstream said so, it begins anew.
-local function settle_limit()
-	local ahead = is_limited() and number('limit_said') - NOW or 0
-	for _, name in ipairs(ahead > 0 and { 'since', 'until', 'probe', 'said' } or {}) do
-		set_line('limit_' .. name, whole(number('limit_' .. name) - ahead))
+local function settle_limits()
+	for _, limit in ipairs(limits()) do
+		local ahead = number('limit_said' .. limit) - NOW
+		for _, name in ipairs(ahead > 0 and { 'since', 'until', 'probe', 'said' } or {}) do
+			set_line('limit_' .. name .. limit, whole(number('limit_' .. name .. limit) - ahead))
+		end
 	end
-end
-
--- In how many ms it is due.
-local function limit_left(name)
-	return number(name) - NOW
 end
 
 -- Whether somebody may begin, where nobody may while the account is held but one alone that asks.
 local function limit_allows()
-	return not is_limited() or holders == 0 and limit_left('limit_probe') <= 0
+	return not line.limit_kind or holders == 0 and limit_left('probe', '') <= 0
 end
 
--- The end of a window that is longer than anybody may want to wait, for those who do; 0: there is none.
-local function limit_end()
-	return line.limit_kind == 'quota' and limit_left('limit_until') > 0 and number('limit_until') or 0
+-- Whether somebody has a turn that is for a family.
+local function is_held_for(bit)
+	local lock = redis.call('GET', LOCK)
+	for _, id in ipairs(redis.call('ZRANGE', SEATS, 0, -1)) do
+		if has(families_of(record(id)), bit) then
+			return true
+		end
+	end
+	return lock and has(families_of(record(lock)), bit)
+end
+
+-- The families of which nobody may begin: they are held, and not to be asked about yet, or that is done now.
+local function barred_families()
+	local families = 0
+	for _, bit in ipairs(bits(number('limit_families'))) do
+		if limit_left('probe', ':' .. bit) > 0 or is_held_for(bit) then
+			families = families + bit
+		end
+	end
+	return families
+end
+
+-- The end of a window that is longer than anybody may want to wait, for those who do; 0: it is none.
+local function window_end(limit)
+	return line['limit_kind' .. limit] == 'quota' and limit_left('until', limit) > 0 and
+		number('limit_until' .. limit) or 0
+end
+
+-- What changes with each window that is spent: the sum of their ends; 0: there is none.
+local function windows()
+	local sum = 0
+	for _, limit in ipairs(limits()) do
+		sum = sum + window_end(limit)
+	end
+	return sum
+end
+
+-- --- who is next -----------------------------------------------------------------------------------
+
+-- How many at the head of the line are known to be of barred families: it is looked through from its
+-- head once a second, or where others are barred.
+local function count_passed(barred)
+	if line.passed and line.passed_by == whole(barred) and math.abs(NOW - number('passed_at')) < 1000 then
+		return redis.call('ZCOUNT', WAIT, '-inf', '(' .. line.passed)
+	end
+	set_line('passed_by', whole(barred))
+	set_line('passed_at', whole(NOW))
+	return 0
+end
+
+-- One has joined, maybe in front of those.
+local function look_again_at(rank)
+	if line.passed and number('passed') > tonumber(rank) then
+		set_line('passed', rank)
+	end
+end
+
+-- The first waiter that may go; one without a lease (evicted, deleted by hand) counts as dead. Nil also if
+-- it is in a grace.
+local function first()
+	local barred = barred_families()
+	local i = barred > 0 and count_passed(barred) or 0
+	local id, rank = unpack(redis.call('ZRANGE', WAIT, i, i, 'WITHSCORES'))
+	local lease = id and redis.call('ZSCORE', ALIVE, id)
+	while id and (not lease or barred > 0 and overlap(families_of(record(id)), barred)) do
+		if lease then
+			i = i + 1
+		else
+			forget(id)
+			dropped = dropped + 1
+		end
+		id, rank = unpack(redis.call('ZRANGE', WAIT, i, i, 'WITHSCORES'))
+		lease = id and redis.call('ZSCORE', ALIVE, id)
+	end
+	set_line('passed', barred > 0 and (rank or 'inf') or nil)
+	return lease ~= line.grace and id or nil
 end
 
 -- --- kept places -----------------------------------------------------------------------------------
@@ -405,7 +537,7 @@ local function begin(id, r)
 	if number('easing') > 0 then
 		set_line('easing', number('easing') > 1 and whole(number('easing') - 1) or nil)
 	end
-	r.given, r.start, r.probe = whole(NOW), whole(start), is_limited() and '1' or nil
+	r.given, r.start, r.probe = whole(NOW), whole(start), is_limited(families_of(r)) and '1' or nil
 	put_record(id, r)
 end
 
@@ -556,7 +688,7 @@ end
 
 -- Nobody dead waits or holds any more.
 local function settle()
-	settle_limit()
+	settle_limits()
 	notice_absence()
 	drop_dead()
 	settle_seats()
@@ -567,7 +699,7 @@ local function is_free()
 	return holders < math.max(number('turns'), 1) and limit_allows() and number('gather') <= NOW and not paused()
 end
 
--- While a turn is free the first waiter gets it.
+-- While a turn is free the first waiter that may go gets it.
 local function serve()
 	local id = is_free() and first()
 	while id and grant(id) do

@@ -1,8 +1,7 @@
 -- Renews the leases of one process in an account in which it has waiters. ARGV: ..., how many turns it
 -- has; each with its ttl in ms; its waiters.
--- The number replied is the end of a window that is spent, see enter.lua, or 0. Behind the common part come
--- the waiters that neither wait nor hold; and of each turn its ticket, "renewed" or "lost", and as renew.lua
--- does, why.
+-- The number replied is windows(). Behind the common part come the waiters that neither wait nor hold; and of
+-- each turn its ticket, "renewed" or "lost", and as renew.lua does, why.
 local turns = tonumber(ARGV[3])
 local first_waiter = 4 + 2 * turns
 
@@ -33,6 +32,6 @@ for i = first_waiter, #ARGV do
 		unknown[#unknown + 1] = id
 	end
 end
-local answer = reply('touched', limit_end())
+local answer = reply('touched', windows())
 answer[5], answer[6] = unknown, kept
 return answer

@@ -4,7 +4,7 @@
 -- holder its ticket, what is left of its lease as PTTL has it, who it is; of each of the first waiters
 -- its ticket and who it is; the latest turns, "<at> <wait> <hold> <share>" in ms; of each share how many
 -- wait; of a hold its kind, or '', for how long it is, in how many ms it ends, and the next may ask, how
--- often the upstream refused. All lists are text.
+-- often the upstream refused; and the same of each family of models. All lists are text.
 local function view_holders(k, lock, now)
 	local list, found = {}, {}
 	local seats = redis.call('ZRANGE', k.seats, 0, -1, 'WITHSCORES')
@@ -22,9 +22,16 @@ local function view_holders(k, lock, now)
 	return list
 end
 
-local function view_limit(k, now)
-	local f = redis.call('HMGET', k.line, 'limit_kind', 'limit_since', 'limit_until', 'limit_probe', 'limit_said',
-		'limit_refusals')
+local function limit_names(limit)
+	local names = { 'kind', 'since', 'until', 'probe', 'said', 'refusals' }
+	for i, name in ipairs(names) do
+		names[i] = 'limit_' .. name .. limit
+	end
+	return names
+end
+
+-- Of what limit_names() names.
+local function view_limit(f, now)
 	if not f[1] then
 		return { '', '0', '0', '0', '0' }
 	end
@@ -37,6 +44,22 @@ local function view_limit(k, now)
 	end
 	list[5] = f[6] or '1'
 	return list
+end
+
+-- Of families mostly none is: an empty list.
+local function view_limits(k, now)
+	local names = limit_names('')
+	names[#names + 1] = 'limit_families'
+	local f, of_families = redis.call('HMGET', k.line, unpack(names)), {}
+	local families = tonumber(f[#names] or 0) or 0
+	for i = 0, families > 0 and C.LIMIT_FAMILIES - 1 or -1 do
+		local is_held = math.floor(families / 2 ^ i) % 2 == 1
+		local of_one = is_held and redis.call('HMGET', k.line, unpack(limit_names(':' .. 2 ^ i))) or {}
+		for _, text in ipairs(view_limit(of_one, now)) do
+			of_families[#of_families + 1] = text
+		end
+	end
+	return view_limit(f, now), of_families
 end
 
 local function view(k, lock, last, pause, now, most_waiters, most_turns)
@@ -59,5 +82,5 @@ local function view(k, lock, last, pause, now, most_waiters, most_turns)
 		shares = redis.call('HGETALL', k.count)
 	end
 	return { last or '', pause or '', waiting, kept, turns, now, holders, waiters, samples, shares,
-		view_limit(k, now) }
+		view_limits(k, now) }
 end
