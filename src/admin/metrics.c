@@ -150,6 +150,14 @@
 	     "How long turns were held in sum, by account.", put_account_hold)                     \
 	MANY("turnstile_account_answers_total", "counter",                                         \
 	     "Answers of the upstream, by account and kind.", put_account_answers)                 \
+	MANY("turnstile_share_turns_total", "counter",                                             \
+	     "Turns by share; those that no [share] section names are `other`.", put_share_turns)  \
+	MANY("turnstile_share_refused_total", "counter",                                           \
+	     "User messages that had no turn, by share.", put_share_refused)                       \
+	MANY("turnstile_share_wait_seconds_total", "counter",                                      \
+	     "How long user messages waited in sum, by share.", put_share_wait)                    \
+	MANY("turnstile_share_hold_seconds_total", "counter",                                      \
+	     "How long turns were held in sum, by share.", put_share_hold)                         \
 	MANY("turnstile_account_quota_used_ratio", "gauge",                                        \
 	     "How much of a window the account has used, as the upstream told last.",              \
 	     put_account_used)                                                                     \
@@ -321,11 +329,12 @@ static int64_t connect_failures(const struct metrics_source *s)
 	return n;
 }
 
-/* --- by account ------------------------------------------------------------------------------- */
+/* --- by account, by share ------------------------------------------------------------------------------- */
 
 struct account_column {
 	struct buf *to;
 	const char *name;
+	const char *label;
 	size_t offset; /* of an int64_t in struct tally_row */
 	double unit;
 };
@@ -335,21 +344,26 @@ static void put_account(void *arg, const struct tally_row *row)
 	const struct account_column *c = arg;
 	int64_t value = *(const int64_t *)((const char *)row + c->offset);
 
-	buf_printf(c->to, "%s{account=\"%s\"} %.17g\n", c->name, row->account,
+	buf_printf(c->to, "%s{%s=\"%s\"} %.17g\n", c->name, c->label, row->account,
 		   (double)value * c->unit);
 }
 
-#define ACCOUNT_COLUMN(fn, member, unit)                                                          \
-	static void fn(struct buf *to, const char *name, const struct metrics_source *s)          \
-	{                                                                                         \
-		struct account_column c = { to, name, offsetof(struct tally_row, member), unit }; \
-                                                                                                  \
-		tally_each(proxy_tally(s->proxy), put_account, &c);                               \
+#define COLUMN(fn, label, tally, member, unit)                                                   \
+	static void fn(struct buf *to, const char *name, const struct metrics_source *s)         \
+	{                                                                                        \
+		struct account_column c = { to, name, label, offsetof(struct tally_row, member), \
+					    unit };                                              \
+                                                                                                 \
+		tally_each(tally(s->proxy), put_account, &c);                                    \
 	}
-ACCOUNT_COLUMN(put_account_turns, turns, 1)
-ACCOUNT_COLUMN(put_account_refused, refused, 1)
-ACCOUNT_COLUMN(put_account_wait, wait_us, 1e-6)
-ACCOUNT_COLUMN(put_account_hold, hold_us, 1e-6)
+COLUMN(put_account_turns, "account", proxy_tally, turns, 1)
+COLUMN(put_account_refused, "account", proxy_tally, refused, 1)
+COLUMN(put_account_wait, "account", proxy_tally, wait_us, 1e-6)
+COLUMN(put_account_hold, "account", proxy_tally, hold_us, 1e-6)
+COLUMN(put_share_turns, "share", proxy_people, turns, 1)
+COLUMN(put_share_refused, "share", proxy_people, refused, 1)
+COLUMN(put_share_wait, "share", proxy_people, wait_us, 1e-6)
+COLUMN(put_share_hold, "share", proxy_people, hold_us, 1e-6)
 
 static void put_answers_of(void *arg, const struct tally_row *row)
 {

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/shares.h"
 
 /* Of those that were in line, or would have been. */
 static bool has_account(const struct exchange *x)
@@ -86,6 +87,16 @@ static void count_first_byte(const struct exchange *x)
 					      .upstream_ms = upstream_ms(x) });
 }
 
+/* Names that clients make up are nobody's, and too many for metrics. */
+static void count_person(const struct exchange *x, int64_t wait_us, int64_t hold_us)
+{
+	const struct config *c = x->proxy->config;
+	const char *name = share_of_name(c, span_of(x->place.standing.share));
+
+	if (c->queue.shares)
+		tally_add(x->proxy->people, name ? name : TALLY_OTHER, wait_us, hold_us);
+}
+
 static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 {
 	struct proxy_counters *c = &x->proxy->counters;
@@ -104,6 +115,7 @@ static void count_end(const struct exchange *x, bool gated, int64_t wait_ms)
 	remember(x, wait_ms);
 	tally_add(x->proxy->tally, x->verdict.account, wait_ms * 1000,
 		  x->turn_used ? x->hold_ms * 1000 : -1);
+	count_person(x, wait_ms * 1000, x->turn_used ? x->hold_ms * 1000 : -1);
 }
 
 /* Fields that lines of few exchanges have, at the end. */

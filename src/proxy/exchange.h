@@ -88,6 +88,7 @@ struct proxy {
 	int64_t waiting_bytes; /* of those that are in line */
 	struct proxy_counters counters;
 	struct tally *tally;
+	struct tally *people; /* the same by share, see stats.h */
 	struct quotas *quotas;
 	struct history *history;
 	struct first_bytes first_bytes;

@@ -125,6 +125,11 @@ const struct tally *proxy_tally(const struct proxy *p)
 	return p->tally;
 }
 
+const struct tally *proxy_people(const struct proxy *p)
+{
+	return p->people;
+}
+
 /* Waiters move here in the order in which they join, so the first has waited longest. */
 static int64_t oldest_wait_ms(const struct proxy *p)
 {
@@ -263,6 +268,7 @@ int proxy_new(struct loop *loop, const struct config *config, int64_t max_connec
 	p->counters.wait.scale = p->counters.hold.scale = &histogram_waits;
 	p->counters.ttfb.scale = p->counters.upstream_ttfb.scale = &histogram_waits;
 	p->tally = tally_new(config->admin.metrics_accounts);
+	p->people = tally_new(PROXY_PEOPLE_MAX);
 	p->quotas = quotas_new();
 	p->history = history_new();
 	must(getrandom(&p->id_of_boot, sizeof p->id_of_boot, 0) == sizeof p->id_of_boot);
@@ -297,6 +303,7 @@ void proxy_free(struct proxy *p)
 	bodies_free(p->bodies);
 	outlooks_free(p->outlooks);
 	tally_free(p->tally);
+	tally_free(p->people);
 	quotas_free(p->quotas);
 	history_free(p->history);
 	buf_clear(&p->too_many);

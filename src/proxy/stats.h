@@ -21,7 +21,7 @@
 #include "request/limits.h"
 #include "request/request.h"
 
-enum { PROXY_STATES = 8, STATUS_CLASSES = 6 };
+enum { PROXY_STATES = 8, STATUS_CLASSES = 6, PROXY_PEOPLE_MAX = 1000 };
 
 /* Since start. */
 struct proxy_counters {
@@ -78,6 +78,12 @@ const struct quotas *proxy_quotas(const struct proxy *p);
 
 /* By account, as far as admin.metrics_accounts allows. Lives as long as the proxy. */
 const struct tally *proxy_tally(const struct proxy *p);
+
+/*
+ * By share, over all accounts: those that a section names (config/shares.h), and all others as one. Without such
+ * sections it is empty. Lives as long as the proxy.
+ */
+const struct tally *proxy_people(const struct proxy *p);
 
 /* Of the last hours and days. Lives as long as the proxy. */
 const struct history *proxy_history(const struct proxy *p);

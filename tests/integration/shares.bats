@@ -2,6 +2,7 @@
 # Who is next within an account: shares take turns beside each other, requests that nobody typed let others go first,
 # and whoever was sent away comes back to its place; on the backend $BACKEND.
 load helpers
+load admin
 
 setup() { prepare; }
 teardown() { clean_up; }
@@ -128,6 +129,30 @@ several() {
 	hang_up holder
 	await thief other2
 	equal "$(asked)" "holder other1 other2 thief"
+}
+
+@test "metrics by share: of those that a section names, of all others together, and none without sections" {
+	printf '[account]\nsource = static:team\n[share "alice"]\nkeys = %s\n' "$(key_account k1)" >t.ini
+	start_all --config t.ini -o queue.max_waiting=1
+	turn a k1
+	ask_later b k2
+	wait_for '[[ $(metric turnstile_waiting) == 1 ]]'
+	equal "$(ask k1 -o /dev/null -w '%{http_code}')" 503
+	hang_up a
+	await b
+	exchange_wait true 3
+	ask k3 -o /dev/null
+	exchange_wait true 4
+	equal "$(metric 'turnstile_share_turns_total{share="alice"}') $(metric 'turnstile_share_turns_total{share="other"}')" "1 2"
+	equal "$(metric 'turnstile_share_refused_total{share="alice"}') $(metric 'turnstile_share_refused_total{share="other"}')" "1 0"
+	awk -v a="$(metric 'turnstile_share_hold_seconds_total{share="alice"}')" \
+		-v o="$(metric 'turnstile_share_wait_seconds_total{share="other"}')" 'BEGIN { exit !(a > 0 && o > 0) }'
+	stop_turnstile
+	start_turnstile
+	ask k1 -o /dev/null
+	exchange_wait true
+	http -f "$ADMIN/metrics" >metrics
+	lacks 'share=' metrics
 }
 
 @test "sections change on SIGHUP, and contradictions end a start with their place" {
