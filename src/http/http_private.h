@@ -14,10 +14,13 @@ struct http_server {
 	struct http_server_options options;
 	struct server_shards *shards; /* MHD's daemons */
 	struct connections *connections;
+	size_t pool_bytes; /* MHD's memory of a connection: see http_server.c */
 	int64_t early_responses;
 	int64_t connections_opened; /* by MHD, since start */
 	bool is_lax;                /* MHD reads more than it should, and tells nobody */
 };
+
+enum { HTTP_FIELD_BYTES = 72 }; /* what MHD keeps of each field, and a little more */
 
 /* MHD's callbacks, as it declares them; `shard` is the connection's. */
 void http_on_connection(void *shard, struct MHD_Connection *mhd, void **context,

@@ -5,6 +5,7 @@
  *                        │              │                                                       ^
  *                        │              └──response──> EARLY_RECEIVING ──> EARLY_RECEIVED ──────┤
  *                        └──refusal──> REFUSED ──> SENDING                     any ──cut──> CUT ─┘
+ *                                                      RECEIVED ──large head──> EARLY_RECEIVED
  *
  * What MHD's documentation doesn't tell, and what this file is about:
  *
@@ -15,6 +16,7 @@
  *    would keep it: see close_soon().
  *  - A response can be queued only before the body or after all of it. One that comes between is
  *    written by early_response.c, past MHD; MHD goes on to read and we throw away what it reads.
+ *    So is one whose head has no room in the connection's pool: MHD would close without a word.
  *  - A reader that returns 0 without suspending is called again at once, for ever.
  *  - A cut of a connection that MHD isn't about to look at takes a shutdown() of its socket.
  *  - Before 1.0, MHD drops what follows a NUL, unfolds folded lines, takes a bare LF for a line's
@@ -36,7 +38,10 @@
 #include "net/peer.h"
 #include "net/watch.h"
 
-enum { BLOCK_SIZE = 16 * 1024 }; /* of a streamed response that isn't chunked */
+enum {
+	BLOCK_SIZE = 16 * 1024, /* of a streamed response that isn't chunked */
+	HEAD_ROOM = 1024,       /* for what MHD adds to a response's head, and its alignments */
+};
 
 #define TO(state) (1u << (state))
 
@@ -58,7 +63,7 @@ static const unsigned next_states[R_STATE_COUNT] = {
 	[R_BEGINNING] = TO(R_REFUSED) | TO(R_RECEIVING) | TO(R_EARLY_RECEIVING) | TO(R_CUT),
 	[R_REFUSED] = TO(R_SENDING) | TO(R_CUT),
 	[R_RECEIVING] = TO(R_RECEIVED) | TO(R_EARLY_RECEIVING) | TO(R_CUT) | TO(R_IDLE),
-	[R_RECEIVED] = TO(R_SENDING) | TO(R_CUT) | TO(R_IDLE),
+	[R_RECEIVED] = TO(R_SENDING) | TO(R_EARLY_RECEIVED) | TO(R_CUT) | TO(R_IDLE),
 	[R_SENDING] = TO(R_CUT) | TO(R_IDLE),
 	[R_EARLY_RECEIVING] = TO(R_EARLY_RECEIVED) | TO(R_CUT) | TO(R_IDLE),
 	[R_EARLY_RECEIVED] = TO(R_CUT) | TO(R_IDLE),
@@ -444,8 +449,8 @@ static void respond_early(struct http_request *r, const struct http_response *re
 		.owner = r,
 	};
 
-	r->server->early_responses++;
-	move(r, R_EARLY_RECEIVING);
+	r->server->early_responses += r->state != R_RECEIVED;
+	move(r, r->state == R_RECEIVED ? R_EARLY_RECEIVED : R_EARLY_RECEIVING);
 	r->early = early_response_new(r->server->loop, &client, response);
 }
 
@@ -486,6 +491,20 @@ static bool is_refusal(const struct http_request *r, const struct http_response 
 	return r->state == R_BEGINNING && (response->refuses || head_expects_continue(&r->head));
 }
 
+/*
+ * Whether the head fits into MHD's pool: beside the request's fields, and what it has read, which is
+ * the request's head, and as much of the next request as half of the pool has room for.
+ */
+static bool has_room(const struct http_request *r, const struct http_response *response)
+{
+	size_t pool = r->server->pool_bytes, bytes = HEAD_ROOM;
+
+	bytes += MAX(pool / 2, r->head.bytes) + r->head.fields.count * HTTP_FIELD_BYTES;
+	for (size_t i = 0; i < response->count; i++)
+		bytes += response->fields[i].name.len + response->fields[i].value.len + 4;
+	return bytes <= pool;
+}
+
 void http_request_respond(struct http_request *r, const struct http_response *response)
 {
 	if (r->state == R_CUT)
@@ -495,7 +514,7 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 	r->ends_by_close = response->streamed && response->length < 0 && head_is_1_0(&r->head);
 	if (is_refusal(r, response)) {
 		move(r, R_REFUSED);
-	} else if (r->state != R_RECEIVED && head_has_body(&r->head)) {
+	} else if ((r->state != R_RECEIVED && head_has_body(&r->head)) || !has_room(r, response)) {
 		respond_early(r, response);
 		return;
 	}

@@ -9,6 +9,10 @@
  *    the loop blocks. So every resume asks for that: see server_shards.h.
  *  - MHD's own timeouts scan connections on every run. We give it none: see connections.h.
  *  - Before 1.0, MHD reads more than RFC 9112 allows: see http_request.c.
+ *  - A connection's memory is one pool of a fixed size, for the request's head and the response's.
+ *    MHD clears it behind each request, half of it within one, and maps and unmaps it for each
+ *    connection above POOL_OF_HEAP. So there is no room for both at their largest: a response whose
+ *    head doesn't fit is written past MHD, as an early one is.
  */
 #include "http/http_server.h"
 
@@ -22,7 +26,8 @@
 #include "http/http_private.h"
 
 enum {
-	MEMORY_PER_HEADER = 72, /* what MHD keeps of each, and a little more */
+	POOL_OF_HEAP = 32 * 1024,
+	POOL_FOR_RESPONSE = 2 * 1024, /* at least, behind the largest request: our own fit */
 	READ_INCREMENT = 8 * 1024,
 };
 
@@ -55,21 +60,27 @@ static bool run_mhd(void *daemon)
 	return MHD_get_timeout(daemon, &timeout) == MHD_YES && !timeout;
 }
 
+/* At most of the heap; more only if a request could be larger. */
+static size_t pool_bytes(const struct http_server_options *o)
+{
+	size_t request = (size_t)(o->max_header_bytes + o->max_headers * HTTP_FIELD_BYTES);
+	size_t both = request + (size_t)o->max_response_head_bytes;
+
+	return MIN(both, MAX(request + POOL_FOR_RESPONSE, (size_t)POOL_OF_HEAP));
+}
+
 static void *start_daemon(void *ctx, struct server_shard *shard, int *ret_fd)
 {
 	struct http_server *s = ctx;
-	const struct http_server_options *o = &s->options;
 	struct MHD_Daemon *daemon;
-	size_t memory = (size_t)(o->max_header_bytes + o->max_headers * MEMORY_PER_HEADER) +
-			(size_t)o->max_response_head_bytes;
 
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_NO_LISTEN_SOCKET | NO_THREADS,
-		0, NULL, NULL, http_on_request, s,              /**/
-		MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,   /* first */
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX, /* acceptor.c has it */
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,     /**/
+		0, NULL, NULL, http_on_request, s,                 /**/
+		MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,      /* first */
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,    /* acceptor.c has it */
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->pool_bytes, /**/
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_INCREMENT, /**/
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u, STRICTEST,                   /**/
 		MHD_OPTION_URI_LOG_CALLBACK, http_on_target, s,                 /**/
@@ -150,6 +161,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 
 	s->loop = loop;
 	s->options = *options;
+	s->pool_bytes = pool_bytes(options);
 	s->is_lax = !strncmp(MHD_get_version(), "0.", 2);
 	r = connections_open(loop, &connections, errors, &s->connections);
 	if (r)

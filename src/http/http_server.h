@@ -73,7 +73,7 @@ struct http_server_options {
 	const int64_t *max_per_address;        /* 0: no limit */
 	struct span refusal;                   /* of who is over it, see acceptor.h; outlives us */
 	int64_t max_header_bytes, max_headers; /* room is made for them; the service refuses more */
-	int64_t max_response_head_bytes;       /* likewise, with all that the service adds */
+	int64_t max_response_head_bytes;       /* with all that the service adds */
 
 	/*
 	 * When all connections are taken, the one that is idle for longest is closed in favour of a
@@ -143,6 +143,8 @@ const char *http_request_client(const struct http_request *r);
  * The client needn't have sent all of its body: it hears the response at once, and what it still
  * sends is read and thrown away; then the connection is closed. With `refuses`, to be
  * used within begin() only, nothing more is read.
+ *
+ * Behind a response with a large head (several KB) the connection is closed as well.
  */
 struct http_response {
 	int status;

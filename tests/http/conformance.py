@@ -649,6 +649,38 @@ def response_fields():
     check(m.body == b"\x1f\x8b\x08\x00", "the coded body was touched")
 
 
+def large_head(name, request, method, kind, fields, kept, body=b"ok"):
+    """A head of up to 32 KiB, behind a request's of up to 16, is given whole; of one that has no room beside a request,
+    it is the connection's last."""
+    @case("response: a large head: " + name, "9112 2.1")
+    def run():
+        lines = b"".join(b"X-%d: %s\r\n" % (i, b"v" * 1000) for i in range(fields))
+        framing = b"Content-Length: 2\r\n\r\nok" if kind == "length" else b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+        world.begin(b"HTTP/1.1 200 OK\r\n" + lines + framing)
+        with world.connect() as s:
+            s.sendall(request)
+            reader = Reader(s)
+            m = read_response(reader, method)
+            check(m.status == 200 and m.whole and m.body == body, f"{m.start!r} {m.error} {m.body[:100]!r}")
+            for i in range(fields):
+                check(m.values(b"x-%d" % i) == [b"v" * 1000], f"X-{i} is {m.values(b'x-%d' % i)}")
+            if not kept:
+                check(m.values(b"connection") == [b"close"] and is_closed(reader), "it stays open")
+                return
+            world.begin(OK)
+            s.sendall(GET)
+            check(read_response(reader).body == b"ok", "it isn't kept")
+
+
+BIG_GET = b"GET /r HTTP/1.1\r\nHost: h\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"v" * 150) for i in range(95)) + b"\r\n"
+for n, kind in enumerate(("length", "chunked")):
+    large_head(f"{kind}, of 6 KB", GET, b"GET", kind, 6, True)
+    large_head(f"{kind}, of 31 KB", GET, b"GET", kind, 30, False)
+    large_head(f"{kind}, of 31 KB, of a large request", BIG_GET, b"GET", kind, 30, False)
+    large_head(f"{kind}, of 31 KB, of a POST", post(b"Content-Length: 20000\r\n", b"x" * 20000), b"POST", kind, 30, False)
+large_head("of 31 KB, to HEAD", HEAD, b"HEAD", "length", 30, False, b"")
+
+
 answer("hop-by-hop fields go", "9110 7.6.1",
        b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Mine\r\nKeep-Alive: timeout=5\r\nX-Mine: 1\r\nUpgrade: h2c\r\n"
        b"Proxy-Connection: x\r\nX-Stays: 1\r\nContent-Length: 2\r\n\r\nok", 200, b"ok",
