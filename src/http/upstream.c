@@ -24,6 +24,8 @@
 enum {
 	STALE_WITHIN_MS = 1000, /* that a connection was closed before is heard of by then */
 	HTTP_PROXY_AUTHENTICATION_REQUIRED = 407,
+	UPLOAD_BYTES = 64 * 1024,        /* what curl copies and sends at once by default; */
+	LARGE_UPLOAD_BYTES = 256 * 1024, /* of a large body */
 };
 
 struct upstream {
@@ -281,6 +283,9 @@ static void set_body(CURL *curl, const struct upstream_request *r)
 		SET(curl, CURLOPT_POST, 1L);
 		SET(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->whole.len);
 		SET(curl, CURLOPT_POSTFIELDS, r->whole.len ? r->whole.ptr : "");
+		if (r->whole.len > UPLOAD_BYTES)
+			SET(curl, CURLOPT_UPLOAD_BUFFERSIZE,
+			    (long)MIN(r->whole.len, (size_t)LARGE_UPLOAD_BYTES));
 	} else if (r->body == UPSTREAM_BODY_STREAM) {
 		SET(curl, CURLOPT_UPLOAD, 1L);
 		SET(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->length);
