@@ -182,20 +182,42 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; 
 	equal "$(cat "${LOG_OF[@]}" | jq -c 'select(.msg | test("redis|lost"))')" ""
 }
 
-@test "a slot has no node any more: who waits is told so" {
+# slot_without_node SLOT
+slot_without_node() {
+	local port
+	for port in "${NODES[@]}"; do
+		on "$port" cluster delslots "$1"
+	done
+}
+
+@test "a slot has no node for a while: who waits has its turn when there is one again" {
 	start_two
-	local port slot
 	key_on "${NODES[1]}"
-	slot=$(slot "$KEY")
+	at a
+	held held "$KEY"
+	at b
+	ask_later waits "$KEY"
+	waits waits "$KEY" 1
+	slot_without_node "$(slot "$KEY")"
+	log_wait '(.cause // "") | test("^CLUSTERDOWN")' # a touch and redis.command_timeout_ms are over
+	running "$PID_waits"
+	on "${NODES[1]}" cluster addslots "$(slot "$KEY")"
+	relay_go tag=held
+	await held waits
+	equal "$(outcome held), $(outcome waits)" "200 0, 200 0"
+	equal "$(relay_stats ".accounts.$KEY.max_overlap")" 1
+}
+
+@test "a slot has no node any more: who waits is told so after redis.outage_ms" {
+	start_two -o "redis.outage_ms=$(scaled 2500)"
+	key_on "${NODES[1]}"
 	at a
 	turn held "$KEY"
 	at b
 	ask_later waits "$KEY"
 	waits waits "$KEY" 1
-	for port in "${NODES[@]}"; do
-		on "$port" cluster delslots "$slot"
-	done
-	wait_for '! running $PID_waits' # a touch and redis.command_timeout_ms; queue.timeout_ms would be a minute
+	slot_without_node "$(slot "$KEY")"
+	wait_for '! running $PID_waits' # queue.timeout_ms would be a minute
 	equal "$(outcome waits)" "503 0"
 	at b
 	log_wait '(.cause // "") | test("^CLUSTERDOWN")'
@@ -337,14 +359,46 @@ status_of() { ask "$@" -o /dev/null -w '%{http_code}' --max-time "$(scaled 8)"; 
 	wait_for "[[ \$(status_of $KEY) == 200 ]]"
 }
 
-@test "a master fails and its replica takes over: turns and places are there again" {
-	local master=${NODES[2]} replica
+# start_replica MASTER: of that master's port; its own in PORT.
+start_replica() {
 	start_node
-	replica=$PORT
-	on "$replica" cluster meet 127.0.0.1 "${NODES[0]}" $((NODES[0] - 10000)) || on "$replica" cluster meet 127.0.0.1 "${NODES[0]}"
-	wait_for "on $replica cluster replicate ${NODE_ID[$master]} | grep -q OK"
-	wait_for "on $replica info replication | grep -q master_link_status:up"
-	wait_for "on ${NODES[0]} cluster nodes | grep -q '${NODE_ID[$replica]}.*slave ${NODE_ID[$master]}'"
+	on "$PORT" cluster meet 127.0.0.1 "${NODES[0]}" $((NODES[0] - 10000)) || on "$PORT" cluster meet 127.0.0.1 "${NODES[0]}"
+	wait_for "on $PORT cluster replicate ${NODE_ID[$1]} | grep -q OK"
+	wait_for "on $PORT info replication | grep -q master_link_status:up"
+	wait_for "on ${NODES[0]} cluster nodes | grep -q '${NODE_ID[$PORT]}.*slave ${NODE_ID[$1]}'"
+}
+
+# The leases are the default's, two minutes.
+@test "a planned failover: turns that end meanwhile leave no account standing still" {
+	start_replica "${NODES[2]}"
+	local replica=$PORT keys=() n
+	start_two
+	for n in 0 1 2 3 4 5; do
+		key_on "${NODES[2]}"
+		keys+=("$KEY")
+		at a
+		held "h$n" "$KEY"
+		at b
+		ask_later "w$n" "$KEY"
+		waits "w$n" "$KEY" 1
+	done
+	on "$replica" cluster failover
+	relay_go
+	await h0 h1 h2 h3 h4 h5 w0 w1 w2 w3 w4 w5
+	wait_for "on $replica role | grep -q master"
+	for n in 0 1 2 3 4 5; do
+		equal "$(outcome "h$n"), $(outcome "w$n")" "200 0, 200 0"
+		at b
+		exchange_wait ".account == \"$(key_account "${keys[n]}")\" and .outcome == \"answered\" and .wait_ms < $(scaled 20000)"
+		wait_for "[[ \$(ALIVE=$replica all exists '$(key lock "${keys[n]}")') == 0 ]]"
+		equal "$(relay_stats ".accounts[\"${keys[n]}\"].max_overlap")" 1
+	done
+}
+
+@test "a master fails and its replica takes over: turns and places are there again" {
+	local master=${NODES[2]}
+	start_replica "$master"
+	local replica=$PORT
 	start_two -o redis.command_timeout_ms=60000
 	key_on "$master"
 	at a

@@ -112,6 +112,41 @@ static void test_too_long(struct fixture *f)
 	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
 }
 
+/* It answers, but takes nothing: for longer than waiters' leases, which nobody can renew. */
+static void test_refused(struct fixture *f)
+{
+	struct guest g[MANY] = { 0 };
+
+	f->config.redis.outage_ms = 60000;
+	for (int i = 0; i < MANY; i++)
+		join(f, &g[i], f->b[i % 2]);
+	redis_ask(&f->server, "CONFIG SET maxmemory 1");
+	pass(f, 4500);
+	newcomers_fail(f);
+	redis_ask(&f->server, "CONFIG SET maxmemory 0");
+	guest_leave(&g[0], true);
+	all_in_order(f, g, 1);
+}
+
+/* The same, longer than anybody is to wait. */
+static void test_refused_too_long(struct fixture *f)
+{
+	struct guest g[MANY] = { 0 };
+	int64_t start;
+
+	f->config.redis.outage_ms = 2500;
+	for (int i = 0; i < MANY; i++)
+		join(f, &g[i], f->b[i % 2]);
+	start = clock_ms();
+	redis_ask(&f->server, "CONFIG SET maxmemory 1");
+	for (int i = 1; i < MANY; i++)
+		UNTIL(f, g[i].failed);
+	CHECK(clock_ms() - start >= 2500);
+	redis_ask(&f->server, "CONFIG SET maxmemory 0");
+	for (int i = 0; i < MANY; i++)
+		guest_leave(&g[i], false);
+}
+
 int main(void)
 {
 	static const struct redis_case cases[] = {
@@ -119,6 +154,8 @@ int main(void)
 		{ "line moves meanwhile", test_line_moves_meanwhile },
 		{ "frozen", test_frozen },
 		{ "too long", test_too_long },
+		{ "refused", test_refused },
+		{ "refused too long", test_refused_too_long },
 	};
 
 	signal(SIGPIPE, SIG_IGN);

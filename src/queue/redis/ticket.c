@@ -44,6 +44,20 @@ void ticket_fail(struct redis_ticket *p, enum turn_state state)
 	ticket_tell(p, (struct lock_news){ LOCK_FAILED });
 }
 
+/* Touches that succeed aren't told: the time counts anew if two were missing. */
+void ticket_unkept(struct redis_ticket *p, int64_t tried_ms)
+{
+	int64_t now = clock_ms();
+
+	if (p->state != TURN_WAITING)
+		return;
+	if (tried_ms - p->unkept_at_ms > 2 * KEEPER_TOUCH_MS + KEEPER_TOUCH_MS / 2)
+		p->unkept_ms = tried_ms;
+	p->unkept_at_ms = now;
+	if (now - p->unkept_ms >= p->tickets->nodes->terms.config->redis.outage_ms)
+		ticket_fail(p, TURN_UNSURE);
+}
+
 /* Of what happened to one turn one thing is told. */
 static bool count_loss(struct redis_ticket *p)
 {

@@ -33,9 +33,11 @@ struct redis_ticket {
 	int64_t limit_until; /* the end of the one that it was told of, by Redis' clock; 0: none */
 	char *refusal;       /* what it was told of that */
 	bool asks_of_limit;  /* for all who wait in its account */
-	bool doubted;        /* told that it has lost a turn that it wasn't known to have */
-	bool counted;        /* something happened to its turn, and that is counted */
-	UT_hash_handle hh;   /* by box.ticket->id */
+	int64_t unkept_ms; /* since when its place can't be kept, by the latest of such news, … */
+	int64_t unkept_at_ms; /* … which came then */
+	bool doubted;         /* told that it has lost a turn that it wasn't known to have */
+	bool counted;         /* something happened to its turn, and that is counted */
+	UT_hash_handle hh;    /* by box.ticket->id */
 };
 
 /* By its ticket's id; NULL: it has been given back, or is none of ours. */
@@ -59,6 +61,12 @@ void ticket_lose(struct redis_ticket *p, enum loss loss);
 
 /* Its turn goes on, but there may have been another beside it: counted and logged, once. */
 void ticket_doubt(struct redis_ticket *p, enum loss loss);
+
+/*
+ * Its place can't be kept, which was tried at `tried_ms`: as Redis refuses that, or no node has it. It goes on
+ * waiting for redis.outage_ms, as if Redis couldn't be reached; then it fails.
+ */
+void ticket_unkept(struct redis_ticket *p, int64_t tried_ms);
 
 /* An operator took it out of the line. */
 void ticket_remove(struct redis_ticket *p);

@@ -314,10 +314,7 @@ void redis_tickets_enter(struct redis_tickets *r, struct lock_ticket *t)
 
 /* --- what else happens ------------------------------------------------------------------- */
 
-/*
- * Its lease can't be renewed, so that it would lose its place; unless the link finds a better
- * server.
- */
+/* Its lease can't be renewed; unless the link finds a better server. */
 static void refused(struct redis_ticket *p, const char *error)
 {
 	if (redis_redirect_of(error) == REDIRECT_MOVED && p->tickets->names.cluster) {
@@ -325,8 +322,8 @@ static void refused(struct redis_ticket *p, const char *error)
 		return;
 	}
 	redis_node_refuses(p->node, error);
-	if (p->state == TURN_WAITING && !redis_error_is_unusable(error))
-		ticket_fail(p, TURN_UNSURE);
+	if (!redis_error_is_unusable(error))
+		ticket_unkept(p, clock_ms());
 }
 
 void redis_tickets_keeper_news(struct redis_tickets *r, const struct keeper_news *news)

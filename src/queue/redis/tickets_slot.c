@@ -57,23 +57,25 @@ static void extend(struct redis_ticket *p)
 	extend_at(p, "seats");
 }
 
-/*
- * Those who wait fail if no node has their places for as long as they would wait for one that is
- * down.
- */
+/* No node may have their places: they wait as for one that is down. */
 static void stayed(struct redis_call *call, const redisReply *reply)
 {
 	struct ticket_call *e = container_of(call, struct ticket_call, call);
 	struct redis_tickets *r = tickets_of(e);
 	struct script_answer a;
-	bool over = !script_answer_read(reply, &a) && (reply || clock_ms() >= call->until_ms);
+	bool kept = script_answer_read(reply, &a);
+	bool missed = !kept && (reply || clock_ms() >= call->until_ms);
 
 	r->calls.open--;
-	if (reply && over)
+	if (reply && missed)
 		redis_node_refuses(call->node, reply->str);
-	for (struct redis_ticket *p = r->by_id; p && over; p = p->hh.next) {
-		if (p->state == TURN_WAITING && !strcmp(p->box.ticket->account, e->account))
-			ticket_fail(p, TURN_UNSURE);
+	for (struct redis_ticket *p = r->by_id; p && (kept || missed); p = p->hh.next) {
+		if (strcmp(p->box.ticket->account, e->account) != 0)
+			continue;
+		if (kept)
+			p->unkept_at_ms = 0;
+		else
+			ticket_unkept(p, e->sent_ms);
 	}
 	ticket_call_free(e);
 }
