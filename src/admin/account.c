@@ -12,6 +12,7 @@
 #include "admin/json.h"
 #include "base/clock.h"
 #include "base/percentile.h"
+#include "queue/shadow.h"
 
 /* A free turn is handed on within a lease of waiters, even when a process dies in between. */
 enum { UNTAKEN_MS = 5000 };
@@ -174,10 +175,11 @@ static void add_quota(const struct quotas *quotas, const char *account, cJSON *d
 		QUOTA_ANSWERS(X)
 #undef X
 	};
+	const char *shadow = shadow_account(account);
 	cJSON *answers;
 	struct quota q;
 
-	quotas_get(quotas, account, clock_wall_ms(), &q);
+	quotas_get(quotas, shadow ? shadow : account, clock_wall_ms(), &q);
 	cJSON_AddItemToObject(document, "quota", quota_json(&q.reading));
 	answers = cJSON_AddObjectToObject(document, "answersLast24Hours");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -213,6 +215,7 @@ cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas)
 	cJSON *document = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(document, "accountId", v->account);
+	json_add_text(document, "shadowOf", shadow_account(v->account));
 	cJSON_AddBoolToObject(document, "isLocked", v->holder_count);
 	json_add_text(document, "lockHolder", lock->who.ticket);
 	json_add(document, "lockTtlMs", MAX(lock->ttl_raw_ms, 0));
@@ -276,7 +279,7 @@ cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas)
 bool account_is_of_interest(const struct lock_view *v)
 {
 	return v->holder_count || v->waiting || v->paused_at_ms || v->hold.kind ||
-	       has_held_family(v) || clock_wall_ms() - v->last_at_ms <= LOCK_LATELY_MS;
+	       has_held_family(v) || clock_wall_ms() - v->last_at_ms <= LOCK_RECENT_MS;
 }
 
 /* --- states ----------------------------------------------------------------------------------- */

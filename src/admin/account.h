@@ -14,7 +14,7 @@ cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas) MUS
 /* The same with its waiters and what its latest turns took. */
 cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas) MUST_USE;
 
-/* Whether anybody uses it, or did lately. */
+/* Whether anybody uses it, or did so lately that there is something to show of it. */
 bool account_is_of_interest(const struct lock_view *v);
 
 enum account_state {

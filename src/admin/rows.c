@@ -20,6 +20,7 @@ void row_read(const struct lock_view *v, bool stalled, struct row *ret)
 {
 	view_without_lists(v, &ret->view);
 	ret->state = account_state(v, stalled, &ret->why);
+	ret->stalled = stalled && v->holder_count;
 }
 
 void row_clear(struct row *row)
@@ -31,6 +32,7 @@ void row_add_state(const struct row *row, cJSON *document)
 {
 	cJSON_AddStringToObject(document, "state", account_state_name[row->state]);
 	json_add_text(document, "stuckBecause", row->why);
+	cJSON_AddBoolToObject(document, "stalled", row->stalled);
 }
 
 static int by_number(int64_t a, int64_t b)

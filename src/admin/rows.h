@@ -10,13 +10,14 @@ struct row {
 	struct lock_view view; /* with its holders, without its other lists */
 	enum account_state state;
 	const char *why; /* it is stuck; NULL: it isn't */
+	bool stalled;    /* a holder's response hasn't moved for long, whether or not others wait */
 };
 
 /* Of what a backend says; `stalled` as in account_state(). Cleared by row_clear(). */
 void row_read(const struct lock_view *v, bool stalled, struct row *ret);
 void row_clear(struct row *row);
 
-/* Adds "state" and "stuckBecause". */
+/* Adds "state", "stuckBecause" and "stalled". */
 void row_add_state(const struct row *row, cJSON *document);
 
 /* Whether what one sees of it has this text in it; case doesn't matter. An empty one is found. */

@@ -37,11 +37,10 @@ enum {
 	LOCK_WAITERS_MAX = 500, /* waiters of an answer, the first in line */
 	LOCK_SHARES_MAX = 50,   /* shares of an answer */
 	LOCK_SAMPLES_MAX = 512, /* turns of an account that are remembered, the latest ones */
-	LOCK_RECENT_MS = 5 * 60 * 1000,
-	LOCK_LATELY_MS = 60 * 1000, /* an account that was in use so lately is listed */
-	LOCK_SURVEY_MAX = 2000,     /* accounts of a survey, those last used */
-	LOCK_WATCHED_MAX = 32,      /* of these, with everything */
-	LOCK_BEACON_MAX = 8 * 1024, /* bytes of a beacon; longer ones aren't stored */
+	LOCK_RECENT_MS = 5 * 60 * 1000, /* of these, and for how long an idle account is listed */
+	LOCK_SURVEY_MAX = 2000,         /* accounts of a survey, those last used */
+	LOCK_WATCHED_MAX = 32,          /* of these, with everything */
+	LOCK_BEACON_MAX = 8 * 1024,     /* bytes of a beacon; longer ones aren't stored */
 	LOCK_BEACON_MS = 60 * 1000,
 	LOCK_CLAIM_MAX = 255,
 };

@@ -53,6 +53,13 @@ const char *shadow_end_name(enum shadow_end end)
 	return names[end];
 }
 
+const char *shadow_account(const char *account)
+{
+	size_t prefix = strlen(SHADOW_ACCOUNT_PREFIX);
+
+	return strncmp(account, SHADOW_ACCOUNT_PREFIX, prefix) ? NULL : account + prefix;
+}
+
 static void shadow_free(struct shadow *s, enum lock_end end)
 {
 	queue_leave(&s->place, end);

@@ -37,6 +37,9 @@ struct shadow_counters {
 	int64_t wait_ms; /* of those that had their turn, in sum */
 };
 
+/* Of which account this one's shadows are; NULL: it is a real one. */
+const char *shadow_account(const char *account);
+
 struct shadows; /* all of a process */
 struct shadow;
 

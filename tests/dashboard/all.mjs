@@ -15,6 +15,7 @@ import './language.mjs';
 import './cost.mjs';
 import './faults.mjs';
 import './looks.mjs';
+import './widths.mjs';
 import './ends.mjs';
 
 test('no page had anything to complain about', () => {

@@ -288,6 +288,19 @@ test('settings: refused with the API’s words, in effect on every instance, dro
 	await shows('no dialog', async () => await page.locator('dialog[open]').count() === 0);
 });
 
+test('a holder whose response stands still is told, though nobody waits; and an idle account stays while its past is there', async () => {
+	const own = await startTurnstile('still', { relay, options: { 'listen.stall_timeout_ms': 1000, 'upstream.request_timeout_ms': 600000 } });
+	const watching = await openPage(browser, own), state = async () => (await rows(watching, 'accounts'))[0]?.[1].text;
+	const holder = await hold(own, relay, 'quiet', 'still-0');
+	await until('it is told', async () => await state() === '▲stalled');
+	await watching.locator('#accounts .name').first().click();
+	await until('and why', async () => /The response hasn’t moved for listen\.stall_timeout_ms\.$/.test(await watching.locator('#account-why').textContent()));
+	holder.hangUp();
+	await until('it is free', async () => await state() === '○free');
+	await closePage(watching);
+	await stop(own);
+});
+
 test('what observe mode would have done', async () => {
 	const observer = await startTurnstile('observer', { relay, options: { 'queue.mode': 'observe' } });
 	const slow = { 'x-relay-events': '2', 'x-relay-interval-ms': '200' };
@@ -301,6 +314,19 @@ test('what observe mode would have done', async () => {
 	assert.equal(told.waited, 2);
 	assert.equal(Number((await figures(watching, 'observed-figures'))['Mean wait of these'].value), told.waitMs);
 	assert.match(await watching.locator('#facts').textContent(), /Observing only/);
+
+	/* The line that there would be is told as such, and has no buttons: there is nothing to end. */
+	const held = [await hold(observer, relay, 'seen', 'o-4'), await hold(observer, relay, 'seen', 'o-5')];
+	await until('it is in the list', async () => (await rows(watching, 'accounts'))[0]?.[4].value === '1');
+	assert.deepEqual((await rows(watching, 'accounts'))[0].slice(0, 2).map((c) => c.text), ['seen', '●busy observed']);
+	await watching.locator('#accounts .name').first().click();
+	await until('who would wait', async () => (await rows(watching, 'waiters')).length === 1);
+	assert.match(await watching.locator('#account-why').textContent(), /^Observed only: the line that there would be for seen\. /);
+	const buttons = await watching.locator('#account-body button').evaluateAll((all) => all.filter((b) => b.checkVisibility()).map((b) => b.textContent));
+	assert.deepEqual(buttons, ['Settings']);
+	await watching.locator('#account-settings').click();
+	await until('its settings', async () => await watching.locator('#edit-title').textContent() === 'Settings of seen');
+	held.forEach((r) => r.hangUp());
 	await closePage(watching);
 	await stop(observer);
 });

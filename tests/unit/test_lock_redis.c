@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 
+#include "queue/query.h"
 #include "redis_fixture.h"
 
 static void test_hand_over_is_a_message(struct fixture *f)
@@ -278,6 +279,9 @@ static void test_frozen(struct fixture *f)
 	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
 	UNTIL(f, !redis_ask(&f->server, "EXISTS t_lock:a t_lock:c t_wait:a")); /* debts are paid */
 	CHECK_INT(redis_ask(&f->server, "EXISTS t_last:a"), 1);
+	/* It is listed for as long as its past is known. */
+	CHECK(redis_ask(&f->server, "PTTL t_last:a") > LOCK_RECENT_MS - 30000);
+	CHECK(redis_ask(&f->server, "PTTL t_times:a") > LOCK_RECENT_MS - 30000);
 }
 
 /*

@@ -3,6 +3,7 @@
  */
 #include "admin/account.h"
 #include "admin/timeline.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "check.h"
 
@@ -188,6 +189,18 @@ static void test_states(void)
 	}
 }
 
+/* As long as there is something to show of it. */
+static void test_of_interest(void)
+{
+	struct lock_view v = { .last_at_ms = clock_wall_ms() - 4 * 60 * 1000 };
+
+	CHECK(account_is_of_interest(&v));
+	v.last_at_ms -= 2 * 60 * 1000;
+	CHECK(!account_is_of_interest(&v));
+	v.waiting = 1;
+	CHECK(account_is_of_interest(&v));
+}
+
 int main(void)
 {
 	test_nothing();
@@ -197,5 +210,6 @@ int main(void)
 	test_percentiles();
 	test_full();
 	test_states();
+	test_of_interest();
 	return check_done();
 }

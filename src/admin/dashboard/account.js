@@ -5,7 +5,7 @@ import { accountPath } from './api.js';
 import { showTimeline } from './charts.js';
 import { byId, figures, h, keep, setAttribute, setText, setValue, swap } from './dom.js';
 import { count, duration, named, percent, said, sentences, text } from './language.js';
-import { heldText, holderText } from './table.js';
+import { heldText, holderText, stateOf } from './table.js';
 
 const WAITERS_SHOWN = 100;
 let account = null; /* as it was shown last */
@@ -26,7 +26,7 @@ function holderSentence(a) {
 }
 
 function whyText(a) {
-	const parts = [];
+	const parts = a.shadowOf ? [text('is shadow', { account: a.shadowOf })] : [];
 	if (a.state === 'stuck')
 		parts.push(text('is stuck', { why: said(a.stuckBecause) }));
 	if (a.paused)
@@ -36,6 +36,8 @@ function whyText(a) {
 	for (const f of a.heldFamilies)
 		parts.push(text('family limited', { family: f.family, time: duration(Math.max(0, until(f.until))) }));
 	parts.push(holderSentence(a));
+	if (a.stalled && a.state !== 'stuck')
+		parts.push(text('is stalled'));
 	if (a.waiting)
 		parts.push(text('are in line', { n: a.waiting, time: duration(a.oldestWaitMs) }));
 	return sentences(parts);
@@ -80,7 +82,7 @@ function showShares(a) {
 	const shares = a.last5Minutes.shares;
 	byId('shares').hidden = shares.length < 2 && (shares[0]?.share ?? NO_SHARE) === NO_SHARE;
 	keep(byId('shares').tBodies[0], shares, (s) => s.share ?? '',
-		() => h('tr', {}, h('th', { scope: 'row' }), ...[1, 2, 3].map(() => h('td', { class: 'num' }))),
+		() => h('tr', {}, h('th', { scope: 'row', class: 'cut' }), ...[1, 2, 3].map(() => h('td', { class: 'num' }))),
 		(row, s) => {
 			const [name, waiting, turns, held] = row.cells;
 			setText(name, s.share ?? text('others'));
@@ -94,8 +96,8 @@ function showShares(a) {
 const makePerson = (name, act) => (p) => {
 	const button = h('button', { type: 'button', class: 'quiet' }, name);
 	button.addEventListener('click', () => act(p));
-	return h('tr', { title: p.ticket }, h('td', { class: 'num' }), h('th', { scope: 'row' }), h('td', { class: 'wide' }), h('td'),
-		h('td', { class: 'wide' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
+	return h('tr', { title: p.ticket }, h('td', { class: 'num' }), h('th', { scope: 'row', class: 'cut' }), h('td', { class: 'wide roomy cut' }),
+		h('td', { class: 'cut' }), h('td', { class: 'wide roomy cut' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
 };
 
 function fillPerson(row, number, p, ms, time, label) {
@@ -137,12 +139,13 @@ export function showAccount(a, chosen, error) {
 	byId('account-none').hidden = chosen !== null && !error;
 	setText(byId('account-none'), error ? said(error) : text('choose'));
 	byId('account-close').hidden = chosen === null;
-	setText(byId('account-title'), chosen ?? text('no account'));
+	setText(byId('account-title'), a?.shadowOf ?? chosen ?? text('no account'));
 	account = a;
 	if (!a)
 		return;
 	setText(byId('account-why'), whyText(a));
-	setAttribute(byId('account-why'), 'data-state', a.state);
+	setAttribute(byId('account-why'), 'data-state', stateOf(a));
+	byId('account').classList.toggle('shadow', a.shadowOf !== null);
 	if (a.paused)
 		swap(byId('pause'), byId('resume'));
 	else
@@ -183,6 +186,6 @@ export function startAccount(act, close, edit) {
 		else
 			end(text('end.title'), tickets, text('end.yes'), text('turn ended'), '');
 	});
-	byId('account-settings').addEventListener('click', () => edit(account.accountId));
+	byId('account-settings').addEventListener('click', () => edit(account.shadowOf ?? account.accountId));
 	byId('account-close').addEventListener('click', close);
 }

@@ -1,7 +1,7 @@
 /*
  * changes.js - what operators changed. Asked for when the overview says that there is something new.
  */
-import { byId, h, keep, setAttribute, setText } from './dom.js';
+import { byId, h, keep, setAttribute, setName, setText } from './dom.js';
 import { clock, said, text } from './language.js';
 
 const SHOWN = 20;
@@ -14,7 +14,7 @@ export function showAccess(overview) {
 }
 
 function make() {
-	return h('tr', {}, h('td'), h('td'), h('td'), h('td', { class: 'long' }), h('td', { class: 'wide' }), h('td', { class: 'wide' }));
+	return h('tr', {}, h('td'), h('td', { class: 'cut' }), h('td'), h('td', { class: 'cut' }), h('td', { class: 'wide cut' }), h('td', { class: 'wide cut' }));
 }
 
 const where = (c) => c.setting ?? [c.accountId, c.ticket].filter(Boolean).join(' ');
@@ -25,11 +25,9 @@ function show(list) {
 		const [at, who, what, place, before, after] = row.cells;
 		setText(at, clock(c.at));
 		setAttribute(at, 'title', c.at);
-		setText(who, c.who ?? c.client ?? '–');
-		setAttribute(who, 'title', c.client);
+		setName(who, c.who ?? c.client ?? '–', c.client);
 		setText(what, said(c.what.replace('operator: ', '')));
 		setText(place, where(c) || '–');
-		setAttribute(place, 'title', where(c));
 		setText(before, c.before ?? '–');
 		setText(after, c.after ?? (c.setting ? text('as configured') : '–'));
 	});

@@ -5,7 +5,7 @@
  * before, as of a very busy account the server remembers the latest 512 turns only.
  */
 import Dygraph from './dygraph.js';
-import { byId, h, keep, setText } from './dom.js';
+import { byId, h, keep, markCut, setText } from './dom.js';
 import { clock, clockOfMinute, count, duration, quantity, text } from './language.js';
 
 /*
@@ -140,6 +140,7 @@ function showAsTable() {
 			const texts = [clock(at), s.waiting ?? '–', s.turns ?? '–', s.left ?? '–', duration(s.waitP50Ms), duration(s.waitP95Ms)];
 			texts.forEach((value, i) => setText(row.cells[i], String(value)));
 		});
+	markCut();
 }
 
 export function showTimeline(account) {

@@ -31,6 +31,29 @@ export function setAttribute(node, name, value) {
 		node.setAttribute(name, value);
 }
 
+/* A name in a .cut: `more` is what its title says beside it. */
+export function setName(node, name, more) {
+	setText(node, name);
+	setAttribute(node, 'data-more', more);
+}
+
+/*
+ * After all is shown: names that are cut for want of room can be read whole, under the pointer and with the focus on
+ * them, and what has to be scrolled can be with the keyboard.
+ */
+export function markCut() {
+	const nodes = [...document.querySelectorAll('.cut, .scroll')].map((node) => node.querySelector(':scope > .name') ?? node);
+	const cut = nodes.map((node) => node.scrollWidth > node.clientWidth || node.scrollHeight > node.clientHeight + 1);
+	nodes.forEach((node, i) => {
+		if (node === document.activeElement)
+			return; /* whole just now, or being scrolled */
+		if (node.tagName !== 'BUTTON')
+			setAttribute(node, 'tabindex', cut[i] ? '0' : null);
+		if (!node.classList.contains('scroll'))
+			setAttribute(node, 'title', cut[i] ? [node.textContent, node.dataset.more].filter(Boolean).join('\n') : node.dataset.more);
+	});
+}
+
 /* A number with its text; the exact one stays readable in data-value. */
 export function setValue(node, value, text) {
 	setText(node, text);
@@ -104,7 +127,7 @@ export function figures(list, pairs) {
 
 /* A state is told by its word and a sign's shape; the colour only helps. */
 const signs = {
-	free: '○', busy: '●', pacing: '◔', paused: 'Ⅱ', limited: '◆', stuck: '▲',
+	free: '○', busy: '●', pacing: '◔', paused: 'Ⅱ', limited: '◆', stuck: '▲', stalled: '▲',
 	up: '●', draining: '◔', stopped: '○', silent: '▲',
 };
 

@@ -1,7 +1,7 @@
 /*
  * fleet.js - what isn't about one account: where the page is from, totals, instances, rejections, observing.
  */
-import { byId, figures, h, keep, setAttribute, setState, setText, setValue, stateNode } from './dom.js';
+import { byId, figures, h, keep, setAttribute, setName, setState, setText, setValue, stateNode } from './dom.js';
 import { clock, count, duration, named, quantity, said, text } from './language.js';
 
 function showFacts(overview) {
@@ -24,9 +24,8 @@ function showFacts(overview) {
 			text: named('mode', self.mode, { delay: duration(settings.delayMs) }, text('mode.off')) },
 	];
 	keep(byId('facts'), facts, (f) => f.id, () => h('li'), (li, f) => {
-		setText(li, f.text);
-		setAttribute(li, 'title', f.title);
-		setAttribute(li, 'class', f.bad ? 'bad' : null);
+		setName(li, f.text, f.title);
+		setAttribute(li, 'class', f.bad ? 'bad cut' : 'cut');
 	});
 }
 
@@ -47,7 +46,7 @@ function showTiles(overview) {
 }
 
 function makeInstance() {
-	return h('tr', {}, h('th', { scope: 'row' }), h('td', {}, stateNode()), h('td', { class: 'wide' }), h('td', { class: 'num' }),
+	return h('tr', {}, h('th', { scope: 'row', class: 'cut' }), h('td', {}, stateNode()), h('td', { class: 'wide' }), h('td', { class: 'num' }),
 		h('td', { class: 'num' }), h('td', { class: 'num wide' }), h('td', { class: 'num' }), h('td', { class: 'num wide' }));
 }
 
@@ -56,8 +55,7 @@ function showInstances(overview) {
 	keep(byId('instances').tBodies[0], overview.fleet.instances, (i) => i.id, makeInstance, (row, i) => {
 		const [name, state, mode, waiting, holding, lost, rejected, up] = row.cells;
 		const gone = i.state === 'silent' || i.state === 'stopped';
-		setText(name, i.self ? text('this one', i) : i.instance);
-		setAttribute(name, 'title', text('process', { ...i, pid: String(i.pid) }));
+		setName(name, i.self ? text('this one', i) : i.instance, text('process', { ...i, pid: String(i.pid) }));
 		setState(state.firstElementChild, i.state);
 		setAttribute(state, 'title', gone ? text('nothing heard', { time: duration(i.ageMs) }) : null);
 		setAttribute(row, 'class', gone ? 'gone' : null);
@@ -72,8 +70,8 @@ function showInstances(overview) {
 }
 
 function makeRejection() {
-	return h('tr', {}, h('td'), h('td', {}, h('code')), h('td', { class: 'long' }), h('td', { class: 'wide' }),
-		h('td', { class: 'num' }), h('td', { class: 'wide' }));
+	return h('tr', {}, h('td'), h('td', {}, h('code')), h('td', { class: 'cut' }), h('td', { class: 'wide cut' }),
+		h('td', { class: 'num' }), h('td', { class: 'wide cut' }));
 }
 
 function showRejections(overview) {

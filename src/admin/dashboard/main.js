@@ -11,7 +11,7 @@ import { ApiError, forgetToken, hasToken, inWords, onTokenNeeded, request } from
 import { showAccount, startAccount } from './account.js';
 import { askForToken, confirm, editSettings } from './dialogs.js';
 import { showAccess, showChanges } from './changes.js';
-import { byId, setText } from './dom.js';
+import { byId, markCut, setText } from './dom.js';
 import { showHistory, startHistory } from './history.js';
 import { showFleet } from './fleet.js';
 import { duration, said, text, valueNamed } from './language.js';
@@ -64,6 +64,7 @@ async function showNews() {
 	if (!again)
 		show(overview);
 	await showChanges(overview, request);
+	markCut();
 }
 
 /* Anything may ask at any time; there is one question at a time. */
@@ -99,7 +100,7 @@ function choose(account) {
 	showAccount(null, chosen);
 	showHistory(chosen, hours);
 	ask();
-	if (account !== null && matchMedia('(max-width: 60rem)').matches)
+	if (account !== null && matchMedia('(max-width: 72rem)').matches)
 		byId('account').scrollIntoView();
 }
 
@@ -175,6 +176,7 @@ addEventListener('popstate', () => {
 	goToAddress();
 	ask();
 });
+addEventListener('resize', markCut);
 setInterval(showFreshness, 1000);
 goToAddress();
 ask();

@@ -19,7 +19,8 @@ let steady = true; /* false: the order was asked for just now */
 
 function makeRow(queue) {
 	const name = h('button', { type: 'button', class: 'name' });
-	const row = h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, stateNode()), h('td', { class: 'wide' }),
+	const tag = queue.shadowOf ? [' ', h('small', { class: 'tag' }, text('observed of'))] : [];
+	const row = h('tr', {}, h('th', { scope: 'row', class: 'cut' }, name), h('td', {}, stateNode(), ...tag), h('td', { class: 'wide cut' }),
 		h('td', { class: 'num wide' }), h('td', { class: 'num' }), h('td', { class: 'num' }));
 	row.addEventListener('click', () => choose(queue.accountId));
 	return row;
@@ -40,15 +41,18 @@ export function holdersText(queue) {
 	return more > 0 ? text('and more', { holder, n: more }) : holder;
 }
 
+/* A holder whose response stands still is told, also where nobody waits for it. */
+export const stateOf = (queue) => queue.stalled && queue.state === 'busy' ? 'stalled' : queue.state;
+
 export const heldText = (holder) =>
 	!holder ? '–' : holder.state === 'pacing' ? text('not yet') : duration(holder.heldMs);
 
 function fillRow(row, queue, chosen) {
 	const [name, state, holder, held, waiting, wait] = row.cells;
-	setText(name.firstElementChild, queue.accountId);
+	setText(name.firstElementChild, queue.shadowOf ?? queue.accountId);
 	setAttribute(name.firstElementChild, 'aria-current', queue.accountId === chosen ? 'true' : null);
 	setAttribute(row, 'class', queue.accountId === chosen ? 'chosen' : null);
-	setState(state.firstElementChild, queue.state);
+	setState(state.firstElementChild, stateOf(queue));
 	setAttribute(state, 'title', queue.stuckBecause ? said(queue.stuckBecause) : null);
 	setText(holder, holdersText(queue));
 	setValue(held, queue.holder?.heldMs ?? null, heldText(queue.holder));

@@ -110,7 +110,7 @@ static void view(const struct account *a, bool whole, struct lock_view *v)
 
 static bool is_lately_used(const struct account *a, int64_t now)
 {
-	return !a->idle_since_ms || now - a->idle_since_ms <= LOCK_LATELY_MS;
+	return !a->idle_since_ms || now - a->idle_since_ms <= LOCK_RECENT_MS;
 }
 
 static int list_accounts(struct memory *m, struct lock_query *q, struct query_reply *r)

@@ -23,13 +23,16 @@ end
 local function remember(waited, held_ms)
 	local n = redis.pcall('LPUSH', TIMES, table.concat({ whole(NOW), waited, held_ms, r and r.share or '-' }, ' '))
 	redis.call('LTRIM', TIMES, 0, C.LOCK_SAMPLES_MAX - 1)
-	redis.call('PEXPIRE', TIMES, n == 1 and waited + held_ms < 1000 and PLACES_MS or C.LOCK_RECENT_MS)
+	local ms = n == 1 and waited + held_ms < 1000 and PLACES_MS or C.LOCK_RECENT_MS
+	redis.call('PEXPIRE', TIMES, ms)
+	return ms
 end
 
 if held and how == 'used' then
-	redis.pcall('SET', LAST, whole(NOW), 'EX', keep_s)
+	-- As long as the account's past is there, it is listed.
+	local ms = remember(ARGV[6], ARGV[7])
+	redis.pcall('SET', LAST, whole(NOW), 'PX', math.max(ms, keep_s * 1000))
 	count_start(r)
-	remember(ARGV[6], ARGV[7])
 elseif r and (held or waits) then
 	-- Who leaves without having used a turn counts as well: else a line in which nobody lasts looks
 	-- empty.
