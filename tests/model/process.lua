@@ -283,7 +283,8 @@ local function hear_of_limit(p, windows)
 end
 
 local function take_message(p)
-	local id, what, why = string.match(table.remove(p.sub, 1), '^(%S+) (%a+) ?(.*)$')
+	local message = table.remove(p.sub, 1)
+	local id, what, why = string.match(message.text, '^(%S+) (%a+) ?(.*)$')
 	local t = find(p, id)
 	if not t then
 		return
@@ -293,6 +294,7 @@ local function take_message(p)
 	elseif what == 'lost' then
 		lose(t, why ~= '' and why or 'ended')
 	elseif what == 'broken' then
+		t.may_be_over = t.may_be_over or message.turn ~= world.granted[id] -- of a turn that it has lost since
 		lock_was_broken(t, why)
 	elseif what == 'held' then
 		hear_of_limit(p, 0)

@@ -614,7 +614,7 @@ local function deliver(before)
 		for _, p in ipairs(world) do
 			if m[1] == 'm:' .. p.owner and p.state ~= 'dead' and
 				not (world.drops and math.random() < 0.3) then
-				p.sub[#p.sub + 1] = m[2]
+				p.sub[#p.sub + 1] = { text = m[2], turn = world.granted[id] }
 			end
 		end
 	end
