@@ -211,13 +211,15 @@ static void log_advice(const struct process *p)
 	}
 }
 
-/* What a start would say, and no more. Files are looked into as well. */
+/* What a start would say, and no more. Files are looked into, and Redis, if it is there, is asked. */
 static void check(const struct process *p)
 {
 	CLEANUP(buf_clear) struct buf advice = { 0 };
 	struct span rest, line;
 
 	config_advise(p->config, &p->sources, &advice);
+	log_setup(LOG_ERROR, LOG_TEXT); /* that Redis isn't there is nothing to say here */
+	queue_advise(p->config, &advice);
 	rest = buf_span(&advice);
 	while (span_next(&rest, '\n', &line)) {
 		if (line.len)

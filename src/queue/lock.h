@@ -258,6 +258,9 @@ int lock_redis_new(struct loop *loop, const struct config *config, struct buf *e
 /* What lock_redis_new() would say, without connecting: reads the files that config->redis names. */
 int lock_redis_check(const struct config *config, struct buf *errors) MUST_USE;
 
+/* Asks the server itself, if it is there: a line for what it has set in a way that is hardly meant. */
+void lock_redis_advise(const struct config *config, struct buf *to);
+
 /*
  * "<instance>.<boot>", what all tickets of a backend begin with; another one each time. The caller
  * frees it.

@@ -383,6 +383,12 @@ int queue_check(const struct config *config, struct buf *errors)
 	return config->redis.url[0] ? lock_redis_check(config, errors) : 0;
 }
 
+void queue_advise(const struct config *config, struct buf *to)
+{
+	if (config->redis.url[0])
+		lock_redis_advise(config, to);
+}
+
 int queue_new(struct loop *loop, const struct config *config, struct buf *errors,
 	      struct queue **ret)
 {

@@ -71,6 +71,12 @@ struct queue_place {
 int queue_check(const struct config *config, struct buf *errors) MUST_USE;
 
 /*
+ * Appends a line for each thing that a Redis which can be asked has set in a way that is hardly meant.
+ * Blocks while it asks, for redis.command_timeout_ms. Of a `config` that queue_check() found nothing in.
+ */
+void queue_advise(const struct config *config, struct buf *to);
+
+/*
  * Opens the backend that redis.url asks for. 0, or -EINVAL and a line in `errors`. `config` is
  * read with each join (reload) and outlives the queue.
  */

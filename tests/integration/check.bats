@@ -120,6 +120,26 @@ quiet() {
 	equal "${#lines[@]}" 5
 }
 
+@test "a Redis that is there is asked whether it may evict locks" {
+	local options=(redis.instance=web1 "redis.command_timeout_ms=$(scaled 2000 20000)")
+	start_redis
+	quiet "${options[@]}" "redis.url=$REDIS_URL"
+	redis config set maxmemory-policy allkeys-lru
+	warns 'redis.url: its server may evict locks and lines' "${options[@]}" "redis.url=$REDIS_URL"
+	has '(allkeys-lru)' "$(cat err)"
+	# by its login; one that may not ask is told nothing
+	redis acl setuser eye on '>p:w' -@all +@connection
+	quiet "${options[@]}" "redis.url=redis://eye:p%3Aw@127.0.0.1:$REDIS_PORT"
+	redis acl setuser eye +info
+	warns '' "${options[@]}" "redis.url=redis://eye:p%3Aw@127.0.0.1:$REDIS_PORT"
+	# one that hangs isn't waited for, and one that isn't there is no fault of the configuration
+	kill -STOP "$REDIS_PID"
+	quiet redis.instance=web1 redis.command_timeout_ms=300 "redis.url=$REDIS_URL"
+	kill -CONT "$REDIS_PID"
+	stop_redis
+	quiet redis.instance=web1 redis.command_timeout_ms=300 "redis.url=$REDIS_URL"
+}
+
 @test "a start warns of the same, in its log" {
 	start_relay
 	start_turnstile -o queue.timeout_ms=300000

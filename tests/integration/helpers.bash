@@ -142,11 +142,26 @@ start_redis() {
 		if running "$REDIS_PID"; then
 			PROCESSES+=("$REDIS_PID")
 			REDIS_PORT=$port REDIS_URL=redis://127.0.0.1:$port
+			[[ ! ${RIGHTS:-} ]] || log_in_with_rights
 			return
 		fi
 	done
 	cat "$DIR/redis.out" >&2
 	return 1
+}
+
+# documented_rights: what config/README.md says that a user of its own needs, one a line.
+documented_rights() {
+	sed -n '/^- \*\*Rights\*\*/,/(and/p' "$BATS_TEST_DIRNAME/../../config/README.md" | sed 's/(and.*//' |
+		grep -oE '[~&]PREFIX\*|\+@?[a-z]+' | sed 's/PREFIX/user_msg_queue/'
+}
+
+# log_in_with_rights: turnstile is a user who has just these, in a Redis that just started.
+log_in_with_rights() {
+	local rights
+	mapfile -t rights < <(documented_rights)
+	((${#rights[@]} > 8)) && equal "$(redis acl setuser gate on '>pw' resetkeys resetchannels -@all "${rights[@]}")" OK
+	REDIS_URL=redis://gate:pw@127.0.0.1:$REDIS_PORT
 }
 
 # is_redis PID PORT [ARGUMENT...]: it is that process who answers there, not one of another test who had the port before.
@@ -274,6 +289,7 @@ clean_up() {
 	for report in "$DIR"/sanitizer.*; do
 		[[ ! -s $report ]] || { cat "$report" >&2; failed=1; }
 	done
+	[[ ! ${RIGHTS:-} ]] || lacks NOPERM <(cat "$DIR"/turnstile-*.log) || failed=1
 	if ((failed)) || [[ ${BATS_TEST_COMPLETED:-} != 1 ]]; then
 		tail -n 40 "$DIR"/turnstile-*.log >&2 2>/dev/null || true
 	fi

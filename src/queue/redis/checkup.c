@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/redis/policy.h"
 
 enum {
 	EVERY_MS = 1000,
@@ -74,23 +75,12 @@ static void check(void *arg)
 
 /* --- what may be evicted ------------------------------------------------------------------------ */
 
-static struct span policy_of(const redisReply *reply)
-{
-	static const char name[] = "maxmemory_policy:";
-	const char *at = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, name) : NULL;
-
-	if (!at)
-		return SPAN("");
-	at += sizeof name - 1;
-	return (struct span){ at, strcspn(at, "\r\n") };
-}
-
 /* Who may not ask for it isn't told either. */
 static void informed(struct redis_call *call, const redisReply *reply)
 {
-	struct span policy = reply ? policy_of(reply) : SPAN("");
+	struct span policy = reply ? redis_policy_evicting(reply) : SPAN("");
 
-	if (policy.len && !span_eq(policy, SPAN("noeviction")))
+	if (policy.len)
 		log_warn("redis may evict locks and lines when its memory is full: set "
 			 "maxmemory-policy to noeviction",
 			 LOG_SPAN("policy", policy));
@@ -108,8 +98,7 @@ static void ask_for_policy(struct redis_checkup *c, struct redis_node *node)
 	if (slot == REDIS_SLOTS || node->policy_asked)
 		return;
 	e = new_call(c, SCRIPT_NONE, informed);
-	redis_arg_str(&e->call.command, "INFO");
-	redis_arg_str(&e->call.command, "memory");
+	redis_policy_command(&e->call.command);
 	e->call.command.slot = slot;
 	node->policy_asked = redis_call_send(c->caller, &e->call) == 0;
 	if (!node->policy_asked)

@@ -25,6 +25,7 @@
 
 #include "queue/redis/checkup.h"
 #include "queue/redis/keepers.h"
+#include "queue/redis/policy.h"
 #include "queue/redis/queries.h"
 #include "queue/redis/sweep.h"
 #include "queue/redis/tickets.h"
@@ -456,6 +457,16 @@ int lock_redis_check(const struct config *config, struct buf *errors)
 
 	means_clear(&m);
 	return r;
+}
+
+void lock_redis_advise(const struct config *config, struct buf *to)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	struct means m = { 0 };
+
+	if (!find_means(config, &errors, &m))
+		redis_policy_advise(config, &m.address, m.tls, to);
+	means_clear(&m);
 }
 
 int lock_redis_new(struct loop *loop, const struct config *config, struct buf *errors,
