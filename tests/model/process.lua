@@ -75,7 +75,7 @@ end
 local function send_enter(p, t)
 	local place = not BUGS.rank_is_forgotten and t.place or '-'
 	send(p, 'cmd', { script = 'enter', id = t.id, ticket = t, had_place = t.place ~= nil, args = { t.id, world.ttl, world.max_waiting,
-		world.most_of_share, world.turns, world.interval, 'c', world.delay, t.share, '-', '-',
+		world.most_of_share, p.turns, world.interval, 'c', world.delay, t.share, '-', '-',
 		t.yields > 0 and t.share .. '~' or t.share, t.weight, t.yields, t.place and '-' or t.key or '-', place,
 		t.families } })
 end
@@ -223,7 +223,7 @@ local function take_place(p, t, call, answer)
 	elseif what == 'full' and joins then
 		t.state = 'none'
 	elseif what == 'full' and t.state == 'waiting' then
-		t.state, t.kept = 'unsure', nil
+		t.state, t.kept = BUGS.full_is_all and 'none' or 'unsure', nil
 	end
 end
 
