@@ -255,6 +255,22 @@ start_fleet() {
 	jq -r .error.message answer | grep -q "can't be reached"
 }
 
+@test "an operator who leaves while it is tried ends nobody" {
+	start_receiver
+	echo hang >plan
+	start_all -o "admin.webhook=$HOOK"
+	curl -sS --noproxy "*" -X POST "$ADMIN/api/webhook/test" >answer 2>&1 3>&- &
+	local operator=$!
+	CLIENTS+=("$operator")
+	wait_for '[[ -s events ]]'
+	kill "$operator"
+	wait "$operator" || true
+	http -f -o /dev/null "$ADMIN/healthz"
+	served k1
+	stop_turnstile
+	equal "$STATUS" 0
+}
+
 @test "what is no address is told at start, without the address" {
 	local url
 	for url in ftp://h/secret http://u:secret@h/ 'http://h/#secret' 'http://h/a secret' secret; do
