@@ -245,22 +245,6 @@ static void test_two_windows(struct fixture *f)
 		guest_leave(&p.g[i], false);
 }
 
-/* An operator sees it, and ends it. */
-static void test_family_operator(struct fixture *f)
-{
-	struct party p = { .f = f };
-	struct asked a;
-
-	join_for(&p, 0, OPUS);
-	hold_family(&p, 0, 3600 * 1000);
-	a = ask(f, LOCK_LOOK);
-	CHECK_INT(a.hold.kind, HOLD_NONE);
-	CHECK_INT(a.opus.kind, HOLD_QUOTA);
-	CHECK_INT(ask(f, LOCK_RELEASE).error, 0);
-	CHECK_INT(ask(f, LOCK_RELEASE).error, -ENOENT);
-	guest_leave(&p.g[0], true);
-}
-
 /* Whoever joins over another connection now finds it held. */
 static void is_held(struct fixture *f)
 {
@@ -269,6 +253,23 @@ static void is_held(struct fixture *f)
 	while (!ask(f, LOCK_LOOK).opus.kind && --tries > 0)
 		;
 	CHECK(tries > 0);
+}
+
+/* An operator sees it, and ends it. */
+static void test_family_operator(struct fixture *f)
+{
+	struct party p = { .f = f };
+	struct asked a;
+
+	join_for(&p, 0, OPUS);
+	hold_family(&p, 0, 3600 * 1000);
+	is_held(f);
+	a = ask(f, LOCK_LOOK);
+	CHECK_INT(a.hold.kind, HOLD_NONE);
+	CHECK_INT(a.opus.kind, HOLD_QUOTA);
+	CHECK_INT(ask(f, LOCK_RELEASE).error, 0);
+	CHECK_INT(ask(f, LOCK_RELEASE).error, -ENOENT);
+	guest_leave(&p.g[0], true);
 }
 
 /* Its probe goes alone among those of the family, beside all others. */
@@ -334,6 +335,7 @@ static void test_operator(struct fixture *f)
 	struct asked a;
 
 	refused(&p, f, HOLD_QUOTA, 3600 * 1000);
+	UNTIL(f, p.g[1].held);
 	a = ask(f, LOCK_LOOK);
 	CHECK_INT(a.hold.kind, HOLD_QUOTA);
 	CHECK_INT(a.hold.refusals, 1);
