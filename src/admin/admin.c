@@ -347,7 +347,7 @@ static ssize_t on_read(void *x, char *to, size_t max)
 /* Nobody is there to hear an answer. */
 static void forget_question(struct call *c)
 {
-	void (*leave)(struct call *c) = steal(&c->leave);
+	__auto_type leave = steal(&c->leave);
 
 	lock_query_cancel(queue_backend(c->admin->parts.queue), &c->query);
 	if (leave)
