@@ -57,6 +57,15 @@ compose_v2() {
 		-v "$PROJECT:$PROJECT" -w "$PROJECT/docker" "$MINE-stand-ins" docker-compose "$@"
 }
 
+# Both as programs, for docker/update.
+compose_programs() {
+	local name
+	for name in compose_v1 compose_v2; do
+		{ declare -p MINE PROJECT; declare -f $name; echo "$name \"\$@\""; } | sed '1i#!/usr/bin/env bash' >"$WORK/$name"
+		chmod +x "$WORK/$name"
+	done
+}
+
 # compose ARGUMENT...: by the one whose turn it is, quietly unless it fails.
 compose() {
 	local profile args=()
@@ -303,7 +312,7 @@ six_users() {
 	done
 	equal "$(seen_and_overlap "$KEY-six")" '6 1'
 	for name in turnstile turnstile-2 turnstile-3; do
-		wait_for "log_of $name | grep -q '\"account\":\"$(key_account "$KEY-six")\",.*\"ticket\":\"$name[.]'"
+		wait_for "log_of $name | grep -q '\"account\":\"$(key_account "$KEY-six")\",.*\"ticket\":\"turnstile-[123][.]'"
 	done
 }
 
@@ -324,33 +333,102 @@ holder_is_killed() {
 	ask_later heir "$KEY-kill"
 	waiting "$KEY-kill" 1
 	holder=$(of_account "$KEY-kill" .holder.instance)
-	crash "$holder"
+	crash "${holder%-1}"
 	await victim heir
 	cut_off victim
 	equal "$(outcome heir)" '200 0'
 	wait_for ready
 }
 
-# Each turnstile in turn becomes another container, while requests come all the time and stream for longer than that takes.
+# --- updates -------------------------------------------------------------------------------------
+
+# begin_load: 20 requests a second at URL, until end_load, which wants each of them served, and never two of an account
+# at once.
+begin_load() {
+	touch "$DIR/go_on"
+	python3 "$PROJECT/tests/integration/steady.py" 20 "$DIR/go_on" 5 "${URL#http://}" -- \
+		'X-Relay-Events: 7' 'X-Relay-Interval-Ms: 20' >"$DIR/load" &
+	LOAD=$!
+}
+end_load() {
+	rm "$DIR/go_on"
+	wait "$LOAD"
+	echo "        $(cat "$DIR/load")"
+	jq -e '.sent >= 100 and (del(.sent, .reused) | keys == ["200"])' "$DIR/load" >/dev/null
+	equal "$(relay_stats '[.accounts | to_entries[] | select(.key | test("^k[0-4]$")) | .value.max_overlap] | max')" 1
+}
+
+# begin_line NAME URL: one streams there, another one waits behind it.
+begin_line() {
+	local options
+	mapfile -t options < <(slowly 80)
+	URL=$2 ask_later "$1_long" "$KEY-$1" "${options[@]}"
+	relay_wait "tag=$1_long" phase=headers
+	URL=$2 ask_later "$1_late" "$KEY-$1"
+	waiting "$KEY-$1" 1
+}
+# end_line NAME: both were served.
+end_line() {
+	await "$1_long" "$1_late"
+	equal "$(outcome "$1_long") $(outcome "$1_late")" '200 0 200 0'
+}
+
+# Each turnstile in turn becomes another container, each with a line of its own.
 fleet_is_replaced() {
-	local service before i workers=() options
-	mapfile -t options < <(slowly 15)
-	for i in {1..6}; do
-		while [[ ! -e $DIR/enough ]]; do
-			ask "$KEY-load$((i % 3))" -o /dev/null -w '%{http_code} %{exitcode}\n' "${options[@]}" || true
-		done >"$DIR/load$i" &
-		workers+=($!)
-	done
+	local service before
+	begin_load
 	for service in turnstile turnstile-2 turnstile-3; do
 		before=$(container $service)
+		begin_line "${service/-/_}" "http://$(address "$before"):8080"
 		compose up -d --no-deps --no-build --force-recreate $service
 		[[ $(container $service) != "$before" ]]
+		end_line "${service/-/_}"
 		wait_for "[[ \$(health $service) == healthy ]]" 30
 	done
-	touch "$DIR/enough"
-	wait "${workers[@]}"
-	equal "$(sort -u "$DIR"/load?)" '200 0'
-	(($(cat "$DIR"/load? | wc -l) >= 12))
+	end_load
+}
+
+# One turnstile, which takes over from the one before. The line is served by the old one, so that one outlives it.
+up_alone() {
+	setting COMPOSE_FILE takeover.yaml TURNSTILE_UPSTREAM_URL http://relay:3000 STOP_SIGNAL SIGTERM STOP_GRACE 40s \
+		TURNSTILE_LISTEN_IDLE_TIMEOUT_MS 10000 # connections that nobody uses any more keep the old one
+	up_demo
+}
+one_is_replaced() {
+	local round before
+	begin_load
+	for round in first second; do
+		before=$(container turnstile)
+		begin_line "$round" "$URL"
+		"$PROJECT/docker/update" "$WORK/$COMPOSE" >"$WORK/update.log" 2>&1 || { cat "$WORK/update.log" >&2; return 1; }
+		end_line "$round"
+		equal "$(container turnstile | wc -w)" 1
+		[[ $(container turnstile) != "$before" ]]
+		[[ -z $(docker ps -aq --no-trunc --filter "id=$before") ]]
+	done
+	end_load
+	equal "$(state turnstile '{{.HostConfig.RestartPolicy.Name}} {{.RestartCount}}')" 'unless-stopped 0'
+}
+# What doesn't start changes nothing.
+bad_one_is_not_taken() {
+	local before
+	before=$(container turnstile)
+	setting TURNSTILE_QUEUE_TURNS none
+	if "$PROJECT/docker/update" "$WORK/$COMPOSE" >"$WORK/update.log" 2>&1; then
+		echo "it took one that can't start" >&2
+		return 1
+	fi
+	setting TURNSTILE_QUEUE_TURNS 1
+	grep -q "the old one goes on" "$WORK/update.log"
+	equal "$(container turnstile)" "$before"
+	equal "$(state turnstile '{{.HostConfig.RestartPolicy.Name}}')" unless-stopped
+	served "$KEY-stays"
+}
+# Of the process itself; a crash comes back, and takes the ports again though it left the socket behind.
+one_crashes() {
+	crash turnstile
+	wait_for ready
+	served "$KEY-back"
 }
 
 fleet_without_redis() {
@@ -392,6 +470,14 @@ as_configured() {
 reaches() {
 	docker exec "$(container "$1")" timeout 2 \
 		bash -c "exec 3<>/dev/tcp/$(address "$(container "$2")")/$3" 2>/dev/null
+}
+
+# What is set by default gives no reason for a warning.
+starts_without_warnings() {
+	local service
+	for service; do
+		equal "$(log_of "$service" | jq -r 'select(.msg == "listening"), select(.level == "warn") | .msg' | head -n 1)" listening
+	done
 }
 
 # Every line is JSON, also of a crash; exchanges are among them; no key is.
