@@ -114,6 +114,7 @@ static void add_shares(const struct lock_view *v, cJSON *object)
 		json_add_text(row, "share", sorted[i].name);
 		json_add(row, "waiting", sorted[i].waiting);
 		json_add(row, "turns", sorted[i].turns);
+		json_add(row, "left", sorted[i].left);
 		json_add(row, "heldMs", sorted[i].held_ms);
 		cJSON_AddItemToArray(list, row);
 	}
@@ -267,12 +268,76 @@ static void add_recent(const struct lock_view *v, cJSON *document)
 	add_shares(v, object);
 }
 
-cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas)
+/* --- what the process of a request knows of it ------------------------------------------------ */
+
+/* Where to look for the next one: requests come about in the order in which the lists have them. */
+struct seekers {
+	cJSON *lists[2], *next[2];
+	int left; /* rows that are no request of this process, as far as known */
+};
+
+static cJSON *find_in(cJSON *from, const cJSON *end, const char *ticket)
+{
+	for (; from && from != end; from = from->next) {
+		if (!strcmp(cJSON_GetObjectItem(from, "ticket")->valuestring, ticket))
+			return from;
+	}
+	return NULL;
+}
+
+static cJSON *seek(struct seekers *s, const char *ticket)
+{
+	for (size_t i = 0; s->left && i < ARRAY_SIZE(s->lists); i++) {
+		cJSON *found = find_in(s->next[i], NULL, ticket);
+
+		if (!found)
+			found = find_in(s->lists[i]->child, s->next[i], ticket);
+		if (found) {
+			s->left--;
+			s->next[i] = found->next;
+			return found;
+		}
+	}
+	return NULL;
+}
+
+static void add_request(void *arg, const struct proxy_request *r)
+{
+	cJSON *row = seek(arg, r->ticket), *object;
+
+	if (!row)
+		return;
+	object = cJSON_AddObjectToObject(row, "request");
+	cJSON_AddStringToObject(object, "requestId", r->id);
+	json_add_text(object, "upstreamRequestId", r->upstream_id);
+	cJSON_AddStringToObject(object, "state", r->state);
+	json_add_time(object, "since", clock_wall_ms() - r->age_ms);
+	json_add_text(object, "path", r->path);
+	json_add_text(object, "model", r->model);
+	json_add_text(object, "session", r->session);
+	json_add(object, "bodyBytes", r->body_bytes);
+	cJSON_AddBoolToObject(object, "stream", r->stream);
+}
+
+static void add_requests(const struct proxy *p, const char *account, cJSON *document)
+{
+	cJSON *holders = cJSON_GetObjectItem(document, "holders");
+	cJSON *waiters = cJSON_GetObjectItem(document, "waiters");
+	struct seekers s = { { holders, waiters },
+			     { holders->child, waiters->child },
+			     cJSON_GetArraySize(holders) + cJSON_GetArraySize(waiters) };
+
+	proxy_each_request(p, account, add_request, &s);
+}
+
+cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas, const struct proxy *p)
 {
 	cJSON *document = account_brief(v, quotas);
 
 	add_waiters(v, document);
 	add_recent(v, document);
+	if (p)
+		add_requests(p, v->account, document);
 	return document;
 }
 

@@ -6,13 +6,18 @@
 #include <cjson/cJSON.h>
 
 #include "proxy/quota.h"
+#include "proxy/stats.h"
 #include "queue/query.h"
 
 /* For a list: who holds, how many wait; of `quotas`, what the upstream said of it. */
 cJSON *account_brief(const struct lock_view *v, const struct quotas *quotas) MUST_USE;
 
-/* The same with its waiters and what its latest turns took. */
-cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas) MUST_USE;
+/*
+ * The same with its waiters and what its latest turns took; and of requests that are in process `p` (NULL: none are),
+ * what only that knows.
+ */
+cJSON *account_whole(const struct lock_view *v, const struct quotas *quotas, const struct proxy *p)
+	MUST_USE;
 
 /* Whether anybody uses it, or did so lately that there is something to show of it. */
 bool account_is_of_interest(const struct lock_view *v);

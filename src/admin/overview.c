@@ -106,7 +106,7 @@ static struct watched *find_watched(struct overview *o, const char *account)
 
 static char *whole(const struct overview *o, const struct row *row, const struct lock_view *v)
 {
-	cJSON *document = account_whole(v, proxy_quotas(o->parts.proxy));
+	cJSON *document = account_whole(v, proxy_quotas(o->parts.proxy), o->parts.proxy);
 	char *text;
 
 	row_add_state(row, document);

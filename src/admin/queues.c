@@ -46,7 +46,9 @@ void serve_queues(struct call *c)
 
 static void looked(struct call *c, const struct lock_answer *answer)
 {
-	call_reply(c, 200, account_whole(&answer->views[0], proxy_quotas(c->admin->parts.proxy)));
+	call_reply(c, 200,
+		   account_whole(&answer->views[0], proxy_quotas(c->admin->parts.proxy),
+				 c->admin->parts.proxy));
 }
 
 void serve_queue(struct call *c)

@@ -191,6 +191,29 @@ size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, 
 	return n;
 }
 
+void proxy_each_request(const struct proxy *p, const char *account,
+			void (*fn)(void *arg, const struct proxy_request *r), void *arg)
+{
+	struct exchange *x;
+
+	for (enum exchange_state state = X_WAITING; state <= X_ABANDONED; state++) {
+		list_for_each (x, &p->in_state[state], link) {
+			if (!x->place.joined_ms || strcmp(x->verdict.account, account) != 0)
+				continue;
+			fn(arg, &(struct proxy_request){ .ticket = x->place.ticket.id,
+							 .id = x->id,
+							 .path = x->path,
+							 .model = x->verdict.model,
+							 .session = x->verdict.session,
+							 .upstream_id = x->upstream_id,
+							 .state = exchange_state_name(state),
+							 .age_ms = clock_ms() - x->started_ms,
+							 .body_bytes = x->bytes_in,
+							 .stream = x->verdict.stream });
+		}
+	}
+}
+
 const char *proxy_address(const struct proxy *p)
 {
 	return connections_address(http_server_connections(p->server));

@@ -98,3 +98,17 @@ void proxy_gauges(const struct proxy *p, struct proxy_gauges *ret);
  * returns how many. The names live until the loop goes on.
  */
 size_t proxy_stalled(const struct proxy *p, int64_t limit_ms, const char **ret, size_t max);
+
+/* A request that is in line or has a turn, as its own process knows it. The texts live until the loop goes on. */
+struct proxy_request {
+	const char *ticket, *id, *path, *model, *session; /* "": none; the session hashed */
+	const char *upstream_id;                          /* NULL: the upstream hasn't answered */
+	const char *state;
+	int64_t age_ms;     /* since it came */
+	int64_t body_bytes; /* that came so far */
+	bool stream;
+};
+
+/* Calls `fn` for each of the account's requests that are here, the one that came first before the others of its state. */
+void proxy_each_request(const struct proxy *p, const char *account,
+			void (*fn)(void *arg, const struct proxy_request *r), void *arg);

@@ -72,6 +72,7 @@ struct lock_share {
 	char name[LOCK_SHARE_MAX]; /* "": the others, where there are more than LOCK_SHARES_MAX */
 	int64_t waiting;           /* now */
 	int64_t turns, held_ms;    /* that have ended */
+	int64_t left;              /* requests that left the line without one */
 };
 
 struct lock_view {

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { complaints } from './browser.mjs';
 import './stage.mjs';
 import './page.mjs';
+import './request.mjs';
 import './history.mjs';
 import './outside.mjs';
 import './keyboard.mjs';

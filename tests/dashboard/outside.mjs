@@ -49,7 +49,10 @@ test('who waits, by a hostile ticket and client, stays text, also in the questio
 	await until('it is in line', async () => (await rows(p, 'waiters'))[0]?.[1].text === evil);
 	assert.equal((await account('line')).waiters[0].ticket, evil);
 	assert.equal(await p.locator('#waiters tbody tr').getAttribute('title'), evil);
-	await p.locator('#waiters button').click();
+	await p.locator('#waiters .name').click();
+	assert.match(await p.locator('#request-details').textContent(), /<img\/src=x\/onerror=window\.pwned=1>/);
+	await p.keyboard.press('Escape');
+	await p.locator('#waiters .do button').click();
 	assert.match(await p.locator('#confirm-text').textContent(), /^The request of <img\/src=x\/onerror=window\.pwned=1> is answered 503/);
 	assert.equal(await p.locator('#confirm-target').textContent(), evil);
 	await p.locator('#confirm-yes').click();

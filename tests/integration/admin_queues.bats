@@ -36,6 +36,11 @@ teardown() { clean_up; }
 	jq -e 'all(.waiters[]; .client == "127.0.0.1" and .waitedMs >= 0)' seen
 	jq -e '.waiters[0].waitedMs >= .waiters[1].waitedMs' seen
 	jq -e '.oldestWaitMs >= 0 and .paused == false' seen
+	# of those that are in the instance that answers
+	jq '[.holders[0], .waiters[] | .request // empty]' seen >here
+	[[ $BACKEND == redis ]] || jq -e 'length == 3' here
+	jq -e 'all(.[]; .requestId[:4] == "req_" and .bodyBytes > 0 and .path == "/v1/messages")' here
+	jq -e 'all(.[]; .state == "waiting" or .upstreamRequestId)' here
 	local instance=test
 	[[ $BACKEND == redis ]] || instance=$(admin /api/status .instance)
 	equal "$(jq -r .holder.instance seen)" "$instance"

@@ -5,6 +5,7 @@ import { accountPath } from './api.js';
 import { showTimeline } from './charts.js';
 import { byId, figures, h, keep, setAttribute, setText, setValue, swap } from './dom.js';
 import { count, duration, named, percent, said, sentences, text } from './language.js';
+import { openRequest, showRequest } from './request.js';
 import { heldText, holderText, stateOf } from './table.js';
 
 const WAITERS_SHOWN = 100;
@@ -82,12 +83,13 @@ function showShares(a) {
 	const shares = a.last5Minutes.shares;
 	byId('shares').hidden = shares.length < 2 && (shares[0]?.share ?? NO_SHARE) === NO_SHARE;
 	keep(byId('shares').tBodies[0], shares, (s) => s.share ?? '',
-		() => h('tr', {}, h('th', { scope: 'row', class: 'cut' }), ...[1, 2, 3].map(() => h('td', { class: 'num' }))),
+		() => h('tr', {}, h('th', { scope: 'row', class: 'cut' }), ...[1, 2, 3, 4].map(() => h('td', { class: 'num' }))),
 		(row, s) => {
-			const [name, waiting, turns, held] = row.cells;
+			const [name, waiting, turns, left, held] = row.cells;
 			setText(name, s.share ?? text('others'));
 			setValue(waiting, s.waiting, count(s.waiting));
 			setValue(turns, s.turns, count(s.turns));
+			setValue(left, s.left, count(s.left));
 			setValue(held, s.heldMs, duration(s.heldMs));
 		});
 }
@@ -96,14 +98,18 @@ function showShares(a) {
 const makePerson = (name, act) => (p) => {
 	const button = h('button', { type: 'button', class: 'quiet' }, name);
 	button.addEventListener('click', () => act(p));
-	return h('tr', { title: p.ticket }, h('td', { class: 'num' }), h('th', { scope: 'row', class: 'cut' }), h('td', { class: 'wide roomy cut' }),
+	const client = h('button', { type: 'button', class: 'name' });
+	client.addEventListener('click', () => openRequest(account, p.ticket));
+	return h('tr', { title: p.ticket }, h('td', { class: 'num' }), h('th', { scope: 'row', class: 'cut' }, client), h('td', { class: 'wide roomy cut' }),
 		h('td', { class: 'cut' }), h('td', { class: 'wide roomy cut' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
 };
 
 function fillPerson(row, number, p, ms, time, label) {
 	const [place, client, instance, share, mark, since, action] = row.cells;
 	setText(place, String(number));
-	setText(client, p.client ?? '–');
+	const name = p.client ?? p.instance ?? '–';
+	setText(client.firstElementChild, name);
+	setAttribute(client.firstElementChild, 'aria-label', text('open', { client: name }));
 	setText(instance, p.instance ?? '–');
 	setText(share, p.share ?? '–');
 	setText(mark, p.mark ?? '–');
@@ -112,7 +118,7 @@ function fillPerson(row, number, p, ms, time, label) {
 }
 
 function showHolders(a, end) {
-	byId('holders').hidden = a.holders.length < 2 && !(a.turns > 1);
+	byId('holders').hidden = !a.holders.length;
 	keep(byId('holders').tBodies[0], a.holders, (p) => p.ticket, makePerson(text('end'), end), (row, p) =>
 		fillPerson(row, a.holders.indexOf(p) + 1, p, p.heldMs, heldText(p), text('end of', { holder: holderText(p) })));
 }
@@ -158,6 +164,7 @@ export function showAccount(a, chosen, error) {
 	showHolders(a, orders.end);
 	showWaiters(a, orders.remove);
 	showTimeline(a);
+	showRequest(a);
 }
 
 /*

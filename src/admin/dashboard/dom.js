@@ -91,10 +91,10 @@ export function keep(parent, items, key, make, update) {
 /* Where the focus was in it, it goes to the same thing next door. */
 function removeKindly(child) {
 	const next = child.nextElementSibling ?? child.previousElementSibling;
-	const focused = child.contains(document.activeElement);
+	const focused = child.contains(document.activeElement) ? document.activeElement.classList[0] : null;
 	child.remove();
 	if (focused)
-		next?.querySelector('button')?.focus({ preventScroll: true });
+		next?.querySelector(`.${focused}`)?.focus({ preventScroll: true });
 }
 
 /* Shows one of two in place of the other, with the focus, if that was there. */

@@ -45,6 +45,13 @@ export function quantity(n, unit, digits = 0) {
 	return formats.get(key).format(n);
 }
 
+/* "512B", "12.5kB", "2.1MB" */
+export function bytes(n) {
+	if (n < 1000)
+		return quantity(n, 'byte');
+	return n < 1e6 ? quantity(n / 1e3, 'kilobyte', 1) : quantity(n / 1e6, 'megabyte', 1);
+}
+
 /* Chinese has no space between words, nor behind a sentence. */
 const join = (parts) => parts.join(column ? '' : ' ');
 export const sentences = join;

@@ -60,6 +60,7 @@ static void view_sample(void *arg, const struct sample *s)
 		(struct lock_sample){ to->now_ms - s->at_ms, s->wait_ms, s->hold_ms };
 	share->turns += s->hold_ms >= 0;
 	share->held_ms += MAX(s->hold_ms, 0);
+	share->left += s->hold_ms < 0;
 }
 
 static void view_shares(const struct account *a, int64_t now, struct lock_view *v)

@@ -124,6 +124,7 @@ static void read_sample(struct span text, int64_t now, struct lock_view *v)
 		share = (struct span){ text.ptr + end, text.len - (size_t)end };
 	share_of(v, share)->turns += s->hold_ms >= 0;
 	share_of(v, share)->held_ms += MAX(s->hold_ms, 0);
+	share_of(v, share)->left += s->hold_ms < 0;
 }
 
 static void read_shares(redisReply **e, int64_t now, struct lock_view *v)
