@@ -101,7 +101,7 @@ const makePerson = (name, act) => (p) => {
 	const client = h('button', { type: 'button', class: 'name' });
 	client.addEventListener('click', () => openRequest(account, p.ticket));
 	return h('tr', { title: p.ticket }, h('td', { class: 'num' }), h('th', { scope: 'row', class: 'cut' }, client), h('td', { class: 'wide roomy cut' }),
-		h('td', { class: 'cut' }), h('td', { class: 'wide roomy cut' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
+		h('td', { class: 'cut' }), h('td', { class: 'wide roomy' }), h('td', { class: 'num' }), h('td', { class: 'do' }, button));
 };
 
 function fillPerson(row, number, p, ms, time, label) {
