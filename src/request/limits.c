@@ -96,7 +96,8 @@ static void copy_word(struct span text, char *to, size_t size)
 {
 	size_t n = MIN(text.len, size - 1);
 
-	memcpy(to, text.ptr, n);
+	if (n)
+		memcpy(to, text.ptr, n);
 	to[n] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		to[i] = to[i] <= ' ' || to[i] > '~' ? '?' : (char)tolower((unsigned char)to[i]);
@@ -289,7 +290,7 @@ static int64_t date_ms(struct span text)
 	const char *end;
 	time_t t;
 
-	if (text.len >= sizeof copy)
+	if (!text.len || text.len >= sizeof copy)
 		return 0;
 	memcpy(copy, text.ptr, text.len);
 	copy[text.len] = '\0';

@@ -126,6 +126,9 @@ static const struct row {
 	  "anthropic-ratelimit-input-tokens-remaining: 0\n"
 	  "anthropic-ratelimit-input-tokens-reset: 2026-11-30T12:00:42Z\n",
 	  RATE_LIMIT, LIMIT_THROTTLE, 42000, NULL, "a bucket is empty" },
+	{ "a bucket is empty, and nobody says until when", 429,
+	  "anthropic-ratelimit-tokens-remaining: 0\nretry-after: 5\n", RATE_LIMIT, LIMIT_THROTTLE,
+	  5000, NULL, "retry-after 5" },
 	{ "of a subscription, all windows allowed", 429,
 	  UNIFIED "status: allowed\n" UNIFIED "5h-status: allowed\nretry-after: 7\n", RATE_LIMIT,
 	  LIMIT_THROTTLE, 7000, NULL, "no window is rejected" },
