@@ -229,6 +229,10 @@ static void test_safe_names(void)
 	CHECK_STR(FIND(header, NULL, "x-account", "  spaced ").name, "spaced");
 	CHECK_STR(FIND(header, NULL, "x-account", "a b").name, "h-c8687a08aa5d6ed2");
 	CHECK_STR(FIND(header, NULL, "x-account", "..").name, "h-5ec1f7e700f37c3d");
+	/* names of our own are nobody's */
+	CHECK(!strncmp(FIND(header, NULL, "x-account", ":check").name, "h-", 2));
+	CHECK(!strncmp(FIND(header, NULL, "x-account", "observe:x").name, "h-", 2));
+	CHECK_STR(FIND(header, NULL, "x-account", "observer").name, "observer");
 	CHECK_STR(FIND(header, NULL, "x-account", "...a").name, "...a");
 	for (int c = 1; c < 256; c++) {
 		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
