@@ -137,15 +137,16 @@ test('numbers, times and plurals, in each language', async () => {
 	const written = async (locale) => {
 		const p = await openPage(browser, fleet[0], { locale });
 		const all = await p.evaluate(async () => {
-			const { clock, count, duration, percent, text } = await import('/dashboard/language.js');
+			const { clock, count, duration, percent, text, valueNamed } = await import('/dashboard/language.js');
 			return [[null, 0, 850, 3210, 42000, 200000, 180000, 7500000, 7200000, 3 * 86400e3].map(duration), count(1234567), percent(0.873),
-				clock(new Date(2026, 0, 2, 0, 5, 9)), [1, 2, 1200].map((n) => text('turns taken of', { n, of: 2000 }))];
+				clock(new Date(2026, 0, 2, 0, 5, 9)), [1, 2, 1200].map((n) => text('turns taken of', { n, of: 2000 })),
+				valueNamed('state', 'b'), valueNamed('state', '占用')];
 		});
 		await closePage(p);
 		return all;
 	};
 	assert.deepEqual(await written('en-GB'), [['–', '0ms', '850ms', '3.2s', '42s', '3m 20s', '3m', '2h 5m', '2h', '3d'], '1,234,567', '87%',
-		'00:05:09', ['1 turn is taken of 2,000.', '2 turns are taken of 2,000.', '1,200 turns are taken of 2,000.']]);
+		'00:05:09', ['1 turn is taken of 2,000.', '2 turns are taken of 2,000.', '1,200 turns are taken of 2,000.'], null, null]);
 	assert.deepEqual(await written('zh-CN'), [['–', '0ms', '850ms', '3.2秒', '42秒', '3分钟20秒', '3分钟', '2小时5分钟', '2小时', '3天'], '1,234,567', '87%',
-		'00:05:09', [1, 2].map((n) => `最多 2,000 个并发，已占用 ${n} 个。`).concat('最多 2,000 个并发，已占用 1,200 个。')]);
+		'00:05:09', [1, 2].map((n) => `最多 2,000 个并发，已占用 ${n} 个。`).concat('最多 2,000 个并发，已占用 1,200 个。'), null, 'busy']);
 });

@@ -96,9 +96,12 @@ export function named(family, value, values = {}, otherwise = value) {
 /* What the API said in words. */
 export const said = (words) => column && Object.hasOwn(SAID, words) ? SAID[words] : words;
 
-/* The value of a family whose text has `part` in it; null: none. */
+/*
+ * The value of a family whose text has `part` in it; null: none, or it is English, in which the API knows parts of its
+ * names itself.
+ */
 export function valueNamed(family, part) {
-	const key = Object.keys(TEXTS).find((k) => k.startsWith(`${family}.`) && TEXTS[k][column].includes(part));
+	const key = column && Object.keys(TEXTS).find((k) => k.startsWith(`${family}.`) && TEXTS[k][column].includes(part));
 	return key ? key.slice(family.length + 1) : null;
 }
 
