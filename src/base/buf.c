@@ -5,6 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { HUGE_FROM = 8 << 20 };
+
+/* Of whole pages in it; a wish, that the kernel may not grant. */
+static void ask_for_huge_pages(const struct buf *b)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)b->data + page - 1) / page * page;
+	uintptr_t last = ((uintptr_t)b->data + b->cap) / page * page;
+
+	madvise((void *)first, last - first, MADV_HUGEPAGE);
+}
 
 static void set_cap(struct buf *b, size_t cap)
 {
@@ -29,6 +43,8 @@ void buf_reserve_exact(struct buf *b, size_t n)
 {
 	must(n < SIZE_MAX / 2 - b->len);
 	set_cap(b, MAX(b->cap, b->len + n));
+	if (b->cap >= HUGE_FROM)
+		ask_for_huge_pages(b);
 }
 
 void buf_append(struct buf *b, const void *data, size_t n)

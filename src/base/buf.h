@@ -16,7 +16,10 @@ struct buf {
 /* Makes room for `n` more bytes behind `len` and returns where they go; grows by doubling. */
 char *buf_reserve(struct buf *b, size_t n);
 
-/* The same, but with room for no more than that: for a content whose length is known. */
+/*
+ * The same, but with room for no more than that: for a content whose length is known. From 8 MiB on
+ * the kernel is asked for huge pages: half of the time that 20 MiB take was spent on small ones.
+ */
 void buf_reserve_exact(struct buf *b, size_t n);
 
 void buf_append(struct buf *b, const void *data, size_t n);
