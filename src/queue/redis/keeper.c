@@ -143,23 +143,31 @@ static void collect_touches(struct keeper *k, struct keeper_account *a, int64_t 
 	}
 }
 
+static void collect_renewal(struct keeper *k, struct keeper_kept *e, int64_t now)
+{
+	struct keeper_call *c;
+
+	if (now < e->turn.renew_at_ms)
+		return;
+	if (now >= e->turn.hold_until_ms) {
+		e->turn.renew_at_ms = INT64_MAX; /* now it runs out */
+		return;
+	}
+	c = new_call(k, SCRIPT_RENEW, e->account->name);
+	add_turn(c, e->id);
+	redis_arg_str(&c->command, e->id);
+	redis_arg_int(&c->command, e->turn.ttl_ms);
+	redis_arg_int(&c->command, 1); /* in use */
+	e->turn.renew_at_ms = now + RETRY_MS;
+}
+
 static void collect_renewals(struct keeper *k, int64_t now)
 {
-	for (struct keeper_kept *e = k->table.by_id; e; e = e->hh.next) {
-		struct keeper_call *c;
+	for (struct keeper_account *a = k->table.accounts; a; a = a->hh.next) {
+		struct keeper_kept *e;
 
-		if (!keeper_kept_is_turn(e) || now < e->turn.renew_at_ms)
-			continue;
-		if (now >= e->turn.hold_until_ms) {
-			e->turn.renew_at_ms = INT64_MAX; /* now it runs out */
-			continue;
-		}
-		c = new_call(k, SCRIPT_RENEW, e->account->name);
-		add_turn(c, e->id);
-		redis_arg_str(&c->command, e->id);
-		redis_arg_int(&c->command, e->turn.ttl_ms);
-		redis_arg_int(&c->command, 1); /* in use */
-		e->turn.renew_at_ms = now + RETRY_MS;
+		list_for_each (e, &a->turns, link)
+			collect_renewal(k, e, now);
 	}
 }
 
@@ -182,13 +190,11 @@ static void collect(struct keeper *k, int64_t now)
 static void report_lost(struct keeper *k)
 {
 	int64_t now = clock_ms();
-	struct keeper_kept *e, *next;
+	struct keeper_kept *e;
 
-	HASH_ITER (hh, k->table.by_id, e, next) {
-		if (keeper_kept_is_turn(e) && now >= e->turn.lease_until_ms) {
-			mail(k, e->id, (struct keeper_news){ KEEPER_LOST, .cause = "over" });
-			keeper_table_drop(&k->table, e);
-		}
+	while ((e = keeper_table_lapsed(&k->table, now))) {
+		mail(k, e->id, (struct keeper_news){ KEEPER_LOST, .cause = "over" });
+		keeper_table_drop(&k->table, e);
 	}
 }
 

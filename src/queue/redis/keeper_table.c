@@ -73,19 +73,36 @@ void keeper_table_drop(struct keeper_table *t, struct keeper_kept *e)
 	free(a);
 }
 
+static int64_t account_due_ms(const struct keeper_account *a)
+{
+	int64_t due = list_empty(&a->waiters) ? INT64_MAX : a->touch_at_ms;
+	const struct keeper_kept *e;
+
+	list_for_each (e, &a->turns, link)
+		due = MIN(due, MIN(e->turn.renew_at_ms, e->turn.lease_until_ms));
+	return due;
+}
+
 int64_t keeper_table_due_ms(const struct keeper_table *t)
 {
 	int64_t due = INT64_MAX;
 
-	for (const struct keeper_account *a = t->accounts; a; a = a->hh.next) {
-		if (!list_empty(&a->waiters))
-			due = MIN(due, a->touch_at_ms);
-	}
-	for (const struct keeper_kept *e = t->by_id; e; e = e->hh.next) {
-		if (keeper_kept_is_turn(e))
-			due = MIN(due, MIN(e->turn.renew_at_ms, e->turn.lease_until_ms));
-	}
+	for (const struct keeper_account *a = t->accounts; a; a = a->hh.next)
+		due = MIN(due, account_due_ms(a));
 	return due;
+}
+
+struct keeper_kept *keeper_table_lapsed(const struct keeper_table *t, int64_t now_ms)
+{
+	for (const struct keeper_account *a = t->accounts; a; a = a->hh.next) {
+		struct keeper_kept *e;
+
+		list_for_each (e, &a->turns, link) {
+			if (now_ms >= e->turn.lease_until_ms)
+				return e;
+		}
+	}
+	return NULL;
 }
 
 void keeper_table_clear(struct keeper_table *t)

@@ -1,6 +1,7 @@
 /*
  * keeper_table.h - what a keeper keeps: turns and waiters by id, and waiters by account. Inside of
- * keeper.c, whose mutex guards it.
+ * keeper.c, whose mutex guards it. Waiters are looked through only where they are touched: a line may
+ * have thousands, and turns are handed on meanwhile.
  */
 #pragma once
 
@@ -61,5 +62,8 @@ void keeper_table_drop(struct keeper_table *t, struct keeper_kept *e);
 
 /* When a turn or an account is due next, by clock_ms(); INT64_MAX: never. */
 int64_t keeper_table_due_ms(const struct keeper_table *t);
+
+/* A turn whose lease is over by then; NULL: there is none. */
+struct keeper_kept *keeper_table_lapsed(const struct keeper_table *t, int64_t now_ms);
 
 void keeper_table_clear(struct keeper_table *t);
