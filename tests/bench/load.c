@@ -6,6 +6,8 @@
  *      load streams  streams of events that carry their time; how late they come
  *      load held     idle streams or waiting requests, held until standard input ends
  *      load posts    large bodies, one after another; how long each takes
+ *      load arrivals connections that come all at once, each with a message; when they are answered
+ *      load rate     GETs at an even rate, as something to measure beside
  *
  * usage: bench_load MODE --port N [--OPTION N]...
  */
@@ -176,16 +178,30 @@ void load_open(struct load *l, int argc, char **argv, int64_t count)
 	l->port = (int)load_option(l, "port", 0);
 	l->count = count;
 	l->visitors = xcalloc((size_t)count, sizeof *l->visitors);
-	for (int64_t i = 0; i < count; i++) {
-		struct visitor *v = &l->visitors[i];
+	for (int64_t i = 0; i < count; i++)
+		l->visitors[i] = (struct visitor){ .load = l, .index = i, .fd = -1 };
+}
 
-		v->load = l;
-		v->index = i;
-		v->fd = net_connect(l->port);
+void visitor_connect(struct visitor *v)
+{
+	v->fd = net_connect(v->load->port);
+	net_watch(v->load->epoll, v->fd, EPOLLIN, v);
+}
+
+void load_connect(struct load *l)
+{
+	for (int64_t i = 0; i < l->count; i++) {
+		visitor_connect(&l->visitors[i]);
 		if (i % BATCH == BATCH - 1)
-			wait_until_connected(v->fd);
-		net_watch(l->epoll, v->fd, EPOLLIN, v);
+			wait_until_connected(l->visitors[i].fd);
 	}
+}
+
+bool load_is_over(const struct load *l)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return load_option(l, "until_eof", 0) && poll(&input, 1, 0) > 0;
 }
 
 void load_close(struct load *l)
@@ -204,10 +220,15 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct load *l);
 		int64_t connections;
+		bool come_later; /* they aren't connected before it begins */
 	} modes[] = {
-		{ "bursts", load_bursts, 20 },    { "turns", load_turns, 1 },
-		{ "streams", load_streams, 200 }, { "held", load_held, 1 },
+		{ "bursts", load_bursts, 20 },
+		{ "turns", load_turns, 1 },
+		{ "streams", load_streams, 200 },
+		{ "held", load_held, 1 },
 		{ "posts", load_posts, 1 },
+		{ "rate", load_rate, 16 },
+		{ "arrivals", load_arrivals, 1, true },
 	};
 
 	net_raise_limits();
@@ -218,11 +239,13 @@ int main(int argc, char **argv)
 			continue;
 		load_open(&l, argc, argv,
 			  net_option(argc, argv, "connections", modes[i].connections));
+		if (!modes[i].come_later)
+			load_connect(&l);
 		modes[i].run(&l);
 		load_close(&l);
 		return 0;
 	}
-	fprintf(stderr, "usage: bench_load bursts|turns|streams|held|posts --port N "
+	fprintf(stderr, "usage: bench_load bursts|turns|streams|held|posts|arrivals|rate --port N "
 			"[--OPTION N]...\n");
 	return 2;
 }

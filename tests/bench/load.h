@@ -41,9 +41,18 @@ struct visitor {
 	bool served; /* the mode's: has had an answer, or an event */
 };
 
-/* Connects `count` visitors to --port. */
+/* `count` visitors for --port, that aren't connected yet. */
 void load_open(struct load *l, int argc, char **argv, int64_t count);
 void load_close(struct load *l);
+
+/* Begins to connect one; what it sends before it is connected goes out then. */
+void visitor_connect(struct visitor *v);
+
+/* All of them, and waits where the listener can't keep up. */
+void load_connect(struct load *l);
+
+/* With --until_eof 1: whether standard input has ended, so that whoever runs this has enough. */
+bool load_is_over(const struct load *l) MUST_USE;
 int64_t load_option(const struct load *l, const char *name, int64_t otherwise) MUST_USE;
 
 /* Sends what `out` has; its beginning at once. */
@@ -65,3 +74,5 @@ void load_turns(struct load *l);
 void load_streams(struct load *l);
 void load_held(struct load *l);
 void load_posts(struct load *l);
+void load_arrivals(struct load *l);
+void load_rate(struct load *l);

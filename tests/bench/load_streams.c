@@ -1,7 +1,8 @@
 /*
  * load_streams.c - streams of 200-byte events; each event carries the time at which it was sent.
  *
- * Options: --connections, --every_us between the events of a stream, --warm_ms, --run_ms.
+ * Options: --connections, --every_us between the events of a stream, --warm_ms, --run_ms; or less,
+ * with --until_eof 1.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "load.h"
 #include "net.h"
 
-enum { EVENT_BYTES = 200, TIME_AT = sizeof "data: {\"t\":" - 1 };
+enum { EVENT_BYTES = 200, TIME_AT = sizeof "data: {\"t\":" - 1, LOOK_NS = 10000000 };
 
 struct streams {
 	int64_t *late_ns;
@@ -88,7 +89,12 @@ void load_streams(struct load *l)
 	run_until(l, net_now_ns() + load_option(l, "warm_ms", 300) * 1000000);
 	load_begin();
 	s.measuring = true;
-	run_until(l, net_now_ns() + run_ms * 1000000);
+	for (int64_t end = net_now_ns() + run_ms * 1000000, now; !load_is_over(l);) {
+		now = net_now_ns();
+		if (now >= end)
+			break;
+		run_until(l, MIN(end, now + LOOK_NS));
+	}
 	qsort(s.late_ns, s.count, sizeof *s.late_ns, compare);
 	printf("{\"events\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"refused\":%" PRId64
 	       "}\n",

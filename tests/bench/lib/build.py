@@ -5,8 +5,8 @@ import sys
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 PROGRAMS = ["src/turnstile", *("tests/bench/bench_" + name
-                               for name in ("upstream", "poller", "load", "scanner", "floor_server",
-                                            "floor_client"))]
+                               for name in ("upstream", "poller", "load", "scanner", "line",
+                                            "floor_server", "floor_client"))]
 
 
 def release_build():

@@ -86,7 +86,7 @@ def growth(bench, settings):
                              Row("growth", f"{what}: CPU while they wait, ms/s", 2),
                              Row("growth", f"{what}: KiB each", 1),
                              Row("growth", f"{what}: CPU a turn, µs", 0)]
-    for _ in range(settings.rounds):
+    for _ in range(min(settings.rounds, 2)):
         for name, start, accounts in SHAPES:
             column = "turnstile, Redis" if start is peers.turnstile_redis else "turnstile"
             for n in SIZES:

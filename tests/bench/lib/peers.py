@@ -42,7 +42,8 @@ http {{
 HAPROXY_CFG = """
 global
   nbthread 1
-  maxconn 9500
+  no strict-limits
+  maxconn 11000
 defaults
   mode http
   timeout connect 5s
@@ -54,16 +55,24 @@ defaults
 frontend clients
   bind 127.0.0.1:{port} backlog 4096
   default_backend relay
+{more}
 backend relay
   server relay 127.0.0.1:{upstream} {server}
+"""
+
+# One account has a line, all else passes.
+HAPROXY_LINE = """
+  use_backend line if {{ req.hdr(x-api-key) sk-bench-0 }}
+backend line
+  server relay 127.0.0.1:{upstream} maxconn 1
 """
 
 
 class Bench:
     """The programs, a directory for their files, and the upstream; and all that was started."""
 
-    def __init__(self, build):
-        self.build = build
+    def __init__(self, build, before=None):
+        self.build, self.before = build, before
         self.stack = contextlib.ExitStack()
         self.dir = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="turnstile-bench-"))
         self.upstream_port = free_port()
@@ -104,9 +113,9 @@ def direct(bench):
     return Peer("direct", bench.upstream_port, [bench.upstream])
 
 
-def turnstile(bench, *options, name="turnstile", wrap=()):
+def turnstile(bench, *options, name="turnstile", wrap=(), program=None):
     port = free_port()
-    args = [*wrap, os.path.join(bench.build, "src/turnstile")]
+    args = [*wrap, program or os.path.join(bench.build, "src/turnstile")]
     for o in [f"listen.address=127.0.0.1:{port}",
               f"upstream.url=http://127.0.0.1:{bench.upstream_port}", *TURNSTILE_OPTIONS, *options]:
         args += ["-o", o]
@@ -115,14 +124,20 @@ def turnstile(bench, *options, name="turnstile", wrap=()):
     return Peer(name, port, [p])
 
 
-def turnstile_redis(bench):
+def before(bench, *options):
+    """Another build of turnstile, to compare with: see --before."""
+    return turnstile(bench, *options, name="before", program=bench.before)
+
+
+def turnstile_redis(bench, *options):
     """With a Redis of its own, which doesn't share the proxy's core."""
     directory = tempfile.mkdtemp(dir=bench.dir)
     redis = bench.start(["redis-server", "--port", "0", "--unixsocket", f"{directory}/s", "--dir",
                          directory, "--save", "", "--appendonly", "no"], UPSTREAM)
     wait_until(lambda: answers(f"{directory}/s"), 10, "redis-server doesn't answer")
-    peer = turnstile(bench, f"redis.url=unix:{directory}/s", "redis.instance=bench",
+    peer = turnstile(bench, f"redis.url=unix:{directory}/s", "redis.instance=bench", *options,
                      name="turnstile, Redis")
+    redis.url = f"unix:{directory}/s"
     peer.processes.append(redis)
     return peer
 
@@ -143,9 +158,14 @@ def nginx(bench):
                        ["nginx", "-p", "{dir}", "-c", "{path}", "-e", "stderr"])
 
 
-def haproxy(bench, server=""):
-    return _configured(bench, "HAProxy", HAPROXY_CFG.replace("{server}", server),
+def haproxy(bench, server="", more=""):
+    return _configured(bench, "HAProxy",
+                       HAPROXY_CFG.replace("{server}", server).replace("{more}", more),
                        ["haproxy", "-db", "-q", "-f", "{path}"])
+
+
+def haproxy_line(bench):
+    return haproxy(bench, more=HAPROXY_LINE)
 
 
 def haproxy_one(bench):

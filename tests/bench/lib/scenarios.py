@@ -3,6 +3,7 @@
 Rounds are interleaved: each round runs every peer once, one after another, so that whatever else
 the machine does meets all of them alike.
 """
+import json
 import os
 import re
 import statistics
@@ -10,7 +11,7 @@ import subprocess
 import time
 
 from . import load, peers
-from .machine import LOAD, Process
+from .machine import LOAD, PROXY, Process
 from .table import Row
 
 
@@ -19,8 +20,8 @@ def percentile(values, of_100):
     return values[int((len(values) - 1) * of_100 / 100)]
 
 
-def each_round(settings, group):
-    for _ in range(settings.rounds):
+def each_round(settings, group, most=5):
+    for _ in range(min(settings.rounds, most)):
         yield from group
 
 
@@ -162,7 +163,7 @@ def memory(bench, settings):
             Row("memory, 5,000", "KiB a waiter, above its 20 KB body", 1, target="≤ 32")]
     starters = [(peers.turnstile, 0), (peers.nginx, 0), (peers.haproxy, 0), (peers.turnstile, 1),
                 (peers.turnstile_redis, 1), (peers.haproxy_one, 1)]
-    for start, waiters in each_round(settings, starters):
+    for start, waiters in each_round(settings, starters, 2):
         peer = start(bench)
         rss, _ = held(bench, peer, connections=count, streams=not waiters, bytes=body)
         rows[waiters].add(peer.name, (rss / count - (body if waiters else 0)) / 1024)
@@ -222,8 +223,129 @@ def classification(bench, settings):
     return [*took.values(), added, *stall.values(), *scanner(bench)]
 
 
+STREAMS = {"connections": 50}
+LINE = {"connections": 20, "service_us": 2000}  # bursts of 40 ms
+
+
+def line_of(bench, **options):
+    return {**LINE, "upstream": bench.upstream_port, **options}
+
+
+def gaps_ms(result):
+    return [g / 1000 for b in result["bursts"] for g in b["gaps_us"]]
+
+
+def add_gaps(rows, peer, result):
+    gaps = gaps_ms(result)
+    for row, value in zip(rows, (percentile(gaps, 50), percentile(gaps, 99))):
+        row.add(peer.name, value)
+
+
+BESIDE = [  # what, the load's mode, its options
+    ("nothing", None, {}),
+    ("uploads of 20 MiB", "posts", {}),
+    ("5,000 GET/s", "rate", {"per_second": 5000})]
+
+
+def beside(bench, settings):
+    """One account's line while something else passes, whose sender yields its core."""
+    group = [peers.turnstile(bench), peers.turnstile_redis(bench), peers.haproxy_line(bench)]
+    rows = {name: [Row("hand-off beside " + name, "p50, ms", 2),
+                   Row("hand-off beside " + name, "p99, ms", 2)] for name, _, _ in BESIDE}
+    for peer in each_round(settings, group, 3):
+        for name, mode, options in BESIDE:
+            other = mode and load.Load(bench, mode, peer, nice=15, run_ms=30_000, **options)
+            result, _ = load.run(bench, "bursts", peer, **line_of(bench, bursts=12))
+            if other:
+                other.kill()
+                peer.proxy.settle()
+            add_gaps(rows[name], peer, result)
+    return [row for pair in rows.values() for row in pair]
+
+
+SHARES = [  # what, turnstile's options, the load's
+    ("one share", (), {}),
+    ("one share, queue.order = arrival", ("queue.order=arrival",), {}),
+    ("20 shares", (), {"shares": 20}),
+    ("20 shares, 4 turns", ("queue.turns=4",), {"shares": 20, "turns": 4})]
+
+
+def shares(bench, settings):
+    """Hand-offs under the rules of the line; the program of --before knows one rule."""
+    rows = {name: [Row("hand-off, " + name, "p50, ms", 3), Row("hand-off, " + name, "p99, ms", 3),
+                   Row("hand-off, " + name, "CPU of the proxy a turn, µs", 0)]
+            for name, _, _ in SHARES}
+    group = []
+    for name, options, loads in SHARES:
+        options = ("account.source=static:all", *options)
+        group += [(name, loads, start(bench, *options))
+                  for start in (peers.turnstile, peers.turnstile_redis)]
+        if bench.before and not loads:
+            group.append((name, loads, peers.before(bench, options[0])))
+    for name, loads, peer in each_round(settings, group, 3):
+        result, spent = load.run(bench, "bursts", peer, **line_of(bench, bursts=12, **loads))
+        add_gaps(rows[name], peer, result)
+        rows[name][2].add(peer.name, spent[0] * 1e6 / (12 * LINE["connections"]))
+    return [row for three in rows.values() for row in three]
+
+
+LINES = [(waiters, shares) for waiters in (10, 10_000) for shares in (1, 1000)]
+
+
+def line(bench, _):
+    """The backends alone: joining, a turn handed on and its holder joining again, leaving."""
+    rows = []
+    redis = peers.turnstile_redis(bench).processes[1]
+    for waiters, number in LINES:
+        args = [bench.program("line"), "--waiters", waiters, "--shares", number]
+        new = {what: Row(f"line of {waiters:,}, {number:,} share{'s' * (number > 1)}",
+                         f"CPU of {what}, µs", 1)
+               for what in ("joining", "turn", "leaving")}
+        for peer, ops, of_redis in (
+                ("turnstile", 5000, ()),
+                ("turnstile, Redis", 1000, ("--redis_pid", redis.pid, redis.url))):
+            with Process([*args, "--ops", ops, *of_redis], PROXY, stdout=subprocess.PIPE) as p:
+                result = json.loads(p.child.stdout.read())
+            for what, row in new.items():
+                row.add(peer, sum(result[what]))
+        rows += new.values()
+    return rows
+
+
+ARRIVALS = 9_500  # each takes two descriptors of a proxy, and often there are 20,000
+def arrivals(bench, settings):
+    """Connections that come at once, each with a message; streams and one account's line beside them.
+
+    A fresh proxy each time. The arrivals' sender yields its core to those that are measured.
+    """
+    count = 200 if settings.smoke else ARRIVALS
+    what = f"{count:,} arrivals at once"
+    starters = [peers.turnstile, *([peers.before] if bench.before else []), peers.haproxy_line]
+    rows = [Row(what, "all answered after, s", 2),
+            Row(what, "longest time without an answer, ms", 1),
+            Row(what, "streams beside them: longest gap, ms", 1, target="≤ 50"),
+            Row(what, "hand-offs beside them: p50, ms", 2),
+            Row(what, "hand-offs beside them: p99, ms", 2, target="≤ 5"),
+            Row(what, "CPU of the proxy an arrival, µs", 0)]
+    for start in each_round(settings, starters, 3):
+        peer = start(bench)
+        others = [load.Load(bench, "streams", peer, run_ms=60_000, until_eof=1, **STREAMS),
+                  load.Load(bench, "bursts", peer, until_eof=1,
+                            **line_of(bench, bursts=10_000))]
+        come, spent = load.run(bench, "arrivals", peer, nice=15, connections=count)
+        streams_beside, turns = [o.result()[0] for o in others]
+        gaps = gaps_ms(turns)
+        values = [come["seconds"], come["longest_gap_us"] / 1000, streams_beside["max_us"] / 1000,
+                  percentile(gaps, 50), percentile(gaps, 99), spent[0] * 1e6 / count]
+        for row, value in zip(rows, values):
+            row.add(peer.name, value)
+        peer.stop()
+    return rows
+
+
 SCENARIOS = {
     "hand-off": hand_off, "deep-queue": deep_queue, "pass-through": pass_through,
     "floor": floor,
     "streams": streams, "memory": memory, "classification": classification,
+    "arrivals": arrivals, "beside": beside, "shares": shares, "line": line,
 }

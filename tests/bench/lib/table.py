@@ -1,7 +1,7 @@
 """One Markdown table of all that was measured."""
 import statistics
 
-COLUMNS = ["turnstile", "turnstile, Redis", "HAProxy", "nginx", "polling", "direct",
+COLUMNS = ["turnstile", "before", "turnstile, Redis", "HAProxy", "nginx", "polling", "direct",
            "libmicrohttpd", "libcurl", "both libraries"]
 PEERS = ["HAProxy", "nginx", "polling"]
 
