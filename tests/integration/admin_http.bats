@@ -269,6 +269,17 @@ PART='PUT /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 	awk "BEGIN { exit !($(metric turnstile_loop_lag_seconds) > 1) }"
 }
 
+# bats test_tags=waits
+@test "a stall is told for ten seconds, across the end of the ten that it was in" {
+	start_all
+	kill -STOP "$TURNSTILE_PID"
+	rest 1000 # the stall itself
+	kill -CONT "$TURNSTILE_PID"
+	wait_for 'awk "BEGIN { exit !($(metric turnstile_loop_lag_seconds) > 0.7) }"'
+	rest 10500 # behind that end, and before the next
+	awk "BEGIN { exit !($(metric turnstile_loop_lag_seconds) > 0.7) }"
+}
+
 @test "metrics: the right format, and what happened" {
 	start_all -o admin.metrics_accounts=1
 	ask k1 -o /dev/null

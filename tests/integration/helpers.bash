@@ -179,7 +179,7 @@ turnstile_options() {
 	printf '%s\n' -o listen.address=127.0.0.1:0 -o admin.address=127.0.0.1:0 \
 		-o log.format=json -o queue.delay_ms=0 \
 		-o "upstream.url=http://${RELAY:-127.0.0.1:9}" -o redis.instance=test
-	[[ -z $REDIS_URL ]] || printf '%s\n' -o "redis.url=$REDIS_URL" -o "redis.command_timeout_ms=$(scaled 2000 20000)"
+	[[ -z $REDIS_URL ]] || printf '%s\n' -o "redis.url=$REDIS_URL" -o "redis.command_timeout_ms=$(scaled 2000 5000)"
 }
 
 # exec_turnstile ARGUMENT...: becomes it, so that $! is its own; with nothing of our environment. TURNSTILE_UNDER

@@ -155,7 +155,7 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 	equal "$(metric "turnstile_account_quota_used_ratio{account=\"$(key_account k1)\",window=\"5h\"}")" 0.5
 	equal "$(metric "turnstile_account_quota_reset_timestamp_seconds{account=\"$(key_account k1)\",window=\"5h\"}")" "$hour"
 	# another one, of requests that don't queue as well; the first stays
-	reset=$(($(date +%s) + 2 + $(scaled 3)))
+	reset=$(($(date +%s) + 2 + $(scaled 3 10)))
 	ask_tool k1 -o /dev/null -H 'X-Relay-Header: anthropic-ratelimit-unified-7d_opus-utilization: 1' \
 		-H "X-Relay-Header: anthropic-ratelimit-unified-7d_opus-reset: $reset" \
 		-H 'X-Relay-Header: anthropic-ratelimit-unified-7d_opus-status: rejected'
@@ -171,6 +171,10 @@ in_order() { relay_stats '[.requests[] | select(.counted) | .tag] | join(" ")'; 
 	wait_for '[[ $(queue k1 .answersLast24Hours.refused) == 1 ]]'
 	equal "$(queue k1 '.answersLast24Hours | [.ok, .throttle, .quota, .overloaded, .failed, .refused]')" '[2,1,0,2,1,1]'
 	equal "$(metric "turnstile_account_answers_total{account=\"$(key_account k1)\",kind=\"overloaded\"}")" 2
+	# one that doesn't say when it ends has no end
+	ask k2 -o /dev/null -H "X-Relay-Header: $five-utilization: 0.25"
+	becomes 0.25 metric "turnstile_account_quota_used_ratio{account=\"$(key_account k2)\",window=\"5h\"}"
+	equal "$(metric "turnstile_account_quota_reset_timestamp_seconds{account=\"$(key_account k2)\",window=\"5h\"}")" ''
 }
 
 @test "a relay that makes a 403 of a spent window is believed by its fields; and no title holds anybody" {
