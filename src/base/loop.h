@@ -66,6 +66,12 @@ void loop_defer_later(struct loop *loop, struct job *job);
  */
 bool loop_is_late(struct loop *loop) MUST_USE;
 
+/* Whether it was asked for, and hasn't run yet. */
+static inline bool job_is_due(const struct job *job)
+{
+	return !list_empty(&job->link);
+}
+
 /* The job will not run. Call it before the object of a job that may be pending is freed. */
 void job_cancel(struct job *job);
 

@@ -76,6 +76,7 @@ struct http_request {
 	struct server_shard *shard;
 	struct MHD_Connection *mhd;
 	struct watch *watch;    /* for a hang-up; NULL after one */
+	struct job gone;        /* it has hung up while its response was sent */
 	struct idle_entry idle; /* on a list while R_IDLE; has the descriptor */
 	struct head_scan scan;  /* of what MHD reads, before 1.0 */
 	char client[PEER_ADDRESS_MAX];
@@ -162,6 +163,26 @@ static void end_early(struct http_request *r)
 	http_request_cut(r);
 }
 
+/*
+ * MHD says that all is sent a step after it has sent it, and a client that has it may be gone by then. So
+ * that step comes first.
+ */
+static void on_gone(struct job *job)
+{
+	struct http_request *r = container_of(job, struct http_request, gone);
+
+	if (server_shard_is_busy(r->shard))
+		loop_defer_later(r->server->loop, &r->gone);
+	else
+		service(r)->gone(r->x);
+}
+
+static void leave_soon(struct http_request *r)
+{
+	server_shard_run(r->shard);
+	loop_defer_later(r->server->loop, &r->gone);
+}
+
 /* A hang-up; or the client has read something of an early response. */
 static void on_watched(void *arg, int error, int events)
 {
@@ -175,10 +196,12 @@ static void on_watched(void *arg, int error, int events)
 	watch_clear(&r->watch); /* level-triggered: it would fire for ever */
 	if (early_response_done(r->early))
 		end_early(r);
-	else if (r->state != R_IDLE)
+	else if (r->state == R_IDLE)
+		close_soon(r);
+	else if (r->state != R_SENDING)
 		service(r)->gone(r->x);
 	else
-		close_soon(r);
+		leave_soon(r);
 }
 
 static void on_received(void *arg, const char *ptr, size_t len)
@@ -200,6 +223,7 @@ static struct http_request *connection_opened(struct server_shard *of, struct MH
 	r->idle.fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	peer_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
 		     r->client);
+	r->gone.run = on_gone;
 	r->watch = watch_new(s->loop, r->idle.fd, on_watched, r);
 	watch_for(r->watch, UV_DISCONNECT);
 	if (s->is_lax)
@@ -386,6 +410,7 @@ void http_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	sent = early_response_done(r->early) ||
 	       (r->state == R_SENDING && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	may_go_on = sent && !r->ends_by_close && !has_hung_up(r);
+	job_cancel(&r->gone);
 	service(r)->done(r->x, sent);
 	request_clear(r);
 	become_idle(r, false);

@@ -125,3 +125,8 @@ void server_shards_run(struct server_shards *s)
 	list_for_each (shard, &s->shards.list, shard.link)
 		server_shard_run(shard);
 }
+
+bool server_shard_is_busy(const struct server_shard *shard)
+{
+	return job_is_due(&shard->run_job);
+}

@@ -62,3 +62,6 @@ void server_shard_left(struct server_shard *shard);
 /* Something is to be done there that the descriptor doesn't tell: runs before the loop blocks. */
 void server_shard_run(struct server_shard *shard);
 void server_shards_run(struct server_shards *s); /* all of them */
+
+/* Whether it has more to do than it could do so far. */
+bool server_shard_is_busy(const struct server_shard *shard) MUST_USE;

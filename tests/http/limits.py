@@ -544,6 +544,23 @@ def closing_response(p):
                 check(read_response(Reader(s)).body == b"ok", "not served")
 
 
+@case("who leaves as soon as all is there was served, however busy the process is")
+def leaves_at_once(p):
+    answers()
+
+    def client():
+        for _ in range(40):
+            with p.connect() as s:
+                s.sendall(GET)
+                read_response(Reader(s))
+    clients = [threading.Thread(target=client) for _ in range(25)]
+    for t in clients:
+        t.start()
+    for t in clients:
+        t.join()
+    p.wait_outcome("answered", 1000)
+
+
 @case("few descriptors: more connections wait outside, which costs nothing", descriptors=80, listen__max_connections=5000)
 def descriptors(p):
     answers()
