@@ -135,7 +135,7 @@ BUGS = {
     "a family's limit is overlooked": [("prelude", "families = families + bit\n", "\n")],
     "a newcomer overlooks a family's limit": [("enter", " and not overlap(families, barred_families())", "")],
     "a family's limit is everybody's": [("hold", "if families == 0 then", "if true then")],
-    "who is held blocks those behind": [("prelude", "\t\tif lease then\n\t\t\ti = i + 1\n", "\t\tif lease then\n\t\t\treturn nil\n")],
+    "who is held blocks those behind": [("prelude", "if not is_barred[families] then", "if k == 1 and not is_barred[families] then")],
     "all of a family go when its limit is over": [("prelude", " or is_held_for(bit) then", " then")],
     "a family's probe goes too soon": [("prelude", "if limit_left('probe', ':' .. bit) > 0 or is_held_for(bit)", "if is_held_for(bit)")],
     "a family's probe is a turn like others": [("prelude", "is_limited(families_of(r)) and '1'", "line.limit_kind and '1'")],

@@ -410,20 +410,38 @@ local function look_again_at(rank)
 	end
 end
 
+-- Where the first one is, from the i-th on, that is of no barred family.
+local function skip_barred(i, barred)
+	local is_barred = {}
+	while true do
+		local ids = redis.call('ZRANGE', WAIT, i, i + 99)
+		for k, text in ipairs(#ids > 0 and redis.call('HMGET', WHO, unpack(ids)) or {}) do
+			local families = string.match(text or '', '^3 .* (%d+)$') or '0'
+			if is_barred[families] == nil then
+				is_barred[families] = overlap(tonumber(families), barred)
+			end
+			if not is_barred[families] then
+				return i + k - 1
+			end
+		end
+		if #ids < 100 then
+			return i + #ids
+		end
+		i = i + 100
+	end
+end
+
 -- The first waiter that may go; one without a lease (evicted, deleted by hand) counts as dead. Nil also if
 -- it is in a grace.
 local function first()
 	local barred = barred_families()
-	local i = barred > 0 and count_passed(barred) or 0
+	local i = barred > 0 and skip_barred(count_passed(barred), barred) or 0
 	local id, rank = unpack(redis.call('ZRANGE', WAIT, i, i, 'WITHSCORES'))
 	local lease = id and redis.call('ZSCORE', ALIVE, id)
-	while id and (not lease or barred > 0 and overlap(families_of(record(id)), barred)) do
-		if lease then
-			i = i + 1
-		else
-			forget(id)
-			dropped = dropped + 1
-		end
+	while id and not lease do
+		forget(id)
+		dropped = dropped + 1
+		i = barred > 0 and skip_barred(i, barred) or 0
 		id, rank = unpack(redis.call('ZRANGE', WAIT, i, i, 'WITHSCORES'))
 		lease = id and redis.call('ZSCORE', ALIVE, id)
 	end
