@@ -96,9 +96,10 @@ start_relay() {
 			new_port
 			own=(--port "$PORT")
 		fi
+		rm -f "$DIR/relay.out" # the one before has its own
 		"$FAKE_RELAY" "${own[@]}" "$@" >"$DIR/relay.out" 2>&1 3>&- &
 		RELAY_PID=$!
-		wait_for "grep -q '^listening on ' '$DIR/relay.out' || ! running $RELAY_PID"
+		wait_for "grep -qs '^listening on ' '$DIR/relay.out' || ! running $RELAY_PID"
 		if running "$RELAY_PID"; then
 			PROCESSES+=("$RELAY_PID")
 			RELAY=$(sed -n 's/^listening on //p' "$DIR/relay.out")
@@ -135,10 +136,11 @@ start_redis() {
 		[[ ${1:-} ]] || new_port
 		port=${1:-$PORT}
 		mkdir -p "$DIR/redis"
+		rm -f "$DIR/redis.out" # the one before has its own
 		redis-server --port "$port" --bind 127.0.0.1 --dir "$DIR/redis" --save '' \
 			--appendonly no --daemonize no >"$DIR/redis.out" 2>&1 3>&- &
 		REDIS_PID=$!
-		wait_for "grep -q 'Ready to accept connections' '$DIR/redis.out' || ! running $REDIS_PID"
+		wait_for "grep -qs 'Ready to accept connections' '$DIR/redis.out' || ! running $REDIS_PID"
 		if running "$REDIS_PID"; then
 			PROCESSES+=("$REDIS_PID")
 			REDIS_PORT=$port REDIS_URL=redis://127.0.0.1:$port

@@ -31,10 +31,11 @@ start_tls_redis() {
 	for try in {1..20}; do
 		new_port
 		REDIS_TLS_PORT=$PORT
+		rm -f "$DIR/redis.out"
 		redis-server --port 0 --tls-port "$REDIS_TLS_PORT" --bind 127.0.0.1 -::1 --save '' --tls-cert-file server.crt \
 			--tls-key-file server.key --tls-ca-cert-file ca.crt "$@" >"$DIR/redis.out" 2>&1 3>&- &
 		REDIS_PID=$!
-		wait_for "grep -q 'Ready to accept connections' '$DIR/redis.out' || ! running $REDIS_PID"
+		wait_for "grep -qs 'Ready to accept connections' '$DIR/redis.out' || ! running $REDIS_PID"
 		if running "$REDIS_PID"; then
 			PROCESSES+=("$REDIS_PID")
 			REDIS_URL=rediss://localhost:$REDIS_TLS_PORT

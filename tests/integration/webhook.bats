@@ -11,6 +11,7 @@ teardown() { clean_up; }
 
 # start_receiver [PORT]
 start_receiver() {
+	rm -f address # the one before has its own
 	python3 "$BATS_TEST_DIRNAME/receiver.py" address events plan "$@" >receiver.out 2>&1 3>&- &
 	RECEIVER_PID=$!
 	PROCESSES+=("$RECEIVER_PID")

@@ -16,7 +16,7 @@ static void *read_there(void *arg)
 {
 	char c;
 
-	CHECK_INT(recv(*(int *)arg, &c, 1, 0), 1);
+	must(recv(*(int *)arg, &c, 1, 0) == 1);
 	return NULL;
 }
 
@@ -34,8 +34,8 @@ static void test_watch(void)
 	received_watch(fds[1], on_received, &seen);
 	CHECK_INT(recv(fds[0], text, 8, MSG_PEEK), 7); /* nobody has read it */
 	CHECK_INT(recv(fds[0], text, 2, 0), 2);
-	CHECK(!pthread_create(&other, NULL, read_there, fds));
-	CHECK(!pthread_join(other, NULL)); /* "d" is that thread's */
+	must(!pthread_create(&other, NULL, read_there, fds));
+	must(!pthread_join(other, NULL)); /* "d" is that thread's */
 	CHECK_INT(recv(fds[0], text, 1, 0), 1);
 	received_forget(fds[1]);
 	CHECK_INT(recv(fds[0], text, 1, 0), 1);
