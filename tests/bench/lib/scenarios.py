@@ -267,7 +267,8 @@ SHARES = [  # what, turnstile's options, the load's
     ("one share", (), {}),
     ("one share, queue.order = arrival", ("queue.order=arrival",), {}),
     ("20 shares", (), {"shares": 20}),
-    ("20 shares, 4 turns", ("queue.turns=4",), {"shares": 20, "turns": 4})]
+    ("20 shares, 4 turns", ("queue.turns=4",),
+     {"shares": 20, "turns": 4, "service_us": 4 * LINE["service_us"], "gap_us": 500})]
 
 
 def shares(bench, settings):
