@@ -2,8 +2,8 @@
  * load_arrivals.c - connections that come all at once, each with a user message of an account of
  * its own, and stay; when their answers come.
  *
- * A listener's queue has room for 4,096; whoever finds it full tries again after a second, then
- * after two and four. So not more than --at_once are without an answer.
+ * A listener's queue has room for some (turnstile's for 1,024); whoever finds it full tries again
+ * after a second, then after two and four. So not more than --at_once are without an answer.
  *
  * Options: --connections, --at_once, --service_us, --bytes of a body.
  */
@@ -33,7 +33,7 @@ static void on_answered(struct visitor *v)
 static void come(struct load *l, const char *target, int64_t limit_ns)
 {
 	const struct arrivals *a = l->x;
-	int64_t at_once = load_option(l, "at_once", 3500);
+	int64_t at_once = load_option(l, "at_once", 900);
 
 	for (int64_t i = 0; i < l->count; i++) {
 		while (i - a->answered - l->refused >= at_once && net_now_ns() < limit_ns)
