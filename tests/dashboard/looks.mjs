@@ -38,7 +38,7 @@ async function startScene() {
 	return { three, askQuick, end: () => Promise.all([...three.map((t) => stop(t)), ...held.map((r) => r.hangUp())]).then(() => stop(own)) };
 }
 
-test('light, dark and on a phone: nothing that axe calls serious; and screenshots', async () => {
+test('light, dark and on a phone: no finding of axe; and screenshots', async () => {
 	const scene = await startScene();
 	const looks = {
 		light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },

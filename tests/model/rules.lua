@@ -683,6 +683,11 @@ local function ordered(call, answer, before)
 	end
 end
 
+-- Who was dropped as dead by the call that was to keep its place has none; its key may have an older one.
+local function kept_rank(key)
+	return tonumber(string.match(real_call('HGET', 'm_kept', key) or '', '^(%S+) ') or nil)
+end
+
 local function check_call(call, answer, state)
 	local before, what, after = state.holders, answer[1], holders_now()
 	ordered(call, answer, before)
@@ -690,7 +695,7 @@ local function check_call(call, answer, state)
 	check_revived(call, after)
 	-- a turn that was over, or a waiter that was dead, has no place any more
 	if call.script == 'give_back' and call.how == 'keep' and state.leaver and (answer[2] == 1 or
-		state.waited and (answer[4] == 0 or real_call('HEXISTS', 'm_kept', call.args[7]) == 1)) then
+		state.waited and (answer[4] == 0 or kept_rank(call.args[7]) == state.leaver.rank)) then
 		model_keep(call, state.leaver)
 	end
 	local gone = good_leavers(call, what, state.list, after)
