@@ -6,7 +6,10 @@
 
 #define PING "event: ping\ndata: {\"type\": \"ping\"}\n\n"
 
-static const char *const beating[] = { "queue.heartbeat_after_ms=10", "queue.heartbeat_ms=100",
+/* From one ping to the next: longer than this machine may stop a process between two steps of a test. */
+static int64_t beat_ms = 100;
+static char every[40] = "queue.heartbeat_ms=100";
+static const char *const beating[] = { "queue.heartbeat_after_ms=10", every,
 				       "queue.timeout_ms=86400000", NULL };
 static const char sse[] = "Content-Type: text/event-stream; charset=utf-8\n";
 static const char streaming[] =
@@ -69,9 +72,8 @@ static void check_end(enum outcome outcome, const char *text)
 /* Refused and sent again (queue.retry): pings go on, and nothing of the refusal is heard. */
 static void test_retried(void)
 {
-	static const char *const overrides[] = { "queue.heartbeat_after_ms=10",
-						 "queue.heartbeat_ms=100", "queue.retry=overloaded",
-						 NULL };
+	static const char *const overrides[] = { "queue.heartbeat_after_ms=10", every,
+						 "queue.retry=overloaded", NULL };
 
 	begin_with(overrides);
 	place(PLACE_TURN);
@@ -105,7 +107,7 @@ static void test_answered(void)
 	answer(200, sse);
 	CHECK(answer_bytes("event: a\nda")); /* before the head was looked at; a part of an event */
 	settle();
-	RUN_FOR(&world.loop, 150); /* no ping comes in between */
+	RUN_FOR(&world.loop, beat_ms * 3 / 2); /* no ping comes in between */
 	CHECK_STR(got(), "event: a\nda");
 	CHECK(answer_bytes("ta: b\n\n"));
 	answer_end(UPSTREAM_OK, "");
@@ -122,7 +124,7 @@ static void test_silent_upstream(void)
 	answer(200, sse);
 	settle();
 	forget_pings();
-	RUN_FOR(&world.loop, 150);
+	RUN_FOR(&world.loop, beat_ms * 3 / 2);
 	CHECK_STR(got(), "");
 	CHECK(answer_bytes("event: a\n\n"));
 	answer_end(UPSTREAM_OK, "");
@@ -151,8 +153,7 @@ static void test_cut(bool looked_at)
 /* The lease is lost when bytes of the upstream's are on their way, and nobody has looked yet. */
 static void test_lost_behind_bytes(void)
 {
-	static const char *const aborting[] = { "queue.heartbeat_after_ms=10",
-						"queue.heartbeat_ms=100",
+	static const char *const aborting[] = { "queue.heartbeat_after_ms=10", every,
 						"queue.on_lock_lost=abort", NULL };
 
 	world_open(aborting);
@@ -172,9 +173,8 @@ static void test_lost_behind_bytes(void)
 /* The turn is given back at the response's head, where that is wanted; the events still go through. */
 static void test_release_on_headers(void)
 {
-	static const char *const early[] = { "queue.heartbeat_after_ms=10",
-					     "queue.heartbeat_ms=100", "queue.release_on=headers",
-					     NULL };
+	static const char *const early[] = { "queue.heartbeat_after_ms=10", every,
+					     "queue.release_on=headers", NULL };
 
 	world_open(early);
 	world_message_with(streaming);
@@ -203,7 +203,7 @@ static void test_upstream_error(int status, const char *fields, const char *body
 	answer(status, fields);
 	CHECK(answer_bytes(body));
 	settle();
-	RUN_FOR(&world.loop, 150); /* no ping beside it */
+	RUN_FOR(&world.loop, beat_ms * 3 / 2); /* no ping beside it */
 	answer_end(UPSTREAM_OK, "");
 	if (!strchr(data, '*'))
 		check_end(OUTCOME_ANSWERED, event);
@@ -276,8 +276,7 @@ static void test_own_error(enum place_state to, enum outcome outcome)
 /* The upstream fails before it has answered. */
 static void test_upstream_fails(enum upstream_error error, enum outcome outcome)
 {
-	static const char *const at_once[] = { "queue.heartbeat_after_ms=10",
-					       "queue.heartbeat_ms=100",
+	static const char *const at_once[] = { "queue.heartbeat_after_ms=10", every,
 					       "upstream.connect_retry_ms=0", NULL };
 
 	begin_with(at_once);
@@ -356,7 +355,7 @@ static void test_slow_reader(void)
 	world.request.reads = false;
 	world_message_with(streaming);
 	CHECK(RUN_UNTIL(&world.loop, proxy_counters(world.proxy)->heartbeats == 1, 5000));
-	RUN_FOR(&world.loop, 350);
+	RUN_FOR(&world.loop, beat_ms * 7 / 2);
 	CHECK_INT(proxy_counters(world.proxy)->heartbeats, 1);
 	place(PLACE_TURN);
 	answer(200, sse);
@@ -397,11 +396,11 @@ static void test_none(const char *const *overrides, const char *body, bool waits
 	world_message_with(body);
 	if (!waits)
 		CHECK_INT(exchange()->state, X_FORWARDING);
-	RUN_FOR(&world.loop, 150);
+	RUN_FOR(&world.loop, beat_ms * 3 / 2);
 	CHECK_INT(world.request.responses, 0);
 	if (waits)
 		place(PLACE_TURN);
-	RUN_FOR(&world.loop, 150);
+	RUN_FOR(&world.loop, beat_ms * 3 / 2);
 	CHECK_INT(world.request.responses, 0);
 	answer(200, sse);
 	answer_end(UPSTREAM_OK, "");
@@ -415,7 +414,7 @@ static void test_nobody_else(void)
 {
 	static const char *const observing[] = { "queue.heartbeat_after_ms=10",
 						 "queue.mode=observe", NULL };
-	static const char *const off[] = { "queue.heartbeat_ms=100", NULL };
+	static const char *const off[] = { every, NULL };
 
 	test_none(beating, message, true); /* no stream asked for */
 	test_none(beating, "{\"stream\":false,\"messages\":[{\"role\":\"user\"}]}", true);
@@ -428,10 +427,12 @@ static void test_nobody_else(void)
 /* A turn that comes before queue.heartbeat_after_ms is over: the upstream's own status is told. */
 static void test_turn_in_time(void)
 {
-	world_open(beating);
+	static const char *const late[] = { "queue.heartbeat_after_ms=1000", every, NULL };
+
+	world_open(late);
 	world_message_with(streaming);
 	place(PLACE_TURN);
-	RUN_FOR(&world.loop, 150);
+	RUN_FOR(&world.loop, 1000 + beat_ms);
 	CHECK_INT(world.request.responses, 0);
 	answer(529, "Content-Type: application/json\n");
 	answer_end(UPSTREAM_OK, "");
@@ -482,6 +483,8 @@ static void test_no_coding(bool pinged)
 
 int main(void)
 {
+	beat_ms = MIN(scaled_ms(beat_ms), 1000);
+	snprintf(every, sizeof every, "queue.heartbeat_ms=%lld", (long long)beat_ms);
 	test_retried();
 	test_answered();
 	test_silent_upstream();
