@@ -349,7 +349,7 @@ local function check_order(w, after, joining, holders)
 		return
 	end
 	for _, other in ipairs(line) do
-		local waits = other.id ~= joining and real_call('ZSCORE', WAIT, other.id) or after[other.id]
+		local waits = other.id ~= joining and (real_call('ZSCORE', WAIT, other.id) or after[other.id])
 		local older = other.as == w.as and other.number < w.number and not other.returned and not w.returned
 		if other ~= w and waits and (other.rank < w.rank or older and not world.lossy) and
 			limit_allows(other.id, holders) then
