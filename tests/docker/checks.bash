@@ -144,22 +144,12 @@ log_of() { docker logs "$(container "$1")" 2>&1; }
 # cut_off NAME: the client was told that the response isn't whole.
 cut_off() { [[ $(outcome "$1") != '200 0' ]] || { echo "$1 looks complete" >&2; return 1; }; }
 
-# A machine that does other things as well says nothing about how long a build takes.
-built_in_time() {
-	local load
-	load=$(cut -d' ' -f2 /proc/loadavg)
-	((IMAGE_SECONDS >= 180)) || return 0
-	echo "building took $IMAGE_SECONDS s, with a load of $load on $(nproc) processors" >&2
-	((${load%.*} > $(nproc)))
-}
-
 image_is_as_promised() {
 	local inspect version
 	inspect=$(docker image inspect "$MINE-turnstile" | jq '.[0]')
 	version=$(docker run --rm --read-only --cap-drop ALL --network none "$MINE-turnstile" --version)
 	IMAGE_BYTES=$(jq .Size <<<"$inspect")
 	((IMAGE_BYTES < 60000000)) || { echo "the image has $IMAGE_BYTES bytes" >&2; return 1; }
-	built_in_time
 	equal "$(jq -r '.Config | "\(.User) \(.StopSignal) \(.Healthcheck.Test[1:] | join(" "))"' <<<"$inspect")" \
 		'10001:10001 SIGTERM turnstile --health'
 	equal "turnstile $(jq -r '.Config.Labels["org.opencontainers.image.version"]' <<<"$inspect")" "$version"
