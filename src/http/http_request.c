@@ -41,6 +41,7 @@
 enum {
 	BLOCK_SIZE = 16 * 1024, /* of a streamed response that isn't chunked */
 	HEAD_ROOM = 1024,       /* for what MHD adds to a response's head, and its alignments */
+	RUNS_TO_END = 4,        /* of MHD, until it says that what it has sent is all */
 };
 
 #define TO(state) (1u << (state))
@@ -76,7 +77,8 @@ struct http_request {
 	struct server_shard *shard;
 	struct MHD_Connection *mhd;
 	struct watch *watch;    /* for a hang-up; NULL after one */
-	struct job gone;        /* it has hung up while its response was sent */
+	struct job gone;        /* it has hung up while its response was sent, */
+	unsigned gone_at;       /* when its shard had run so often */
 	struct idle_entry idle; /* on a list while R_IDLE; has the descriptor */
 	struct head_scan scan;  /* of what MHD reads, before 1.0 */
 	char client[PEER_ADDRESS_MAX];
@@ -165,13 +167,14 @@ static void end_early(struct http_request *r)
 
 /*
  * MHD says that all is sent a step after it has sent it, and a client that has it may be gone by then. So
- * that step comes first.
+ * that step comes first. A shard that takes in large bodies is never done; so it isn't waited for that.
  */
 static void on_gone(struct job *job)
 {
 	struct http_request *r = container_of(job, struct http_request, gone);
 
-	if (server_shard_is_busy(r->shard))
+	if (server_shard_is_busy(r->shard) &&
+	    server_shard_runs(r->shard) - r->gone_at < RUNS_TO_END)
 		loop_defer_later(r->server->loop, &r->gone);
 	else
 		service(r)->gone(r->x);
@@ -179,6 +182,7 @@ static void on_gone(struct job *job)
 
 static void leave_soon(struct http_request *r)
 {
+	r->gone_at = server_shard_runs(r->shard);
 	server_shard_run(r->shard);
 	loop_defer_later(r->server->loop, &r->gone);
 }

@@ -23,6 +23,7 @@ static void run(struct job *job)
 	struct server_shard *shard = container_of(job, struct server_shard, run_job);
 
 	for (int i = 0; i < RUNS_PER_JOB; i++) {
+		shard->runs++;
 		if (!shard->shards->service->run(shard->daemon))
 			return;
 		if (loop_is_late(shard->shards->loop))
@@ -129,4 +130,9 @@ void server_shards_run(struct server_shards *s)
 bool server_shard_is_busy(const struct server_shard *shard)
 {
 	return job_is_due(&shard->run_job);
+}
+
+unsigned server_shard_runs(const struct server_shard *shard)
+{
+	return shard->runs;
 }

@@ -27,6 +27,7 @@ struct server_shard {
 	void *daemon;
 	struct watch *poll;
 	struct job run_job;
+	unsigned runs; /* so far */
 };
 
 struct server_shard_service {
@@ -65,3 +66,6 @@ void server_shards_run(struct server_shards *s); /* all of them */
 
 /* Whether it has more to do than it could do so far. */
 bool server_shard_is_busy(const struct server_shard *shard) MUST_USE;
+
+/* How often its daemon has run, each time for all connections that were ready; wraps. */
+unsigned server_shard_runs(const struct server_shard *shard) MUST_USE;

@@ -9,9 +9,20 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "http/http_private.h"
 
 enum moment { BEGIN, BODY, RECEIVED, READ, GONE, LATER, MOMENTS };
-enum action { NOTHING, RESPOND, REFUSE, STREAM, CUT, CUT_AND_RESPOND, PARK_AND_CUT, END_BADLY };
+enum action {
+	NOTHING,
+	RESPOND,
+	REFUSE,
+	STREAM,
+	CUT,
+	CUT_AND_RESPOND,
+	PARK,
+	PARK_AND_CUT,
+	END_BADLY
+};
 
 static const char *const moment_names[MOMENTS] = { "begin", "body", "received",
 						   "read",  "gone", "later" };
@@ -49,7 +60,7 @@ static void act(enum moment when)
 	enum action what = t.at[when];
 
 	t.calls[when]++;
-	if (what != PARK_AND_CUT && what != END_BADLY)
+	if (what != PARK && what != PARK_AND_CUT && what != END_BADLY)
 		t.at[when] = NOTHING;
 	if (what == CUT || what == CUT_AND_RESPOND)
 		cut();
@@ -103,6 +114,8 @@ static ssize_t on_read(void *x, char *to, size_t max)
 		loop_defer(&t.loop, &t.later);
 		return 0;
 	}
+	if (t.at[READ] == PARK && t.streamed)
+		return 0;
 	if (t.at[READ] == END_BADLY && t.streamed)
 		return HTTP_READ_CUT;
 	act(READ);
@@ -370,6 +383,34 @@ static void test_served_early(const char *request)
 	CHECK(t.sent);
 }
 
+/* As beside large bodies: in each turn of the loop there is more for the daemon to do. */
+static void run_daemons(struct job *job)
+{
+	server_shards_run(t.server->shards);
+	loop_defer_later(&t.loop, job);
+}
+
+/* A client that hangs up in the middle of its response, while its shard is never done. */
+static void test_gone_beside_upload(void)
+{
+	struct scene s = { .when = LATER, .what = STREAM, .then = PARK };
+	struct job busy = { .run = run_daemons };
+	char heard[1024] = "";
+	int fd = connect_client();
+
+	reset(&s);
+	say(fd, get);
+	CHECK(RUN_UNTIL(&t.loop, hear(fd, heard, sizeof heard) || strstr(heard, "hello"), 5000));
+	loop_defer_later(&t.loop, &busy);
+	uv_run(&t.loop.uv, UV_RUN_NOWAIT);
+	close(fd);
+	CHECK(RUN_UNTIL(&t.loop, t.done, 5000));
+	CHECK_INT(t.calls[GONE], 1);
+	CHECK(!t.sent);
+	job_cancel(&busy);
+	CHECK(RUN_UNTIL(&t.loop, t.closed, 5000));
+}
+
 /* Two requests on one connection: nothing of the first is left in the second. */
 static void test_again(void)
 {
@@ -429,6 +470,7 @@ int main(void)
 	test_served_early(post);
 	test_served_early(old_post);
 	test_again();
+	test_gone_beside_upload();
 	close(idle);
 	http_server_quiesce(t.server, CONNECTIONS_CUT);
 	http_server_free(t.server);
