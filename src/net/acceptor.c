@@ -303,10 +303,12 @@ int acceptor_open(struct loop *loop, const struct acceptor_options *options, str
 	bool is_taken = fd >= 0;
 	struct acceptor *a;
 
-	if (is_taken)
+	if (is_taken) {
+		listener_widen(fd);
 		address = listener_address(fd, options->address);
-	else
+	} else {
 		fd = listener_open(options->name, options->address, errors, &address);
+	}
 	if (fd < 0)
 		return fd;
 	a = xcalloc(1, sizeof *a);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,7 +15,11 @@
 #include "base/mem.h"
 #include "base/span.h"
 
-enum { BACKLOG = 1024, ANYBODY = 0777, US = 0600 };
+enum {
+	BACKLOG = INT_MAX, /* the kernel makes net.core.somaxconn of it: listen(2) */
+	ANYBODY = 0777,
+	US = 0600,
+};
 
 /*
  * After so much silence the kernel asks whether the client is still there, so often, before it
@@ -166,6 +171,11 @@ int listener_open(const char *name, const char *address, struct buf *errors, cha
 	else if (!errors->len)
 		explain(errors, name, address, -fd);
 	return fd;
+}
+
+void listener_widen(int fd)
+{
+	listen(fd, BACKLOG);
 }
 
 int listener_open_packets(const char *path)

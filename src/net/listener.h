@@ -10,9 +10,18 @@
  * "unix:PATH", where a path that nobody listens on any more is replaced. Returns a non-blocking
  * descriptor and, owned by the caller, the real address; or -errno and in `errors` a line that says
  * what to do. A host name is resolved blocking.
+ *
+ * As many connections wait in the kernel's queue as net.core.somaxconn allows at this time (4096
+ * since Linux 5.4). Whoever finds the queue full tries again after a second.
  */
 int listener_open(const char *name, const char *address, struct buf *errors, char **ret_address)
 	MUST_USE;
+
+/*
+ * Gives a socket that another process listens on a queue as long as listener_open() does. What
+ * waits in it stays. If it doesn't listen, nothing.
+ */
+void listener_widen(int fd);
 
 /* The real address of a socket that listens on the configured one; owned by the caller. */
 char *listener_address(int fd, const char *configured) MUST_USE;

@@ -2,8 +2,9 @@
  * load_arrivals.c - connections that come all at once, each with a user message of an account of
  * its own, and stay; when their answers come.
  *
- * A listener's queue has room for some (turnstile's for 1,024); whoever finds it full tries again
- * after a second, then after two and four. So not more than --at_once are without an answer.
+ * A listener's queue has room for some (net.core.somaxconn, or what its program asked for);
+ * whoever finds it full tries again after a second, then after two and four. So not more than
+ * --at_once are without an answer.
  *
  * Options: --connections, --at_once, --service_us, --bytes of a body.
  */

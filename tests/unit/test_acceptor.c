@@ -1,8 +1,14 @@
-/* Accepting rests while connections can't be served; also for successors (takeover_server.c). */
+/*
+ * Accepting rests while connections can't be served; also for successors (takeover_server.c). How
+ * many connections wait for it.
+ */
 #include "net/acceptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/un.h>
@@ -258,12 +264,12 @@ static void test_no_successor(void)
 	loop_close(&loop);
 }
 
-/* The other side of a takeover, in a process of its own: a descriptor comes without a name. */
-static void give_unnamed(int door, int given)
+/* The other side of a takeover, in a process of its own. */
+static void give(int door, int given, const char *sockets)
 {
 	char text[64];
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof given)] = { 0 };
-	struct iovec data = { TAKEOVER_SOCKETS, strlen(TAKEOVER_SOCKETS) };
+	struct iovec data = { (char *)sockets, strlen(sockets) };
 	struct msghdr message = { .msg_iov = &data,
 				  .msg_iovlen = 1,
 				  .msg_control = control,
@@ -292,13 +298,76 @@ static void test_unnamed_descriptor(void)
 	child = fork();
 	must(child >= 0);
 	if (!child)
-		give_unnamed(door, ends[1]);
+		give(door, ends[1], TAKEOVER_SOCKETS); /* it comes without a name */
 	close(ends[1]);
 	CHECK_INT(takeover_client_ask(path, &errors, &i), -EPROTO);
 	must(waitpid(child, &status, 0) == child);
 	CHECK_INT(status, 0);
 	CHECK_INT(read(ends[0], &byte, 1), 0); /* nobody has the other end any more */
 	close(ends[0]);
+	close(door);
+	must(!unlink(path));
+}
+
+/* How many connections may wait: of a socket that listens, tcp_info counts them (tcp_diag.c). */
+static unsigned queue_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof info;
+
+	must(!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len));
+	return info.tcpi_sacked;
+}
+
+/* The longest that this kernel gives. */
+static unsigned longest_queue(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned queue;
+
+	must(fd >= 0 && !listen(fd, INT_MAX));
+	queue = queue_of(fd);
+	close(fd);
+	return queue;
+}
+
+static void test_queue(void)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	CLEANUP(freep) char *address = NULL;
+	int fd = listener_open("listen.address", "127.0.0.1:0", &errors, &address);
+
+	must(fd >= 0);
+	CHECK_INT(queue_of(fd), longest_queue());
+	close(fd);
+}
+
+/* The process that opened it may have been one that knew no better. */
+static void test_queue_of_taken(void)
+{
+	CLEANUP(buf_clear) struct buf errors = { 0 };
+	CLEANUP(takeover_client_freep) struct takeover_client *client = NULL;
+	struct acceptor_options options = { .name = "listen.address", .address = "127.0.0.1:0" };
+	int status, door = listener_open_packets(path), given = socket(AF_INET, SOCK_STREAM, 0);
+	struct loop loop;
+	struct acceptor *a;
+	pid_t child;
+
+	must(door >= 0 && !fcntl(door, F_SETFL, 0) && given >= 0 && !listen(given, CLIENTS));
+	CHECK_INT(queue_of(given), CLIENTS);
+	child = fork();
+	must(child >= 0);
+	if (!child)
+		give(door, given, TAKEOVER_SOCKETS "listen.address 127.0.0.1:0\n");
+	must(!takeover_client_ask(path, &errors, &client) && client);
+	must(waitpid(child, &status, 0) == child && !status);
+	options.takeover = client;
+	loop_open(&loop);
+	must(!acceptor_open(&loop, &options, &errors, &a));
+	CHECK_INT(queue_of(acceptor_descriptor(a)), longest_queue());
+	acceptor_free(a);
+	loop_close(&loop);
+	close(given);
 	close(door);
 	must(!unlink(path));
 }
@@ -316,6 +385,8 @@ int main(void)
 	test_full();
 	test_no_successor();
 	test_unnamed_descriptor();
+	test_queue();
+	test_queue_of_taken();
 	*end = '\0';
 	must(!rmdir(path));
 	return check_done();
