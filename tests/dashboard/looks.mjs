@@ -18,7 +18,7 @@ async function startScene() {
 	await redis(own, ...pastOf('team-red'), ['SET', 'user_msg_queue_lock:legacy-relay', '2857ccbe-dce0-4f19-8982-b2c47167c615'],
 		['ZADD', 'user_msg_queue_index', Date.now(), 'legacy-relay']);
 	/* long enough for the test to see it in line */
-	const timeoutMs = scaled(3000);
+	const timeoutMs = Math.min(scaled(3000), 60000);
 	await put('/api/queues/ci/config', 'PUT', JSON.stringify({ timeoutMs }));
 	await until('web3 has it', async () => (await json(`${three[2].admin}/api/queues/ci/config`)).timeoutMs === timeoutMs);
 	const held = await Promise.all([['team-red', 1], ['ci', 2], ['team-green', 0]].map(([name, i]) => hold(three[i], relay, name, `scene-${name}`)));

@@ -47,7 +47,7 @@ send() {
 
 # bats test_tags=waits
 @test "a section has its own timeout, length of line, release and switch" {
-	section slow k1 <<<"timeout_ms = $(scaled 4000)"$'\nmax_waiting = 1' >t.ini
+	section slow k1 <<<"timeout_ms = $(scaled 4000 60000)"$'\nmax_waiting = 1' >t.ini
 	section early k2 <<<'release_on = headers' >>t.ini
 	section free k3 <<<'enabled = false' >>t.ini
 	start_turnstile --config t.ini

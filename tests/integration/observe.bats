@@ -35,7 +35,7 @@ observed_wait() { wait_for "[[ \$(observed 'select($1)' | wc -l) -ge ${2:-1} ]]"
 }
 
 @test "who would have been refused is told" {
-	start_turnstile -o queue.mode=observe -o "queue.timeout_ms=$(scaled 1000)" -o queue.max_waiting=1
+	start_turnstile -o queue.mode=observe -o "queue.timeout_ms=$(scaled 1000 60000)" -o queue.max_waiting=1
 	turn a k1
 	turn b k1
 	turn c k1

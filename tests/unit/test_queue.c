@@ -25,12 +25,12 @@ static void open_fixture(struct fixture *f)
 	*f = (struct fixture){ 0 };
 	f->config.redis.url = (char *)"";
 	f->config.redis.instance = (char *)"one";
-	f->config.queue.timeout_ms = 5000;
-	f->config.queue.lock_ttl_ms = 60000;
-	f->config.queue.max_hold_ms = 60000;
+	f->config.queue.timeout_ms = LONG_MS;
+	f->config.queue.lock_ttl_ms = LONG_MS;
+	f->config.queue.max_hold_ms = LONG_MS;
 	f->config.queue.max_waiting = 100;
 	f->config.queue.turns = 1;
-	f->config.queue.keep_place_ms = 60000;
+	f->config.queue.keep_place_ms = LONG_MS;
 	loop_open(&f->loop);
 	CHECK_INT(queue_new(&f->loop, &f->config, &errors, &f->queue), 0);
 	for (int i = 0; i < PLACES; i++) {
@@ -250,14 +250,17 @@ static void test_turns_at_once(void)
 		join(&f, &f.places[i], "a");
 	CHECK(REACHES(&f, 0, PLACE_TURN));
 	CHECK(REACHES(&f, 1, PLACE_TURN));
-	CHECK(!RUN_UNTIL(&f.loop, f.places[2].state == PLACE_TURN, 30));
+	RUN_FOR(&f.loop, 30);
+	CHECK(f.places[2].state != PLACE_TURN);
 	queue_reconfigured(f.queue);
-	CHECK(!RUN_UNTIL(&f.loop, f.places[2].state == PLACE_TURN, 30));
+	RUN_FOR(&f.loop, 30);
+	CHECK(f.places[2].state != PLACE_TURN);
 	f.config.queue.turns = 4;
 	queue_reconfigured(f.queue);
 	CHECK(REACHES(&f, 2, PLACE_TURN));
 	CHECK(REACHES(&f, 3, PLACE_TURN));
-	CHECK(!RUN_UNTIL(&f.loop, f.places[4].state == PLACE_TURN, 30));
+	RUN_FOR(&f.loop, 30);
+	CHECK(f.places[4].state != PLACE_TURN);
 	close_fixture(&f);
 }
 
@@ -293,7 +296,7 @@ static void test_kept_place(void)
 	stand(&f.places[4], "", "k2");
 	for (int i = 0; i < 2; i++)
 		join(&f, &f.places[i], "a");
-	f.config.queue.timeout_ms = 5000;
+	f.config.queue.timeout_ms = LONG_MS;
 	join(&f, &f.places[2], "a");
 	CHECK(RUN_UNTIL(&f.loop, f.places[2].position == 2, 3000));
 	rank = f.places[1].rank;

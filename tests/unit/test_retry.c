@@ -244,7 +244,8 @@ static void test_stopped_meanwhile(void)
 	message_is_forwarded();
 	refused(529, "Retry-After: 1\n");
 	world.queue.lease_is_over = true;
-	CHECK(!RUN_UNTIL(&world.loop, world.transfer, 1500));
+	RUN_FOR(&world.loop, 1500);
+	CHECK(!world.transfer);
 	place(PLACE_LOST);
 	world_check_over();
 	CHECK_INT(world_outcome(), OUTCOME_LOCK_LOST);

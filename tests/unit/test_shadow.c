@@ -19,8 +19,9 @@ static void open_fixture(struct fixture *f)
 	*f = (struct fixture){ 0 };
 	f->config.redis.url = (char *)"";
 	f->config.redis.instance = (char *)"one";
-	f->config.queue.lock_ttl_ms = f->config.queue.max_hold_ms = 60000;
-	f->terms = (struct account_terms){ .enabled = true, .timeout_ms = 5000, .max_waiting = 9 };
+	f->config.queue.lock_ttl_ms = f->config.queue.max_hold_ms = LONG_MS;
+	f->terms =
+		(struct account_terms){ .enabled = true, .timeout_ms = LONG_MS, .max_waiting = 9 };
 	loop_open(&f->loop);
 	CHECK_INT(queue_new(&f->loop, &f->config, &errors, &f->queue), 0);
 	f->shadows = shadows_new(&f->loop, f->queue, NULL, NULL);

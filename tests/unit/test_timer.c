@@ -97,12 +97,12 @@ static void test_a_deadline_is_no_turn(struct loop *loop)
 {
 	CLEANUP(buf_clear) struct buf errors = { 0 };
 	struct config config = { .redis = { .url = (char *)"", .instance = (char *)"one" } };
-	struct account_terms terms = { .timeout_ms = 5000, .max_waiting = 100 };
+	struct account_terms terms = { .timeout_ms = LONG_MS, .max_waiting = 100 };
 	struct queue_place holder = { .changed = on_changed };
 	static struct queue_place waiters[WAITERS];
 	struct queue *queue;
 
-	config.queue.max_hold_ms = config.queue.lock_ttl_ms = 60000;
+	config.queue.max_hold_ms = config.queue.lock_ttl_ms = LONG_MS;
 	CHECK_INT(queue_new(loop, &config, &errors, &queue), 0);
 	queue_join(queue, &holder, "a", &terms);
 	CHECK(RUN_UNTIL(loop, holder.state == PLACE_TURN, 2000));
