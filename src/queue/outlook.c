@@ -66,18 +66,19 @@ static void estimate(const struct lock_view *v, const struct account_terms *term
 {
 	CLEANUP(freep) int64_t *ran = xcalloc(v->holder_count + 1, sizeof *ran);
 	CLEANUP(freep) int64_t *starts = xcalloc(v->waiter_count + 1, sizeof *starts);
-	struct pace_line line = { turn_ms,         ran,
-				  v->holder_count, ret->turns,
-				  terms->delay_ms, terms->interval_ms };
+	struct pace_line line = { turn_ms,
+				  ran,
+				  v->holder_count,
+				  ret->turns,
+				  terms->delay_ms,
+				  terms->interval_ms,
+				  v->hold.kind ? MAX(v->hold.left_ms, 0) : 0 };
 
 	for (size_t i = 0; i < v->holder_count; i++)
 		ran[i] = v->holders[i].held_known ? v->holders[i].held_ms : turn_ms / 2;
 	pace_starts(&line, v->waiter_count, starts);
-	for (size_t i = 0; i < v->waiter_count; i++) {
-		int64_t held_ms = v->hold.kind ? MAX(v->hold.left_ms, 0) : 0;
-
-		ret->places[i].estimate_ms = ret->paused ? -1 : MAX(starts[i], held_ms);
-	}
+	for (size_t i = 0; i < v->waiter_count; i++)
+		ret->places[i].estimate_ms = ret->paused ? -1 : starts[i];
 }
 
 void outlook_of(const struct lock_view *v, const struct account_terms *terms, int64_t turn_ms,

@@ -203,10 +203,10 @@ int64_t pace_estimate_ms(const struct pace *p, const struct pace_question *q)
 	return start + (waiting - walked) * each_ms;
 }
 
-/* By the interval, counted from the start of the latest of those that are under way. */
+/* Behind a hold; and by the interval, counted from the start of the latest of those that are under way. */
 static int64_t earliest_start(const struct pace_line *l)
 {
-	int64_t start = 0;
+	int64_t start = l->held_ms;
 
 	for (size_t i = 0; i < l->running; i++)
 		start = MAX(start, l->interval_ms - l->ran_ms[i]);

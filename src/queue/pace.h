@@ -57,6 +57,7 @@ struct pace_line {
 		*ran_ms; /* for how long those have run that are under way; less than 0: not yet */
 	size_t running;
 	int64_t turns, delay_ms, interval_ms;
+	int64_t held_ms; /* for so long nobody begins */
 };
 
 /* The turns' median length; -1: there are none. Sorts them. */

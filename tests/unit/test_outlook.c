@@ -73,6 +73,8 @@ static void test_estimates(void)
 	v.hold.kind = HOLD_THROTTLE; /* over already: it changes nothing */
 	v.hold.left_ms = -5;
 	check_estimates(&v, &terms, 10000, 6200, 10200);
+	v.hold.left_ms = 60000; /* and then one after another */
+	check_estimates(&v, &terms, 10000, 60000, 10200);
 	v.paused_at_ms = 1;
 	check_estimates(&v, &terms, 10000, -1, 0);
 
