@@ -11,8 +11,8 @@
  *      POST …/v1/messages                 server-sent events if the body says "stream":true, else
  *                                         one message as JSON
  *      POST …/v1/messages/count_tokens, GET …/v1/models, …/, …/api/hello     something plausible
- *      anything below /echo               JSON: request_line, headers (an array of lines, in
- * order), head_hex, chunked, body_bytes, body_sha256, connection
+ *      anything below /echo               JSON: request_line, headers (an array of lines, in order),
+ *                                         head_hex, chunked, body_bytes, body_sha256, connection
  *
  * Headers of a request that say how it is answered (one that isn't known gives a 400):
  *
@@ -23,9 +23,10 @@
  *      X-Relay-Read-Pause-Ms: n      a pause in reading, behind the request's head
  *      X-Relay-Status: code          an error in the API's shape from 300 on
  *      X-Relay-Bytes: n              instead, n bytes as `yes 123456789 | head -c n` prints them,
- * as fast as the reader takes them X-Relay-Framing: chunked | length | close         (events:
- * chunked, all else: length) X-Relay-Header: Name: value   one more header line in the response;
- * may be repeated X-Relay-Tag: name             what the request is called in the records
+ *                                    as fast as the reader takes them
+ *      X-Relay-Framing: chunked | length | close         (events: chunked, all else: length)
+ *      X-Relay-Header: Name: value   one more header line in the response; may be repeated
+ *      X-Relay-Tag: name             what the request is called in the records
  *      X-Relay-Uncounted: 1          doesn't count for `active` and `max_overlap`
  *      X-Relay-Cut-After: k          events (of all kinds) before cut-body and stall, 0
  *      X-Relay-First: n              all this is for the first n requests with this tag; later ones are
@@ -48,13 +49,14 @@
  *
  * What it has seen, as JSON, and how to wait for it:
  *
- *      GET  /__relay/stats     {"all":{seen,active,max_overlap,completed,aborted,cut},
- * "connections", "open", "stale", "forgotten", "accounts":{KEY:{the same, "order": [tags]}},
- * "requests":[{tag,account,phase,body_sha256,arrived_us,…}]} POST /__relay/reset     forgets all of
- * it GET  /__relay/wait?…    answers 200 when all of these hold, 408 when limit_ms (10000) is over:
+ *      GET  /__relay/stats     {"all":{seen,active,max_overlap,completed,aborted,cut}, "connections",
+ *                              "open", "stale", "forgotten", "accounts":{KEY:{the same, "order":[tags]}},
+ *                              "requests":[{tag,account,phase,body_sha256,arrived_us,…}]}
+ *      POST /__relay/reset     forgets all of it
+ *      GET  /__relay/wait?…    answers 200 when all of these hold, 408 when limit_ms (10000) is over:
  *                              active=N (exactly), seen=N (at least), each over all or with
- * account=KEY; tag=NAME with phase=arrived|body|headers|done|aborted|cut (arrived)
- *                              and times=N (1): so many of that tag
+ *                              account=KEY; tag=NAME with phase=arrived|body|headers|done|aborted|cut
+ *                              (arrived) and times=N (1): so many of that tag
  *      POST /__relay/go        ends the pauses of all that are in one, before a response or between its events
  *
  * KEY is the value of x-api-key, else of Authorization without "Bearer ". `active` and
