@@ -226,7 +226,7 @@ static void test_waiters_on_a_replica(struct fixture *f)
 	hold_and_wait(f, &a, &b);
 	redis_ask(&f->server, "REPLICAOF 127.0.0.1 1");
 	UNTIL(f, b.failed);
-	CHECK(clock_ms() - start < 2 * TIMEOUT_MS + LATE_MS);
+	CHECK(clock_ms() - start < 2 * timeout_ms(f) + LATE_MS);
 	CHECK(!is_up(f->b[1]));
 	redis_ask(&f->server, "REPLICAOF NO ONE");
 	UNTIL(f, is_up(f->b[0]) && is_up(f->b[1]));
@@ -242,7 +242,7 @@ static void test_long_outage(struct fixture *f)
 	hold_and_wait(f, &a, &b);
 	redis_server_kill(&f->server);
 	UNTIL(f, b.failed);
-	CHECK(clock_ms() - start < TIMEOUT_MS + LATE_MS);
+	CHECK(clock_ms() - start < timeout_ms(f) + LATE_MS);
 	guest_enter(&c, f->b[0], "c");
 	start = clock_ms();
 	UNTIL(f, c.failed);
@@ -270,7 +270,7 @@ static void test_frozen(struct fixture *f)
 	kill(f->server.pid, SIGSTOP);
 	guest_enter(&c, f->b[0], "c");
 	UNTIL(f, b.failed && c.failed);
-	CHECK(clock_ms() - start < TIMEOUT_MS + LATE_MS);
+	CHECK(clock_ms() - start < timeout_ms(f) + LATE_MS);
 	guest_leave(&a, true);
 	guest_leave(&b, false);
 	guest_leave(&c, false);
