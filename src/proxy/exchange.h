@@ -109,7 +109,7 @@ struct exchange {
 	enum exchange_state state;
 	enum outcome outcome; /* from exchange_finish() on */
 	struct job advance;
-	struct timer *watchdog;
+	struct timer *watchdog; /* watchdog.h */
 	char id[REQUEST_ID_MAX];
 
 	struct http_request *request; /* NULL from CLIENT_SERVED on */
@@ -170,18 +170,6 @@ struct exchange *exchange_new(struct proxy *p, struct http_request *request) MUS
 
 /* A fact has changed: the exchange looks at it before the loop blocks next. */
 void exchange_poke(struct exchange *x);
-
-/*
- * Whether its client brings its body more slowly than listen.body_rate_bytes_s just now, so that what is
- * kept of it may be needed for others.
- */
-bool exchange_dawdles(const struct exchange *x);
-
-/* A byte came in or went out: the exchange isn't stalled. */
-void exchange_moved(struct exchange *x);
-
-/* It is the client's turn to send, from now on: what came until now doesn't count for its rate. */
-void exchange_rate_anew(struct exchange *x);
 
 /*
  * Ends an exchange: whatever its state, from any callback, any number of times; only the first

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "proxy/limited.h"
 #include "proxy/reply.h"
+#include "proxy/watchdog.h"
 
 enum {
 	PAUSE_MS = 50,           /* at least, from one try to the next */
@@ -28,7 +29,7 @@ static bool on_transfer_gives(void *arg, const char *data, size_t len)
 		limited_body(x, data, len);
 		if (x->state == X_FORWARDING)
 			exchange_poke(x);
-		exchange_moved(x);
+		watchdog_moved(x);
 	}
 	return taken;
 }
@@ -52,12 +53,12 @@ static ssize_t on_transfer_takes(void *arg, char *to, size_t max)
 	size_t n = take_body(x, to, max);
 
 	if (was_held_up) /* only from now on it is the client's turn to send */
-		exchange_rate_anew(x);
+		watchdog_rate_anew(x);
 	if (!n && x->client != CLIENT_SENDING && x->client != CLIENT_WAITING)
 		return -ECANCELED; /* it left: what it sent must not look like all of it */
 	if (!n)
 		return x->client == CLIENT_SENDING ? -EAGAIN : 0;
-	exchange_moved(x);
+	watchdog_moved(x);
 	if (x->request)
 		http_request_wake(x->request);
 	return (ssize_t)n;
@@ -222,7 +223,7 @@ static void start_again(struct exchange *x)
 {
 	timer_stop(x->again);
 	free(steal(&x->error));
-	exchange_moved(x);
+	watchdog_moved(x);
 	start(x);
 }
 

@@ -20,6 +20,7 @@
 #include "proxy/forwarding.h"
 #include "proxy/line.h"
 #include "proxy/reply.h"
+#include "proxy/watchdog.h"
 
 /* Up to here an ungated body is sent whole. About what a conversation's count_tokens has. */
 enum { WHOLE_BODY_MAX = 256 * 1024 };
@@ -135,7 +136,8 @@ static bool make_someone_go(struct exchange *x, enum bodies_room room)
 	list_for_each (other, &x->proxy->in_state[X_READING], link) {
 		if (other != x &&
 		    bodies_would_help(x->proxy->bodies, &x->kept, &other->kept, room) &&
-		    exchange_dawdles(other) && (!most || other->kept.bytes > most->kept.bytes))
+		    watchdog_finds_dawdling(other) &&
+		    (!most || other->kept.bytes > most->kept.bytes))
 			most = other;
 	}
 	if (!most)
@@ -190,7 +192,7 @@ static size_t on_body(void *arg, const char *data, size_t len)
 	} /* else it is kept, or nobody wants it any more */
 	x->bytes_in += (int64_t)len;
 	if (len)
-		exchange_moved(x);
+		watchdog_moved(x);
 	return len;
 }
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/own_reply.h"
+#include "proxy/watchdog.h"
 #include "request/error_object.h"
 
 enum { EVENT_DATA_MAX = 64 * 1024 }; /* a larger error is told by its status */
@@ -113,7 +114,7 @@ ssize_t reply_read(void *arg, char *to, size_t max)
 	if (n) {
 		x->bytes_out += (int64_t)n;
 		if (x->told != TOLD_PINGS) /* a ping is no progress of the upstream's */
-			exchange_moved(x);
+			watchdog_moved(x);
 		if (room < UPSTREAM_GIVE_MAX && pipe_room(&x->download) >= UPSTREAM_GIVE_MAX)
 			transfer_resume(x->transfer);
 		return (ssize_t)n;
