@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-enum { FIRST_CAP = 1024 }; /* an event of a stream; more streams are idle than busy */
+enum { FIRST_CAP = 1024 }; /* an event of a stream */
 
 /* Copies the `len` bytes from `offset` behind the oldest one to `to`, around the ring's end. */
 static void copy_out(const struct pipe *p, size_t offset, char *to, size_t len)
@@ -47,6 +47,12 @@ size_t pipe_write(struct pipe *p, const char *data, size_t len)
 	return len;
 }
 
+void pipe_clear(struct pipe *p)
+{
+	free(p->data);
+	*p = (struct pipe){ 0 };
+}
+
 size_t pipe_read(struct pipe *p, char *to, size_t max)
 {
 	size_t n = MIN(max, p->len);
@@ -56,13 +62,7 @@ size_t pipe_read(struct pipe *p, char *to, size_t max)
 	copy_out(p, 0, to, n);
 	p->at = (p->at + n) % p->cap;
 	p->len -= n;
-	if (!p->len)
-		p->at = 0;
+	if (!p->len) /* more streams are idle than busy */
+		pipe_clear(p);
 	return n;
-}
-
-void pipe_clear(struct pipe *p)
-{
-	free(p->data);
-	*p = (struct pipe){ 0 };
 }

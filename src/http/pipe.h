@@ -3,7 +3,8 @@
  *
  * Full pauses the producer, empty parks the consumer, never both: whoever finds it so must be
  * woken by the other side, which it knows from what pipe_write() and pipe_read() return.
- * A zeroed struct pipe is empty; its memory grows with what is in it, up to PIPE_MAX.
+ * A zeroed struct pipe is empty; its memory grows with what is in it, up to PIPE_MAX, and an empty
+ * one has none.
  */
 #pragma once
 

@@ -46,10 +46,12 @@ struct transfer {
 	struct curl_slist *fields; /* an array; texts in `text` */
 	struct buf text;
 	bool is_streamed; /* the body */
+	size_t whole;     /* bytes of one that isn't */
 
 	int64_t sent_ms;    /* when it was given to a connection for the first time; 0: not yet */
 	bool proxy_refused; /* asked in absolute-form, it wants other credentials */
-	bool was_read;      /* the connection ended so late that the relay may have been at work */
+	bool was_resent;
+	bool was_read; /* the connection ended so late that the relay may have been at work */
 
 	enum transfer_state state;
 	enum upstream_error error;
@@ -233,6 +235,7 @@ static int on_send(void *arg, char *peer, char *own, int peer_port, int own_port
 	if (t->was_read)
 		return CURL_PREREQFUNC_ABORT;
 	t->upstream->resent++;
+	t->was_resent = true;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -346,6 +349,7 @@ struct transfer *transfer_new(struct upstream *u, const struct upstream_request 
 	t->x = x;
 	t->resume.run = run_resume;
 	t->is_streamed = request->body == UPSTREAM_BODY_STREAM;
+	t->whole = request->whole.len;
 	t->head.max_bytes = u->config->upstream.max_header_bytes;
 	t->call.ended = on_ended;
 	http_call_open(&t->call, u->client);
@@ -380,6 +384,24 @@ enum upstream_error transfer_error(const struct transfer *t)
 bool transfer_was_sent(const struct transfer *t)
 {
 	return t->sent_ms && !t->proxy_refused;
+}
+
+/*
+ * Of a request that was sent twice, curl's count might be of the first time. Before 8.7, curl keeps
+ * its upload buffer to the end of the transfer, unless that gets another size.
+ */
+bool transfer_forget_body(struct transfer *t)
+{
+	CURL *curl = t->call.easy ? t->call.easy->curl : NULL;
+	curl_off_t sent = -1;
+
+	if (!curl || t->is_streamed || t->was_resent || !t->head.done)
+		return false;
+	curl_easy_getinfo(curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+	if (sent != (curl_off_t)t->whole)
+		return false;
+	curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
+	return true;
 }
 
 const char *transfer_error_text(const struct transfer *t)

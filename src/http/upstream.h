@@ -55,7 +55,7 @@ struct upstream_request {
 	const struct header *fields; /* to be sent as they are; without framing */
 	size_t count;
 	enum { UPSTREAM_BODY_NONE, UPSTREAM_BODY_WHOLE, UPSTREAM_BODY_STREAM } body;
-	struct span whole; /* must stay until the transfer is freed */
+	struct span whole; /* must stay until transfer_forget_body(), or the transfer is freed */
 	int64_t length;    /* of a streamed body; -1: not known, sent chunked */
 };
 
@@ -99,6 +99,13 @@ enum upstream_error transfer_error(const struct transfer *t);
 
 /* Whether the upstream may have seen anything of it. */
 bool transfer_was_sent(const struct transfer *t);
+
+/*
+ * Whether nothing will read the request's `whole` body any more: the connection has all of it, and
+ * the head of the response is there, behind which a request isn't sent again. What curl sent it
+ * from is freed then. Not from within a callback.
+ */
+bool transfer_forget_body(struct transfer *t);
 
 /* What went wrong, for the log: curl's words, "" if nothing did. Never has request data in it. */
 const char *transfer_error_text(const struct transfer *t);

@@ -168,6 +168,13 @@ static void exchange_free(struct exchange *x)
 	loop_defer(p->loop, &p->check_idle);
 }
 
+/* A stream lasts for minutes after the upstream has read what it asked. */
+static void drop_sent_body(struct exchange *x)
+{
+	if (x->transfer && x->body.len && transfer_forget_body(x->transfer))
+		drop_body(x);
+}
+
 /* --- asking the upstream ---------------------------------------------------------------------- */
 
 static void ask_upstream(struct exchange *x)
@@ -362,7 +369,9 @@ static void advance_forwarding(struct exchange *x)
 	if (reply_with_response(x) < 0) {
 		x->error = xstrdup("neither events nor an error, behind heartbeats");
 		exchange_finish(x, OUTCOME_UPSTREAM_BROKEN);
+		return;
 	}
+	drop_sent_body(x);
 }
 
 static void advance_streaming(struct exchange *x)

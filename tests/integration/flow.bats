@@ -176,6 +176,21 @@ peak_kb() {
 	(($(peak_kb) - before < 32000))
 }
 
+# buffered: how many bytes of bodies turnstile keeps.
+buffered() { http -f "$ADMIN/metrics" | awk '$1 == "turnstile_buffered_bytes" {print $2}'; }
+
+@test "while a response streams, nothing of its request is kept" {
+	start_turnstile
+	user_body "$(head -c 3000000 /dev/zero | tr '\0' x)" >large
+	BODY=large held a k1
+	becomes 0 buffered
+	ask_later b k1
+	becomes "$(user_body | wc -c)" buffered # it waits, and is all that is kept
+	relay_go
+	await a b
+	equal "$(outcome a), $(outcome b)" "200 0, 200 0"
+}
+
 @test "every framing of a response arrives whole" {
 	start_turnstile
 	local f

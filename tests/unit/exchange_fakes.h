@@ -52,7 +52,8 @@ struct transfer {
 	struct buf names, whole; /* as sent: "name: value\n" */
 	int64_t length;
 	bool is_stream;
-	bool unsent; /* it couldn't connect */
+	bool unsent;       /* it couldn't connect */
+	bool body_is_sent; /* all of a whole one */
 };
 
 struct upstream {
@@ -321,6 +322,11 @@ enum upstream_error transfer_error(const struct transfer *t)
 bool transfer_was_sent(const struct transfer *t)
 {
 	return !t->unsent;
+}
+
+bool transfer_forget_body(struct transfer *t)
+{
+	return t->body_is_sent;
 }
 
 const char *transfer_error_text(const struct transfer *t)

@@ -277,6 +277,24 @@ static void test_answered(void)
 	world_close();
 }
 
+/* Not before curl has sent it all: the response may come earlier. */
+static void test_body_goes(bool is_sent)
+{
+	world_open(NULL);
+	message_is_forwarded();
+	CHECK_INT(bodies_bytes(world.proxy->bodies), strlen(message));
+	world.transfer->body_is_sent = is_sent;
+	answer(200, sse);
+	settle();
+	CHECK(exchange()->state == X_STREAMING);
+	CHECK_INT((int64_t)exchange()->body.len, is_sent ? 0 : strlen(message));
+	CHECK_INT(bodies_bytes(world.proxy->bodies), is_sent ? 0 : strlen(message));
+	answer_end(UPSTREAM_OK, "");
+	world_check_over();
+	CHECK_INT(world_outcome(), OUTCOME_ANSWERED);
+	world_close();
+}
+
 /* Its own errors are answers. */
 static void test_upstream_error(void)
 {
@@ -498,6 +516,8 @@ int main(void)
 		test_lost(streaming, abort);
 	}
 	test_answered();
+	test_body_goes(true);
+	test_body_goes(false);
 	test_upstream_error();
 	test_limited(200);
 	test_limited(429);
