@@ -170,6 +170,12 @@ static bool is_account_name(struct span name)
 	       !span_starts(name, SPAN("sk-"));
 }
 
+/* Names of our own: clients who say so are hashed (request/account.c), so no request is of such an account. */
+static bool is_taken(struct span name)
+{
+	return span_starts(name, SPAN(":")) || span_starts(name, SPAN("observe:"));
+}
+
 struct account_section *accounts_begin(struct load *l, const char *place, struct span name)
 {
 	struct account_section *s = find(l->config, name), **list = l->config->account.sections;
@@ -182,6 +188,13 @@ struct account_section *accounts_begin(struct load *l, const char *place, struct
 			"[account \"…\"] names no account; allowed: 1 to 128 of letters, digits, "
 			"\"._-@:\", and no API key (see turnstile hash-key)");
 		name = SPAN("…");
+	} else if (is_taken(name)) {
+		load_error(
+			l, place,
+			"[account \"%.*s\"] would be nobody's: names that begin with \":\" or "
+			"\"observe:\" are turnstile's own, and clients' like that are hashed; give "
+			"the account another name",
+			SPAN_ARG(name));
 	} else if (s) {
 		load_error(l, place, "[account \"%s\"] is there already: %s", s->name, s->place);
 		return s;

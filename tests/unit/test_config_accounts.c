@@ -150,6 +150,9 @@ static void test_reload(void)
 #define BAD_NAME                                                                     \
 	"[account \"…\"] names no account; allowed: 1 to 128 of letters, digits, " \
 	"\"._-@:\", and no API key (see turnstile hash-key)\n"
+#define OWN_NAME                                                                               \
+	"would be nobody's: names that begin with \":\" or \"observe:\" are turnstile's own, " \
+	"and clients' like that are hashed; give the account another name\n"
 #define BAD_KEY                                                                        \
 	"holds what is no key's hash; allowed: key-<16 hex digits>, … as turnstile " \
 	"hash-key prints them\n"
@@ -173,6 +176,8 @@ static const struct {
 		"retry\n" },
 	{ "[account \"\"]\n", "t.ini:1: " BAD_NAME },
 	{ "[account \"..\"]\n", "t.ini:1: " BAD_NAME },
+	{ "[account \":x\"]\ndelay_ms = 1\n", "t.ini:1: [account \":x\"] " OWN_NAME },
+	{ "[account \"observe:x\"]\n", "t.ini:1: [account \"observe:x\"] " OWN_NAME },
 	{ "[account \"a b\"]\ndelay_ms = x\n",
 	  "t.ini:1: " BAD_NAME "t.ini:2: [account \"…\"] delay_ms: \"x\" is not a whole number; "
 	  "allowed: 0 to 10000\n" },
