@@ -159,21 +159,31 @@ static bool test_too_long(struct fixture *f)
 }
 
 /* It answers, but takes nothing: for longer than waiters' leases, which nobody can renew. */
-static bool test_refused(struct fixture *f)
+static bool refused_and_back(struct fixture *f, const char *setting)
 {
 	struct guest g[MANY] = { 0 };
 
 	if (!all_join(f, g))
 		return all_leave(g);
-	redis_ask(&f->server, "CONFIG SET maxmemory 1");
+	redis_ask(&f->server, "CONFIG SET %s 1", setting);
 	pass(f, 4500);
 	newcomers_fail(f);
-	redis_ask(&f->server, "CONFIG SET maxmemory 0");
+	redis_ask(&f->server, "CONFIG SET %s 0", setting);
 	guest_leave(&g[0], true);
 	if (!heard_in_time(f, "grace", MANY - 2, 1)) /* the first of them has it then */
 		return all_leave(g);
 	all_in_order(f, g, 1);
 	return true;
+}
+
+static bool test_refused(struct fixture *f)
+{
+	return refused_and_back(f, "maxmemory");
+}
+
+static bool test_no_replicas(struct fixture *f)
+{
+	return refused_and_back(f, "min-replicas-to-write");
 }
 
 /* The same, longer than anybody is to wait. */
@@ -234,6 +244,7 @@ int main(void)
 		{ "frozen", test_frozen },
 		{ "too long", test_too_long },
 		{ "refused", test_refused },
+		{ "no replicas", test_no_replicas },
 		{ "refused too long", test_refused_too_long },
 	};
 
