@@ -292,9 +292,9 @@ error_of() {
 	has message_stop "$(tail -n 3 a.body)"
 }
 
-# limited NAME RETRY_AFTER [CURL ARGUMENT...]: has its turn for a while, and is answered 429 then.
+# limited NAME RETRY_AFTER [CURL ARGUMENT...]: has its turn until relay_go, and is answered 429 then.
 limited() {
-	ask_later "$1" k1 -H 'X-Relay-Status: 429' -H "X-Relay-Delay-Ms: $(scaled 2500)" \
+	ask_later "$1" k1 -H 'X-Relay-Status: 429' -H 'X-Relay-Delay-Ms: 3600000' \
 		-H "X-Relay-Header: retry-after: $2" "${@:3}"
 	relay_wait "tag=$1" phase=body
 }
@@ -304,6 +304,7 @@ limited() {
 	limited holder "$(scaled 3 50)" # for so long a hears pings
 	ask_later a k1
 	pinged a 1
+	relay_go
 	await holder
 	wait_for '[[ $(queue k1 .held.reason) == throttle ]]'
 	pinged a "$(($(pings a) + 3))"
@@ -322,6 +323,7 @@ limited() {
 		-H 'X-Relay-Header: anthropic-ratelimit-unified-representative-claim: five_hour'
 	ask_later a k1
 	pinged a 1
+	relay_go
 	await holder a
 	equal "$(outcome a)" '200 0'
 	equal "$(error_of a)" "$(jq -c . holder.body)"
@@ -338,6 +340,7 @@ limited() {
 		-H 'X-Relay-Header: anthropic-ratelimit-unified-representative-claim: five_hour'
 	ask_later b k1
 	pinged b 1
+	relay_go
 	await holder
 	wait_for '[[ $(queue k1 .held.reason) == quota ]]'
 	pinged b "$(($(pings b) + 3))"
