@@ -170,8 +170,7 @@ static bool is_account_name(struct span name)
 	       !span_starts(name, SPAN("sk-"));
 }
 
-/* Names of our own: clients who say so are hashed (request/account.c), so no request is of such an account. */
-static bool is_taken(struct span name)
+bool account_name_is_reserved(struct span name)
 {
 	return span_starts(name, SPAN(":")) || span_starts(name, SPAN("observe:"));
 }
@@ -188,7 +187,7 @@ struct account_section *accounts_begin(struct load *l, const char *place, struct
 			"[account \"…\"] names no account; allowed: 1 to 128 of letters, digits, "
 			"\"._-@:\", and no API key (see turnstile hash-key)");
 		name = SPAN("…");
-	} else if (is_taken(name)) {
+	} else if (account_name_is_reserved(name)) {
 		load_error(
 			l, place,
 			"[account \"%.*s\"] would be nobody's: names that begin with \":\" or "

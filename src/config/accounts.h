@@ -43,6 +43,12 @@ bool account_has_section(const struct config *c, struct span name);
 /* Whether the configuration itself names it: a section, static:NAME, or settings made at run time. */
 bool account_is_configured(const struct config *c, const char *account);
 
+/*
+ * Whether it is the name of an account of our own: the one that Redis is tried at, or one that observe mode plays
+ * in. A client that says so is hashed, so no request is of such an account.
+ */
+bool account_name_is_reserved(struct span name);
+
 /* What counts for accounts that say nothing else; queue.enabled = false says "off" for all. */
 static inline enum queue_mode config_queue_mode(const struct config *c)
 {

@@ -27,18 +27,12 @@ static bool is_name_char(char c)
 	       (c && strchr("._-@:", c));
 }
 
-/* Accounts of our own: the one that Redis is tried at, and those that observe mode plays in. */
-static bool is_taken(struct span value)
-{
-	return span_starts(value, SPAN(":")) || span_starts(value, SPAN("observe:"));
-}
-
 /* Whether a name may look so. "." and ".." would vanish from a URL. */
 static bool is_name(struct span value)
 {
 	bool only_dots = true;
 
-	if (value.len >= ACCOUNT_NAME_MAX || is_taken(value))
+	if (value.len >= ACCOUNT_NAME_MAX || account_name_is_reserved(value))
 		return false;
 	for (size_t i = 0; i < value.len; i++) {
 		if (!is_name_char(value.ptr[i]))
