@@ -66,13 +66,15 @@ static void estimate(const struct lock_view *v, const struct account_terms *term
 {
 	CLEANUP(freep) int64_t *ran = xcalloc(v->holder_count + 1, sizeof *ran);
 	CLEANUP(freep) int64_t *starts = xcalloc(v->waiter_count + 1, sizeof *starts);
-	struct pace_line line = { turn_ms,
-				  ran,
-				  v->holder_count,
-				  ret->turns,
-				  terms->delay_ms,
-				  terms->interval_ms,
-				  v->hold.kind ? MAX(v->hold.left_ms, 0) : 0 };
+	struct pace_line line = {
+		.turn_ms = turn_ms,
+		.ran_ms = ran,
+		.running = v->holder_count,
+		.turns = ret->turns,
+		.delay_ms = terms->delay_ms,
+		.interval_ms = terms->interval_ms,
+		.held_ms = v->hold.kind ? MAX(v->hold.left_ms, 0) : 0,
+	};
 
 	for (size_t i = 0; i < v->holder_count; i++)
 		ran[i] = v->holders[i].held_known ? v->holders[i].held_ms : turn_ms / 2;

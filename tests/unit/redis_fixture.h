@@ -17,7 +17,13 @@ struct fixture {
 
 #define UNTIL(f, cond) CHECK(RUN_UNTIL(&(f)->loop, cond, 8000))
 
-/* Of commands, as slow as this machine is. */
+/* Of commands, for a configuration that is used on this machine. */
+static inline int64_t scaled_timeout_ms(void)
+{
+	return MIN(scaled_ms(TIMEOUT_MS), TIMEOUT_MOST_MS);
+}
+
+/* The same, as the fixture has it. */
 static inline int64_t timeout_ms(const struct fixture *f)
 {
 	return f->config.redis.command_timeout_ms;
@@ -57,7 +63,7 @@ static inline void open_fixture(struct fixture *f)
 	f->config.queue.startup_cleanup = STARTUP_CLEANUP_OWN;
 	f->config.redis.key_prefix = "t";
 	f->config.redis.instance = "one";
-	f->config.redis.command_timeout_ms = MIN(scaled_ms(TIMEOUT_MS), TIMEOUT_MOST_MS);
+	f->config.redis.command_timeout_ms = scaled_timeout_ms();
 	f->config.redis.max_accounts = 10000;
 	f->config.redis.url = f->server.url;
 	loop_open(&f->loop);

@@ -100,7 +100,7 @@ static int crash_program(char *url, char *instance)
 
 	f.config.redis.key_prefix = "t";
 	f.config.redis.instance = instance;
-	f.config.redis.command_timeout_ms = MIN(scaled_ms(TIMEOUT_MS), TIMEOUT_MOST_MS);
+	f.config.redis.command_timeout_ms = scaled_timeout_ms();
 	f.config.redis.max_accounts = 10000;
 	f.config.redis.url = url;
 	f.config.queue.cleanup_interval_ms = 60000;
