@@ -64,6 +64,7 @@ struct redis_link {
 	struct timer *hearing; /* UP, with a channel: whether messages would still arrive */
 	bool hearing_asked;    /* and not answered yet */
 	bool timer_runs;
+	bool looked; /* at the socket once more, since the head's deadline has passed */
 	struct job flush_job, broken_job;
 	char cause[160]; /* why broken_job will run */
 	int backoff_ms;
@@ -140,6 +141,7 @@ static void broken(struct job *job)
 
 	complain(l);
 	l->state = BACKOFF;
+	l->looked = false;
 	if (l->wire)
 		redis_abort(&l->wire->ac->c);
 	drop_wire(l);
@@ -217,6 +219,8 @@ static void link_is_up(struct redis_link *l)
 
 /* --- deadlines --------------------------------------------------------------------------- */
 
+enum { LAST_LOOK_MS = 1 }; /* the socket is polled before it is over */
+
 /* The timer isn't moved with each command: when it fires it looks what is due, and goes on. */
 static void watch(struct redis_link *l, int64_t in_ms)
 {
@@ -224,6 +228,27 @@ static void watch(struct redis_link *l, int64_t in_ms)
 		return;
 	l->timer_runs = true;
 	timer_start(l->timer, in_ms);
+}
+
+/* Those behind it waited for their turn at a server that answers: their time begins anew. */
+static void answered(struct redis_link *l)
+{
+	struct pending *next = list_first(&l->pending, struct pending, link);
+
+	l->looked = false;
+	if (next)
+		next->deadline_ms = MAX(next->deadline_ms, clock_ms() + *l->terms.timeout_ms);
+}
+
+/* The answer may be there all the time, and this process wasn't. */
+static void is_overdue(struct redis_link *l)
+{
+	if (l->looked) {
+		break_link(l, "no answer in time");
+		return;
+	}
+	l->looked = true;
+	watch(l, LAST_LOOK_MS);
 }
 
 static void timer_fired(void *arg)
@@ -236,7 +261,7 @@ static void timer_fired(void *arg)
 	if (l->state == BACKOFF)
 		try(l);
 	else if (head && left_ms <= 0)
-		break_link(l, "no answer in time");
+		is_overdue(l);
 	else if (head)
 		watch(l, left_ms);
 	else if (l->state != UP)
@@ -358,6 +383,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *arg)
 	if (!reply || !p)
 		return; /* torn down: broken() answers */
 	list_remove(&p->link);
+	answered(l);
 	if (p->fn)
 		p->fn(p->arg, reply);
 	else if (redis_is_unusable(reply) || redis_is_error(reply, "DB index"))

@@ -9,7 +9,8 @@
  * so nothing here blocks and a failover is followed. A link is UP when the
  * server has accepted the login, the database and the greeting: so a server that is frozen, still
  * loading, or a read-only replica never counts as up. Commands are answered in the order in which
- * they were sent, each within `timeout_ms`; one that isn't means that the link is down.
+ * they were sent, each within `timeout_ms`, that begin anew with each answer before it: a thousand
+ * commands at once take a server some time. If nothing is answered for so long, the link is down.
  * hiredis writes with write(), so the process must ignore SIGPIPE.
  */
 #pragma once
