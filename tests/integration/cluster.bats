@@ -346,7 +346,7 @@ slot_without_node() {
 	waits next "$kept" 1
 	kill -STOP "${NODE_PID[$frozen]}"
 	equal "$(status_of "$KEY")" 503
-	rest $((lease * 3 / 2))
+	rest $((lease * 3 / 2)) # all of a lease, and some
 	equal "$(ALIVE=${NODES[1]} all exists "$(key lock "$kept")")" 1
 	hang_up here
 	await next

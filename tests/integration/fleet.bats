@@ -302,7 +302,7 @@ hand_off_us() {
 		start_fleet "$victim" -- "${options[@]}"
 		printf '%s\n' "${URL_OF[@]}" >urls.new
 		mv urls.new urls
-		rest 1200
+		rest 1200 # between two crashes
 	done
 	before=$(relay_stats .all.completed)
 	wait_for "((\$(relay_stats .all.completed) >= $before + 20))" 10

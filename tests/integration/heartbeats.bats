@@ -75,7 +75,7 @@ error_of() {
 	local start
 	start=$(now_ms)
 	wait_behind a
-	rest 1000
+	rest 1000 # too early for one
 	[[ ! -s a.body ]] || (($(now_ms) - start >= 1500))
 	pinged a 4
 	(($(now_ms) - start >= 1500 + 3 * 300))
@@ -91,7 +91,7 @@ error_of() {
 	curl "${POST[@]}" --max-time "$LIMIT" -D plain.head -o plain.body -H 'X-Relay-Tag: plain' 3>&- &
 	CLIENTS+=($!)
 	local plain=$!
-	rest 1000
+	rest 1000 # five times what PINGS wait
 	[[ ! -s plain.head ]]
 	ask_tool k1 -o tool.body
 	lacks 'event: ping' <(head -c 40 tool.body)

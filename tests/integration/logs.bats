@@ -33,7 +33,7 @@ teardown() { clean_up; }
 	held holder k1
 	ask_later b k1
 	waiting k1 1
-	rest 700
+	rest 700 # the wait itself
 	relay_go
 	await holder b
 	exchange_wait '.position == 1'

@@ -109,7 +109,7 @@ teardown() { clean_up; }
 	held a k1
 	ask_later b k1
 	in_line b k1 1
-	rest 500
+	rest 500 # the wait itself
 	relay_go
 	await a b
 	exchange_wait '.outcome == "answered" and .account' 2
@@ -127,7 +127,7 @@ teardown() { clean_up; }
 	in_line b k1 1
 	local before after
 	before=$(awk '{print $14 + $15}' "/proc/$TURNSTILE_PID/stat")
-	rest 1000
+	rest 1000 # what it does meanwhile is the subject
 	after=$(awk '{print $14 + $15}' "/proc/$TURNSTILE_PID/stat")
 	((after - before <= 10))
 }

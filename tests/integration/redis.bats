@@ -160,7 +160,7 @@ lock_key() { echo "user_msg_queue_lock:$(key_account "$1")"; }
 	start_turnstile -o queue.cleanup_interval_ms=1000 -o queue.enabled=false
 	redis set "$(lock_key k1)" somebody:1
 	served k1
-	rest 2500
+	rest 2500 # two rounds of cleaning
 	equal "$(redis exists "$(lock_key k1)")" 1
 }
 

@@ -95,7 +95,10 @@ start_stunnel() {
 	ask_later b k1
 	in_line b k1 1
 	(($(redis client list | grep -c turnstile) >= 2))
-	rest 1500 # touches by the keeper, over TLS as well
+	local alive
+	alive=$(redis zrange "user_msg_queue_alive:$(key_account k1)" 0 -1 withscores)
+	# touches by the keeper, over TLS as well
+	wait_for "[[ \$(redis zrange user_msg_queue_alive:$(key_account k1) 0 -1 withscores) != '$alive' ]]"
 	equal "$(redis zcard "user_msg_queue_wait:$(key_account k1)")" 1
 	hang_up a
 	await b

@@ -45,6 +45,20 @@ static inline int64_t lost(struct lock_backend *b)
 	return stats.lost;
 }
 
+static inline int64_t renewals(struct lock_backend *b)
+{
+	struct lock_stats stats;
+
+	b->ops->stats(b, &stats);
+	return stats.renewals;
+}
+
+/* A lease of so long on a quiet machine: it isn't over because this one is busy. */
+static inline int64_t lease_ms(int64_t ms)
+{
+	return MIN(scaled_ms(ms), 4 * ms);
+}
+
 static inline struct lock_backend *new_backend(struct fixture *f)
 {
 	struct buf errors = { 0 };

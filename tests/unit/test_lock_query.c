@@ -1,5 +1,5 @@
 /*
- * test_lock_query.c - the contract of ask.h, on each backend. redis runs with two backends on one server:
+ * test_lock_query.c - the contract of query.h, on each backend. redis runs with two backends on one server:
  * two sidecars in one process. memory has one, under both names.
  */
 #include <errno.h>
