@@ -162,22 +162,35 @@ static void tune_allocator(void)
 }
 #endif
 
-/* As many descriptors as we may have, and no more connections than there are descriptors for. */
+/* As many descriptors as we may have: how many that is. */
+static int64_t raise_descriptors(void)
+{
+	struct rlimit limit = { 0 }, most;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	most = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+	if (!setrlimit(RLIMIT_NOFILE, &most)) /* fails where fs.nr_open was lowered meanwhile */
+		limit = most;
+	return (int64_t)MIN(limit.rlim_cur, INT32_MAX);
+}
+
+/* No more connections than there are descriptors for. Who has asked for more is warned. */
 static void plan_descriptors(struct process *p)
 {
-	struct rlimit limit = { 0 };
+	int64_t limit = raise_descriptors();
 
-	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	descriptors_plan(p->config, (int64_t)MIN(limit.rlim_max, INT32_MAX), &p->descriptors);
-	if (p->descriptors.connections < p->config->listen.max_connections)
+	descriptors_plan(p->config, limit, &p->descriptors);
+	if (p->descriptors.connections >= p->config->listen.max_connections)
+		return;
+	if (p->config->listen.max_connections_is_derived)
+		log_info("as many connections at a time as the limit of open files has room for",
+			 LOG_INT("connections", p->descriptors.connections),
+			 LOG_INT("limit", limit));
+	else
 		log_warn(
 			"the limit of open files is too low for listen.max_connections: more than "
 			"these wait to be accepted; raise it (ulimit -n, LimitNOFILE=) or lower that",
-			LOG_INT("connections", p->descriptors.connections),
-			LOG_INT("limit", (int64_t)limit.rlim_max),
+			LOG_INT("connections", p->descriptors.connections), LOG_INT("limit", limit),
 			LOG_INT("needed", p->descriptors.needed));
 }
 

@@ -91,6 +91,7 @@ struct config {
 		char *takeover;           /* the path of a Unix socket, or empty */
 		char *line_path;          /* where clients ask about their line, or empty */
 		int64_t max_connections, max_connections_per_address;
+		bool max_connections_is_derived; /* no source says it: fewer are fine */
 		int64_t max_header_bytes, max_headers, max_target_bytes;
 		int64_t header_timeout_ms, idle_timeout_ms, stall_timeout_ms, drain_timeout_ms;
 		int64_t retire_timeout_ms;

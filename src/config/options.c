@@ -76,6 +76,13 @@ static const char *const log_format_words[] = {
 	[LOG_JSON] = "json",
 };
 
+/* A service's usual limit of open files may have room for fewer, and nobody has asked for so many. */
+static void derive_max_connections(struct config *c)
+{
+	c->listen.max_connections = 10000;
+	c->listen.max_connections_is_derived = true;
+}
+
 static void derive_max_hold(struct config *c)
 {
 	c->queue.max_hold_ms = c->upstream.request_timeout_ms;
@@ -137,7 +144,7 @@ const struct option options[] = {
 	  .preset = "/.well-known/turnstile/line", RELOADABLE,
 	  .help = "Where clients ask for their place in line; empty: nowhere." },
 	{ "listen", "max_connections", NUMBER(listen.max_connections, 1, 1000000),
-	  .preset = "10000",
+	  .preset = "(10000, or as many as fit)", .derive = derive_max_connections,
 	  .help = "Connections of clients at the same time, or as many as the limit of open "
 		  "files has room for; more wait to be accepted." },
 	{ "listen", "max_connections_per_address",

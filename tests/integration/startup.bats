@@ -2,6 +2,7 @@
 # What a start finds around it: signals that come too early, descriptors that aren't there, a log without a reader, and
 # files that are none. SLOW_START_LIBRARY lets a start last (slow_start.c).
 load helpers
+load admin
 
 setup() {
 	prepare
@@ -119,6 +120,22 @@ os.closerange(3, w + 1)'
 	kill -HUP "$TURNSTILE_PID"
 	serves
 	ends_well
+}
+
+@test "few descriptors: all that may be had are used, and only who asked for more connections is warned" {
+	local room warnings='select(.level == "warn") | .msg'
+	TURNSTILE_UNDER=(prlimit --nofile=100:300)
+	start_turnstile
+	equal "$(log_lines "$warnings")" ""
+	room=$(log_lines 'select(.msg | test("the limit of open files has room")) | select(.limit == 300) | .connections')
+	((room > 90 && room < 150))
+	equal "$(metric turnstile_connections_max)" "$room"
+	equal "$(metric process_max_fds)" 300
+	start_turnstile -o "listen.max_connections=$room"
+	equal "$(log_lines "$warnings")" ""
+	start_turnstile -o "listen.max_connections=$((room + 1))"
+	has 'the limit of open files is too low for listen.max_connections' "$(log_lines "$warnings")"
+	equal "$(metric turnstile_connections_max)" "$room"
 }
 
 # refused WORDS ARGUMENT...: neither --check nor a start takes that, both say why, at once.
