@@ -58,8 +58,7 @@ test('polling: a request a second and page, a survey a second and instance that 
 	page.off('request', count);
 	assert.ok(asked >= 1 && asked <= one.tookMs / 1000 + 2, `${asked} requests of one page in ${one.tookMs} ms`);
 
-	for (const t of [fleet[0], fleet[0], fleet[0], fleet[1], fleet[1], fleet[1]])
-		pages.push(await openPage(browser, t));
+	pages.push(...await Promise.all([fleet[0], fleet[0], fleet[0], fleet[1], fleet[1], fleet[1]].map((t) => openPage(browser, t))));
 	asked = 0;
 	pages.forEach((p) => p.on('request', count));
 	const many = await watchRedis(server, 3000, 2);
@@ -75,8 +74,7 @@ test('polling: a request a second and page, a survey a second and instance that 
 		assert.ok(w.scripts <= own + 2 * most + fleet.length, `${w.scripts} scripts, ${own} without pages`);
 	}
 	assert.ok(asked > many.surveys[0] + many.surveys[1], 'pages share surveys');
-	for (const p of pages.slice(1))
-		await closePage(p);
+	await Promise.all(pages.slice(1).map(closePage));
 });
 
 test('a tab that isn’t seen asks for nothing', async () => {

@@ -14,7 +14,8 @@ function lives(pid) {
 }
 
 test('a run whose case fails in the middle ends, and leaves no process', async () => {
-	const run = start(process.execPath, ['fails.mjs'], 'run', { env: { ...process.env }, mayFail: true });
+	/* One of them never obeys, so how long that is waited for is how long this takes. */
+	const run = start(process.execPath, ['fails.mjs'], 'run', { env: { ...process.env, OBEYS_MS: '500' }, mayFail: true });
 	await ends(run, 60000);
 	const [, ...pids] = run.log().match(/^processes: (\d+) (\d+)$/m);
 	assert.match(run.log(), /^not ok 1 - fails in the middle$/m);

@@ -16,6 +16,8 @@ const requests = new Set();
 const faults = []; /* who didn't end as one should */
 let started = 0, isOver = false;
 
+/* How long those that a test left may take to end as they are told; what doesn't is killed. */
+const OBEYS_MS = Number(process.env.OBEYS_MS ?? 5000);
 /* How long Node may take to end when all is stopped; what keeps it then was left by a test. */
 const GRACE_MS = 5000;
 
@@ -194,7 +196,7 @@ export async function stopAll() {
 		r.destroy();
 	for (const name of ['turnstile', 'rest']) {
 		const some = [...processes].filter((p) => name === 'rest' || (p.name !== 'redis' && p.name !== 'relay'));
-		await Promise.all(some.map((p) => p.ended || stop(p, 'SIGTERM', 5000).catch(() => stop(p, 'SIGKILL'))));
+		await Promise.all(some.map((p) => p.ended || stop(p, 'SIGTERM', OBEYS_MS).catch(() => stop(p, 'SIGKILL'))));
 		some.forEach((p) => processes.delete(p));
 	}
 	rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
